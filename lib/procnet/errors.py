@@ -1,0 +1,63 @@
+"""Every error that procnet raises. A message says what was looked for, where, what was found, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ProcnetError(Exception):
+    """Base of all errors of procnet; `exit_code` is what the command line ends with."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  next: {self.hint}" if self.hint else self.message
+
+
+class UsageError(ProcnetError):
+    """Raised when a command line, a setting or an argument cannot be meant."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """Raised when a configuration, source, detection or exclusion file does not hold what it must."""
+
+
+class DetectionError(ConfigError):
+    """Raised when detection files have errors; carries all of them, not only the first."""
+
+    def __init__(self, problems: Iterable[str], *, hint: str | None = None) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems), hint=hint)
+
+
+class SourceError(ConfigError):
+    """Raised when a source mapping is wrong or unknown."""
+
+
+class SessionError(UsageError):
+    """Raised when a Spark session cannot be made: no Java that fits, no Delta jars, no pyspark."""
+
+
+class DataError(ProcnetError):
+    """Raised when the data breaks the contract: a missing table, column or path, an unreadable file."""
+
+    exit_code = 3
+
+
+class WindowFailed(ProcnetError):
+    """Raised when a window could not be evaluated or written; it is not recorded as done and may be run again."""
+
+    exit_code = 4
+
+
+class PartlyDone(ProcnetError):
+    """Raised when a backfill ended with failed chunks; the hint is the command that goes on."""
+
+    exit_code = 5
