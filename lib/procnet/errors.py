@@ -51,13 +51,13 @@ class DataError(ProcnetError):
     exit_code = 3
 
 
-class WindowFailed(ProcnetError):
+class WindowFailed(ProcnetError):  # noqa: N818
     """Raised when a window could not be evaluated or written; it is not recorded as done and may be run again."""
 
     exit_code = 4
 
 
-class PartlyDone(ProcnetError):
+class PartlyDone(ProcnetError):  # noqa: N818
     """Raised when a backfill ended with failed chunks; the hint is the command that goes on."""
 
     exit_code = 5

@@ -1,0 +1,107 @@
+"""The Delta tables of a lake, by path or by catalog name: create, read, append. The only room that knows where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+
+from procnet.contract import SCHEMA_VERSION, TABLES
+from procnet.errors import ConfigError, DataError
+from procnet.settings import Settings
+
+
+def table_ref(settings: Settings, name: str) -> str:
+    """What SQL calls the table: `` delta.`/lake/name` `` for a folder, else its catalog name. ConfigError if unset."""
+    place = settings.tables.get(name)
+    if place is None and settings.lake is not None:
+        place = str(settings.lake.absolute() / name)
+    if place is None and settings.namespace is not None:
+        place = f"{settings.namespace}.{name}"
+    if place is None:
+        raise ConfigError(
+            f"nobody said where table {name} is: looked for tables.{name}, lake and namespace in the settings",
+            hint="give --lake DIR, or set namespace: catalog.schema in the configuration",
+        )
+    if "/" in place:
+        return f"delta.`{place.replace('`', '``')}`"
+    return ".".join(f"`{part.replace('`', '``')}`" for part in place.replace("`", "").split("."))
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The tables of `contract.TABLES` as one session sees them under one set of settings."""
+
+    spark: SparkSession
+    settings: Settings
+
+    def ref(self, name: str) -> str:
+        """The table's name in SQL."""
+        return table_ref(self.settings, name)
+
+    def exists(self, name: str) -> bool:
+        """Whether the table is there."""
+        try:
+            _ = self.spark.table(self.ref(name)).schema
+        except AnalysisException:
+            return False
+        return True
+
+    def create(self) -> list[str]:
+        """Create every table that is not there yet, with its columns, comments and partitions; returns the new names."""
+        new = [name for name in TABLES if not self.exists(name)]
+        for name in new:
+            schema, partitions = TABLES[name]
+            columns = ", ".join(
+                f"`{f.name}` {f.dataType.simpleString()} COMMENT {_literal(f.metadata['comment'])}" for f in schema
+            )
+            by = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
+            self.spark.sql(
+                f"CREATE TABLE IF NOT EXISTS {self.ref(name)} ({columns}) USING DELTA {by} "
+                f"TBLPROPERTIES ('procnet.schemaVersion' = '{SCHEMA_VERSION}')"
+            )
+        return new
+
+    def read(self, name: str) -> DataFrame:
+        """The table's columns of the contract, in its order. DataError if the table or a column is missing."""
+        schema, _ = TABLES[name]
+        try:
+            frame = self.spark.table(self.ref(name))
+            there = set(frame.columns)
+        except AnalysisException as e:
+            if e.getCondition() not in _NOT_THERE:
+                raise
+            raise DataError(
+                f"table {name} does not exist: looked for {self.ref(name)}",
+                hint="procnet init creates the tables, procnet ingest fills them; or give --lake DIR",
+            ) from None
+        if missing := [n for n in schema.names if n not in there]:
+            raise DataError(
+                f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(there))}",
+                hint="map it as a source, or create it with procnet init",
+            )
+        return frame.select(*schema.names)
+
+    def append(self, name: str, rows: DataFrame) -> None:
+        """Append rows that have exactly the contract's columns."""
+        rows.select(*TABLES[name][0].names).write.insertInto(self.ref(name))
+
+    def version(self, name: str) -> int:
+        """The table's present Delta version."""
+        (row,) = self.spark.sql(f"DESCRIBE HISTORY {self.ref(name)} LIMIT 1").select("version").collect()
+        return int(row[0])
+
+
+_NOT_THERE = {
+    "TABLE_OR_VIEW_NOT_FOUND",
+    "DELTA_TABLE_NOT_FOUND",
+    "DELTA_PATH_DOES_NOT_EXIST",
+    "DELTA_MISSING_DELTA_TABLE",
+    "PATH_NOT_FOUND",
+    "SCHEMA_NOT_FOUND",
+}
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

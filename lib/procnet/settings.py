@@ -1,0 +1,125 @@
+"""What a user may set, as frozen values: where the tables are, the window, how hosts and clocks are compared, what runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from procnet.errors import ConfigError, UsageError
+from procnet.types import Duration, HostMatch, Tolerances
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WindowSettings(_Frozen):
+    """The default window of `detect`: the last complete one of `length`, `delay` before now."""
+
+    length: Duration = timedelta(hours=1)
+    delay: Duration = timedelta(minutes=10)
+
+
+class HostSettings(_Frozen):
+    """How hosts are compared when events are joined."""
+
+    match: HostMatch = HostMatch.SHORT
+
+
+class AttributionSettings(_Frozen):
+    """Tolerances between clocks and sensors, and the size up to which lives are broadcast."""
+
+    clock_skew: Duration = timedelta(seconds=1)
+    end_grace: Duration = timedelta(seconds=5)
+    start_tolerance: Duration = timedelta(seconds=2)
+    max_age: Duration = timedelta(hours=24)  # for `attribute_connections` alone; a detection says its own lookback
+    broadcast_limit: int = Field(default=1_000_000, ge=0)  # candidate process events; above: the shuffled plan
+
+    @property
+    def tolerances(self) -> Tolerances:
+        return Tolerances(self.clock_skew, self.end_grace, self.start_tolerance)
+
+
+class DetectionSettings(_Frozen):
+    """Where detection files are and which of them run; nothing runs that is not named here or on the command line."""
+
+    folder: Path | None = None  # default: the shipped ones
+    enabled: tuple[str, ...] = ()
+
+
+class Settings(_Frozen):
+    """All settings. `lake` is a folder of Delta tables; `namespace` is `catalog.schema`; `tables` names single ones."""
+
+    lake: Path | None = None
+    namespace: str | None = None
+    tables: dict[str, str] = {}
+    window: WindowSettings = WindowSettings()
+    host: HostSettings = HostSettings()
+    attribution: AttributionSettings = AttributionSettings()
+    detections: DetectionSettings = DetectionSettings()
+    spark: dict[str, str] = {}
+
+    @property
+    def detections_folder(self) -> Path:
+        return self.detections.folder or default_conf_dir() / "detections"
+
+
+def default_conf_dir() -> Path:
+    """The shipped `conf`: inside the installed package, or beside `lib` in a checkout."""
+    here = Path(__file__).resolve().parent
+    return here / "conf" if (here / "conf").is_dir() else here.parents[1] / "conf"
+
+
+def conf_file(asked: Path | None, env: Mapping[str, str] = os.environ) -> Path:
+    """The configuration to read: as asked, `$PROCNET_CONF`, `conf/local.yml` here, or the shipped local.yml."""
+    if asked is None and env.get("PROCNET_CONF"):
+        asked = Path(env["PROCNET_CONF"])
+    if asked is None:
+        here = Path("conf/local.yml")
+        asked = here if here.is_file() else default_conf_dir() / "local.yml"
+    if not asked.is_file():
+        raise ConfigError(f"configuration {asked} does not exist", hint="give --conf FILE, or leave it out")
+    return asked
+
+
+def load_settings(conf: Path | None = None, *, overrides: Sequence[str] = (), lake: Path | None = None) -> Settings:
+    """Settings from a YAML file, then `key.sub=value` overrides, then `lake`. ConfigError names file, key and value."""
+    file = conf_file(conf)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{file} is not readable YAML: {e}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file} holds {type(values).__name__}, not a mapping of settings")
+    for override in overrides:
+        _override(values, override)
+    if lake is not None:
+        values = {**values, "lake": lake, "namespace": None, "tables": {}}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as e:
+        problems = "\n".join(
+            f"{file}: {'.'.join(map(str, p['loc']))}: {p['msg']} (found {p['input']!r})" for p in e.errors()
+        )
+        raise ConfigError(problems, hint="docs/settings.md lists every key with its default") from None
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {text!r} is no key=value", hint="for example --set attribution.clock_skew=2s")
+    # Spark's own keys have dots: everything after the first one is the key there.
+    first, dot, rest = key.partition(".")
+    path = [first, rest] if first == "spark" and dot else key.split(".")
+    at = values
+    for part in path[:-1]:
+        at = at.setdefault(part, {})
+        if not isinstance(at, dict):
+            raise UsageError(f"--set {text!r}: {part} holds a value, not a group of settings")
+    at[path[-1]] = value if first == "spark" else yaml.safe_load(value)
