@@ -1,4 +1,4 @@
-"""What a user may set, as frozen values: where the tables are, the window, how hosts and clocks are compared, what runs."""
+"""What a user may set, as frozen values: where the tables are, the window, how hosts and clocks compare, what runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AttributionSettings(_Frozen):
     end_grace: Duration = timedelta(seconds=5)
     start_tolerance: Duration = timedelta(seconds=2)
     max_age: Duration = timedelta(hours=24)  # for `attribute_connections` alone; a detection says its own lookback
-    broadcast_limit: int = Field(default=1_000_000, ge=0)  # candidate process events; above: the shuffled plan
+    broadcast_limit: int = Field(default=200_000, ge=0)  # keys that candidates live on; above: the shuffled plan
 
     @property
     def tolerances(self) -> Tolerances:

@@ -43,6 +43,12 @@ Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}
 Technique = Annotated[str, Field(pattern=r"^T\d{4}(\.\d{3})?$")]  # ATT&CK technique or sub-technique
 
 
+def severity(score: int) -> str:
+    """Splunk ES's band of a risk score: up to 20 informational, 40 low, 60 medium, 80 high, 100 critical."""
+    bands = ((20, "informational"), (40, "low"), (60, "medium"), (80, "high"))
+    return next((name for top, name in bands if score <= top), "critical")
+
+
 class HostMatch(str, Enum):
     """Whether `hr001` and `hr001.shire.com` are one host when events are joined (2-semantics: Host equality)."""
 

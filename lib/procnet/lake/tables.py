@@ -1,4 +1,4 @@
-"""The Delta tables of a lake, by path or by catalog name: create, read, append. The only room that knows where they are."""
+"""The Delta tables of a lake, by path or by catalog name: create, read, append. Only here is known where they are."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Lake:
         return True
 
     def create(self) -> list[str]:
-        """Create every table that is not there yet, with its columns, comments and partitions; returns the new names."""
+        """Create the tables that are not there yet, with columns, comments and partitions; returns their names."""
         new = [name for name in TABLES if not self.exists(name)]
         for name in new:
             schema, partitions = TABLES[name]

@@ -1,0 +1,91 @@
+"""The two plans of the join behind one function, and the reduction of process events to the keys that matter."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from procnet.attribution import broadcast, match, shuffled
+from procnet.attribution.lifetimes import host_key, lives
+from procnet.types import HostMatch, Tolerances
+
+Plan = Literal["broadcast", "shuffled"]
+
+
+def attribute_connections(
+    processes: DataFrame,
+    connections: DataFrame,
+    *,
+    max_age: timedelta = timedelta(hours=24),
+    clock_skew: timedelta = timedelta(seconds=1),
+    end_grace: timedelta = timedelta(seconds=5),
+    start_tolerance: timedelta = timedelta(seconds=2),
+    host_match: HostMatch | str = HostMatch.SHORT,
+    plan: Plan = "shuffled",
+) -> DataFrame:
+    """Give each connection the process instance that made it (2-semantics, 1 and 2).
+
+    In: `processes` as `contract.PROCESS_EVENTS`, read from `max_age` + `start_tolerance` before the first connection to
+    `clock_skew` + `start_tolerance` after the last; `connections` as `contract.NETWORK_EVENTS`.
+    Out: one row a connection row, in any order: its columns, `attribution` (guid, host_pid, event, none) and `instance`
+    (struct: process_time, process_end_time and what is known of the process; null for event and none).
+    `plan`: "broadcast" sends the lives to the connections and suits few processes; "shuffled" suits any number. Both
+    give the same rows. Lazy: nothing runs until the result is used.
+    """
+    tolerances = Tolerances(clock_skew=clock_skew, end_grace=end_grace, start_tolerance=start_tolerance)
+    hosts = HostMatch(host_match)
+    instances = lives(processes, tolerances=tolerances, host_match=hosts)
+    if plan == "broadcast":
+        gathered = broadcast.gather(instances, connections, host_match=hosts)
+    else:
+        gathered = shuffled.gather(instances, connections, host_match=hosts, tolerances=tolerances)
+    return match.attribute(gathered, max_age=max_age, tolerances=tolerances)
+
+
+def keys_of(events: DataFrame, host_match: HostMatch) -> DataFrame:
+    """The keys by which events and processes meet: `host_key`, `process_id`, `process_guid`, one row each.
+
+    In: any frame with `host`, `process_id` and `process_guid`. A row without ids stays: it joins nothing, but says that
+    somebody asked.
+    """
+    return events.select(host_key(F.col("host"), host_match).alias("host_key"), "process_id", "process_guid").distinct()
+
+
+def with_process_ids(keys: DataFrame, processes: DataFrame, host_match: HostMatch) -> DataFrame:
+    """Keys, and for those that are a guid alone the process ids of its starts: when they end is told by the id.
+
+    Most sensors give both ids and CrowdStrike's connections none but the guid: where no key is alone nothing is read.
+    """
+    alone = keys.where("process_id is null and process_guid is not null").select("host_key", "process_guid")
+    if alone.isEmpty():
+        return keys
+    starts = keys_of(processes.where("event_kind = 'start'"), host_match)
+    return keys.union(starts.join(alone, on=["host_key", "process_guid"], how="left_semi").select(keys.columns))
+
+
+def bounded(keys: DataFrame, limit: int) -> DataFrame | None:
+    """The keys as a local frame, or None if they are more than `limit`. The one action before the findings are written.
+
+    Its rows are kept, not only counted, so that the scans that found them run once.
+    """
+    table = keys.limit(limit + 1).toArrow()
+    return None if table.num_rows > limit else keys.sparkSession.createDataFrame(table, keys.schema)
+
+
+def events_on(processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool) -> DataFrame:
+    """The process events that can decide who answers for `keys`: all on the same host and id, or host and guid.
+
+    The reduction is by key, never by image: python.exe that takes over msiexec's id ends msiexec. Starts without a
+    process id stay whatever their key, since a guid finds them. In and out: `contract.PROCESS_EVENTS`.
+    """
+    rows = processes.withColumn("host_key", host_key(F.col("host"), host_match))
+    for column in ("process_id", "process_guid"):
+        side = keys.where(F.col(column).isNotNull()).select("host_key", column, F.lit(True).alias(f"on_{column}"))
+        side = side.distinct()
+        rows = rows.join(F.broadcast(side) if small else side, on=["host_key", column], how="left")
+    stray = F.col("process_id").isNull() & (F.col("event_kind") == "start")
+    wanted = F.col("on_process_id").isNotNull() | F.col("on_process_guid").isNotNull() | stray
+    return rows.where(wanted).select(*processes.columns)

@@ -1,0 +1,60 @@
+"""The command line: what can be said, who answers, and the exit code. Answers live in run, read and tune."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from procnet.cli import read, run, tune
+from procnet.cli.out import print_json, say
+from procnet.errors import ProcnetError
+from procnet.runs.detect import package_version
+
+_EXIT_CODES = """exit codes: 0 done; 2 usage or configuration; 3 the data breaks the contract;
+4 the window failed and may be retried; 5 partly done, with the command that goes on"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--conf", type=Path, metavar="FILE", help="settings (default conf/local.yml, or $PROCNET_CONF)")
+    common.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="key=value", help="one setting; repeatable"
+    )
+    common.add_argument("--lake", type=Path, metavar="DIR", help="folder of the embedded lake")
+    common.add_argument("--json", action="store_true", help="one JSON object on stdout, all else on stderr")
+    common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+
+    top = argparse.ArgumentParser(
+        prog="procnet",
+        description="Which process, on which host, talked to where, and should it have?",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"procnet {package_version()}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for part in (run, read, tune):
+        part.add_commands(commands, common)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Errors that a person can mend are told without a traceback."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.answer(args) or 0)
+    except ProcnetError as e:
+        if args.verbose:
+            raise
+        if args.json:
+            print_json({"error": type(e).__name__, "message": e.message, "hint": e.hint, "exit_code": e.exit_code})
+        say(f"procnet {args.command}: {e}")
+        return e.exit_code
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        say("stopped; a window that was not finished is not recorded as done")
+        return 130

@@ -1,0 +1,196 @@
+"""Commands that write: init, ingest, detect, backfill, demo."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from procnet.cli.out import print_json, print_table, say
+from procnet.contract import TABLES
+from procnet.detections.catalog import load_detections, select
+from procnet.detections.detection import Detection
+from procnet.errors import UsageError
+from procnet.lake.tables import Lake
+from procnet.runs import detect as detecting
+from procnet.runs.backfill import backfill
+from procnet.runs.detect import Report
+from procnet.session import open_session
+from procnet.settings import Settings, load_settings
+from procnet.types import Window, parse_duration, parse_time
+
+
+def add_commands(commands: Any, common: ArgumentParser) -> None:
+    """init, ingest, detect, backfill, demo."""
+    init = commands.add_parser("init", parents=[common], help="create the tables of the lake")
+    init.set_defaults(answer=_init)
+
+    ingest = commands.add_parser("ingest", parents=[common], help="raw files -> canonical tables, idempotent")
+    ingest.add_argument("--source", required=True, metavar="NAME", help="name of the format, or a mapping file")
+    ingest.add_argument("--host", help="host of records that name none (default: the file's name)")
+    ingest.add_argument("paths", nargs="+", metavar="PATH", help="files, globs, folders; .gz too")
+    ingest.set_defaults(answer=_ingest)
+
+    one = commands.add_parser("detect", parents=[common], help="evaluate one window (default: the last complete one)")
+    _period(one, required=False)
+    _detections(one)
+    one.set_defaults(answer=_detect)
+
+    many = commands.add_parser("backfill", parents=[common], help="evaluate a period, chunk by chunk, resumable")
+    _period(many, required=True)
+    many.add_argument(
+        "--chunk", default="1d", metavar="SIZE", help="period of one chunk, such as 1h or 1d (default 1d)"
+    )
+    _detections(many)
+    many.set_defaults(answer=_backfill)
+
+    demo = commands.add_parser("demo", parents=[common], help="a small fleet with known answers, from raw to findings")
+    demo.add_argument("--hosts", type=int, default=300)
+    demo.add_argument("--hours", type=int, default=48)
+    demo.add_argument("--seed", type=int, default=7)
+    demo.add_argument("--no-detect", action="store_true", help="make and ingest the fleet only")
+    demo.set_defaults(answer=_demo)
+
+
+def _period(parser: ArgumentParser, *, required: bool) -> None:
+    for name in ("start", "end"):
+        parser.add_argument(
+            f"--{name}", required=required, metavar="TIME", help="ISO 8601 with a zone, 2026-03-01T08:00Z"
+        )
+
+
+def _detections(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--detection", action="append", default=[], metavar="ID_OR_FILE", help="what to run (default: what is enabled)"
+    )
+
+
+def settings_of(args: Namespace) -> Settings:
+    """The settings that the common options ask for."""
+    return load_settings(args.conf, overrides=args.overrides, lake=args.lake)
+
+
+def detections_of(settings: Settings, named: list[str]) -> tuple[Detection, ...]:
+    """Detections by id, name or file; without names those that the settings enable."""
+    return select(load_detections(settings.detections_folder), named or list(settings.detections.enabled))
+
+
+def period_of(args: Namespace) -> Window | None:
+    """The period of --start and --end; None where neither is given."""
+    if (args.start is None) != (args.end is None):
+        raise UsageError("--start and --end go together", hint="give both, or neither")
+    return Window(parse_time(args.start), parse_time(args.end)) if args.start else None
+
+
+def _init(args: Namespace) -> None:
+    settings = settings_of(args)
+    lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
+    new = lake.create()
+    if args.json:
+        print_json({"created": new})
+    else:
+        print_table(("table", "where", ""), [(n, lake.ref(n), "new" if n in new else "was there") for n in TABLES])
+
+
+def _ingest(args: Namespace) -> None:
+    from procnet.runs.ingest import ingest
+
+    settings = settings_of(args)
+    spark = open_session(settings.spark, lake=settings.lake)
+    report = ingest(spark, settings, args.source, args.paths, host=args.host, now=datetime.now(timezone.utc))
+    if args.json:
+        print_json(report.as_dict())
+    else:
+        print_table(("records", "count"), report.lines(), title=f"ingested as {args.source}")
+
+
+def _detect(args: Namespace) -> None:
+    settings = settings_of(args)
+    window = period_of(args) or detecting.last_complete(datetime.now(timezone.utc), settings)
+    detections = detections_of(settings, args.detection)
+    spark = open_session(settings.spark, lake=settings.lake)
+    report = detecting.detect(spark, settings, window, detections)
+    if args.json:
+        print_json(as_dict(report))
+        return
+    say(f"window {window}: {report.status}, {report.counts['findings']} findings ({report.plan})")
+    print_table(("count", ""), [(v, k.replace("_", " ")) for k, v in report.counts.items()])
+    if report.status == "nothing_to_read":
+        say("network_events holds no row of this window: is the source late, or the period another one?")
+
+
+def _backfill(args: Namespace) -> None:
+    settings = settings_of(args)
+    period = period_of(args)
+    assert period is not None, "argparse requires both times"
+    chunk = _chunk(args.chunk)
+    detections = detections_of(settings, args.detection)
+    spark = open_session(settings.spark, lake=settings.lake)
+    with chunk_progress(quiet=args.json) as tell:
+        done = backfill(spark, settings, period, detections, chunk=chunk, tell=tell)
+    if args.json:
+        print_json(
+            {
+                "start": period.start,
+                "end": period.end,
+                "findings": done.findings,
+                "chunks": [as_dict(r) for r in done.reports],
+                "skipped": [{"start": w.start, "end": w.end} for w in done.skipped],
+            }
+        )
+    else:
+        say(f"{len(done.reports)} chunks evaluated, {done.findings} findings; {len(done.skipped)} were done already")
+
+
+def _chunk(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as e:
+        raise UsageError(f"--chunk: {e}") from None
+
+
+class chunk_progress:  # noqa: N801
+    """Progress of a backfill: a bar with time left in a terminal, a line a chunk elsewhere, nothing when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, disable=quiet or not sys.stderr.isatty())
+        self._lines = not quiet and not sys.stderr.isatty()
+        self._task = self._bar.add_task("backfill", total=None)
+
+    def __enter__(self) -> Any:
+        self._bar.start()
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def _tell(self, done: int, of: int, window: Window, report: Report | None) -> None:
+        self._bar.update(self._task, completed=done, total=of)
+        if self._lines:
+            what = f"{report.counts['findings']} findings" if report else "not run: done already, or failed"
+            say(f"{done}/{of} {window}: {what}")
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """A window's report for `--json`."""
+    return {
+        "run_id": report.run_id,
+        "start": report.window.start,
+        "end": report.window.end,
+        "status": report.status,
+        "plan": report.plan,
+        "counts": report.counts,
+        "seconds": report.seconds,
+    }
+
+
+def _demo(args: Namespace) -> None:
+    from procnet.cli.demo import demo
+
+    lake = args.lake or Path("demo-lake")
+    demo(args, load_settings(args.conf, overrides=args.overrides, lake=lake))

@@ -1,0 +1,88 @@
+"""Detections on pairs of connection and process: one exact judgement, and the cheaper questions that go before it.
+
+Only `evaluate` decides. The others say which rows could matter, so that the scans and the join stay small; each keeps
+every row that `evaluate` could want, and a test holds them to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from procnet.detections.detection import Detection
+from procnet.predicates.column import to_candidate_column, to_column
+from procnet.types import severity
+
+_NAMES = ("process_name", "original_file_name")
+
+
+def starts_wanted(detections: Sequence[Detection]) -> Column | None:
+    """Which process starts any of the detections could want; None if none of them can be told by a process's name.
+
+    Asked of single records, before two sensors' records of one start are merged: an unknown field other than the names
+    may still be filled, so it does not drop the row. The list of names stands first, since it reaches the files.
+    """
+    selective = [d for d in detections if d.names is not None]
+    if not selective:
+        return None
+    names = sorted(set().union(*[d.names or () for d in selective]))
+    named = F.col("process_name").isin(names) | F.lower("original_file_name").isin(names)
+    asked = [to_candidate_column(d.process, F.col, frozenset(_NAMES)) for d in selective if d.process is not None]
+    return named & _any(asked)
+
+
+def connections_wanted(detections: Sequence[Detection]) -> Column:
+    """Which connections any of the detections could want, by their network blocks."""
+    return _any(_network(d) for d in detections)
+
+
+def stands_alone(detections: Sequence[Detection]) -> Column:
+    """Which connections could match without an instance that `starts_wanted` keeps: their own record is enough, or the
+    detection asks for no process by name (the wide ones: few connections then name few keys)."""
+    return _any(_network(d) & (_process(d, F.col) if d.names is not None else F.lit(True)) for d in detections)
+
+
+def evaluate(pairs: DataFrame, detections: Sequence[Detection]) -> DataFrame:
+    """The pairs that match, once for each detection they match.
+
+    In: NETWORK_EVENTS, `attribution`, `instance` (as `attribute_connections` gives them). Out: the same columns and
+    `detection`, a struct of id, name, version, fingerprint, risk_score, severity, mitre_attack. A process block sees
+    the instance's fields, or the connection's own record where there is no instance (2-semantics, 3).
+    """
+    matches = F.filter(F.array(*[F.when(_holds(d), _told(d)) for d in detections]), F.isnotnull)
+    return pairs.select("*", F.explode(matches).alias("detection"))
+
+
+def _holds(detection: Detection) -> Column:
+    if detection.process is None:
+        return _network(detection)
+    by_instance = _process(detection, lambda name: F.col(f"instance.{name}"))
+    by_record = _process(detection, F.col) & (F.col("attribution") == "event")
+    return _network(detection) & F.when(F.col("instance").isNotNull(), by_instance).otherwise(by_record)
+
+
+def _network(detection: Detection) -> Column:
+    return F.lit(True) if detection.network is None else to_column(detection.network, F.col)
+
+
+def _process(detection: Detection, column: object) -> Column:
+    return F.lit(True) if detection.process is None else to_column(detection.process, column)  # type: ignore[arg-type]
+
+
+def _told(detection: Detection) -> Column:
+    return F.struct(
+        F.lit(detection.id).alias("id"),
+        F.lit(detection.name).alias("name"),
+        F.lit(detection.version).alias("version"),
+        F.lit(detection.fingerprint).alias("fingerprint"),
+        F.lit(detection.risk.score).alias("risk_score"),
+        F.lit(severity(detection.risk.score)).alias("severity"),
+        F.array(*[F.lit(t) for t in detection.annotations.mitre_attack]).cast("array<string>").alias("mitre_attack"),
+    )
+
+
+def _any(conditions: Iterable[Column]) -> Column:
+    return reduce(lambda a, b: a | b, conditions)

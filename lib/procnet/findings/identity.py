@@ -1,0 +1,45 @@
+"""What a finding is about, as a hash: never of the run, the file, the partition or the order (2-semantics, 6)."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from procnet.contract import NETWORK_EVENTS
+
+# ingest_time is the one column in which copies of an event may differ.
+_EVENT = tuple(n for n in NETWORK_EVENTS.names if n not in ("ingest_time", "event_date"))
+_ABOUT = ("host", "process_id", "event_time", "src_ip", "src_port", "dest_ip", "dest_port", "transport")
+
+
+def one_per_event(hits: DataFrame) -> DataFrame:
+    """Exact duplicates of a connection are one event; those that are not get a number, `repeat`, from 1.
+
+    In: NETWORK_EVENTS, `attribution`, `instance`, `detection`. Out: the same without duplicates, and `repeat`: true
+    repeats agree in all that the id is made of and are told apart by the rest of their columns, in a fixed order.
+    """
+    # A key over few rows: what reaches this point are matches, not connections.
+    about = Window.partitionBy(*[_text(c) for c in _about()])
+    rest = [F.col(c).cast("string").asc_nulls_first() for c in _EVENT]
+    copies = Window.partitionBy(*[_text(c) for c in (*_about(), *[F.col(n) for n in _EVENT])])
+    numbered = hits.withColumn("copy", F.row_number().over(copies.orderBy(F.col("ingest_time").asc_nulls_first())))
+    return numbered.where("copy = 1").drop("copy").withColumn("repeat", F.row_number().over(about.orderBy(*rest)))
+
+
+def finding_id() -> Column:
+    """SHA-256 of what the finding is about, over the columns of `one_per_event`."""
+    parts = [_text(c) for c in (*_about(), F.col("repeat"))]
+    # A JSON array keeps nulls apart from texts and separators inside them; concat_ws drops nulls, so that ids collide.
+    return F.sha2(F.to_json(F.array(*parts)), 256)
+
+
+def _about() -> list[Column]:
+    """Detection, connection, and the process's start or its absence."""
+    start = F.unix_micros(F.col("instance.process_time"))
+    guid = F.coalesce(F.col("instance.process_guid"), F.col("process_guid"))
+    time = F.unix_micros("event_time")
+    return [F.col("detection.id"), start, guid, *[time if c == "event_time" else F.col(c) for c in _ABOUT]]
+
+
+def _text(column: Column) -> Column:
+    return column.cast("string")

@@ -1,0 +1,81 @@
+"""Matches -> rows of the findings table, and the ten columns of the original search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Formatter
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from procnet.contract import FINDINGS, PROCESS_FIELDS
+from procnet.findings.identity import finding_id, one_per_event
+
+_MISSING = "(unknown)"
+# The output of the Splunk search, in its order: its `_time`, `dest` are our event_time and host.
+_CIM = {
+    "_time": "event_time", "user": "user", "dest": "host", "parent_process_name": "parent_process_name",
+    "process_name": "process_name", "process_path": "process_path", "process": "process", "process_id": "process_id",
+    "dest_port": "dest_port", "dest_ip": "dest_ip",
+}  # fmt: skip
+
+
+def to_findings(hits: DataFrame, messages: Mapping[str, str]) -> DataFrame:
+    """Findings of the matches: one for each (detection, connection, instance).
+
+    In: NETWORK_EVENTS, `attribution`, `instance`, `detection`; `messages`: detection id -> template with `{column}`s.
+    Out: `contract.FINDINGS`, without wall clock and window, so that any run over the same data gives the same bytes.
+    What the instance does not know, the connection's own record may: `user` of Sysmon 3 where 4688 was the start.
+    """
+    told = {n: F.coalesce(F.col(f"instance.{n}"), F.col(n)) for n in PROCESS_FIELDS}
+    columns: dict[str, Column] = {
+        **{n: F.col(n) for n in FINDINGS.names if n in hits.columns},
+        **told,
+        **{n: F.col(f"detection.{n}") for n in ("fingerprint", "risk_score", "severity", "mitre_attack")},
+        **{f"detection_{n}": F.col(f"detection.{n}") for n in ("id", "name", "version")},
+        "finding_id": finding_id(),
+        "process_time": F.col("instance.process_time"),
+        "process_end_time": F.col("instance.process_end_time"),
+        "process": told["command_line"],
+        "process_record_id": F.col("instance.record_id"),
+        "connection_record_id": F.col("record_id"),
+        "related": F.lit(None).cast(FINDINGS["related"].dataType),
+        "excluded_by": F.lit(None).cast("string"),
+        "message": F.lit(None).cast("string"),
+        "finding_date": F.col("event_date"),
+    }
+    flat = one_per_event(hits).select(*[columns[n].cast(FINDINGS[n].dataType).alias(n) for n in FINDINGS.names])
+    return flat.withColumn("message", _message(messages)).select(*FINDINGS.names)
+
+
+def findings_cim(findings: DataFrame) -> DataFrame:
+    """The ten columns of the original search, by its names and in its order. In: `contract.FINDINGS`."""
+    return findings.select(*[F.col(ours).alias(theirs) for theirs, ours in _CIM.items()])
+
+
+def _message(messages: Mapping[str, str]) -> Column:
+    """Each detection's template as one concatenation: a value that looks like a placeholder stays a value."""
+    message = F.lit(None).cast("string")
+    for detection, template in messages.items():
+        message = F.when(F.col("detection_id") == detection, _filled(template)).otherwise(message)
+    return message
+
+
+def _filled(template: str) -> Column:
+    parts: list[Column] = []
+    for literal, field in _pieces(template):
+        parts.append(F.lit(literal))
+        if field:
+            value = F.col(field)
+            text = F.date_format(value, "yyyy-MM-dd HH:mm:ss") if _is_time(field) else value.cast("string")
+            parts.append(F.coalesce(text, F.lit(_MISSING)))
+    return F.concat(*parts)
+
+
+def _is_time(field: str) -> bool:
+    return isinstance(FINDINGS[field].dataType, T.TimestampType)
+
+
+def _pieces(template: str) -> list[tuple[str, str | None]]:
+    return [(literal, field) for literal, field, _, _ in Formatter().parse(template)]

@@ -1,0 +1,68 @@
+"""The ledger of runs: append-only, written after the commit, so that "done" is never said of what is not written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from procnet.contract import RUNS
+from procnet.lake.tables import Lake
+from procnet.types import Window
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the ledger; see `contract.RUNS`."""
+
+    run_id: str
+    kind: str
+    status: str
+    started_at: datetime
+    ended_at: datetime
+    started_by: str
+    procnet_version: str
+    window: Window | None = None
+    detections: Mapping[str, str] = field(default_factory=dict)
+    table_versions: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    plan: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+def append_run(lake: Lake, run: Run) -> None:
+    """Write one run to the ledger."""
+    row = {
+        **{n: getattr(run, n) for n in RUNS.names if hasattr(run, n)},
+        "window_start": run.window.start if run.window else None,
+        "window_end": run.window.end if run.window else None,
+        "run_date": run.started_at.date(),
+    }
+    rows = [tuple(dict(v) if isinstance(v := row[n], Mapping) else v for n in RUNS.names)]
+    lake.append("runs", lake.spark.createDataFrame(rows, RUNS))
+
+
+def done_windows(
+    lake: Lake, detections: Mapping[str, str], table_versions: Mapping[str, int]
+) -> set[tuple[datetime, datetime]]:
+    """Windows that need no rerun: they succeeded with these very detections over these very table versions."""
+    same = [F.col("detections")[d] == f for d, f in detections.items()]
+    same += [F.col("table_versions")[t] == v for t, v in table_versions.items()]
+    runs = lake.read("runs").where(F.col("status").isin("succeeded", "nothing_to_read"))
+    for condition in same:
+        runs = runs.where(condition)
+    micros = runs.select(F.unix_micros("window_start"), F.unix_micros("window_end")).distinct().collect()
+    return {(_utc(a), _utc(b)) for a, b in micros if a is not None and b is not None}
+
+
+def last_runs(lake: Lake, limit: int) -> DataFrame:
+    """The newest runs first."""
+    return lake.read("runs").orderBy(F.col("started_at").desc(), "run_id").limit(limit)
+
+
+def _utc(micros: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)

@@ -1,0 +1,71 @@
+"""A period, chunk by chunk: disjoint, resumable from the ledger, and one failed chunk does not stop the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pyspark.sql import SparkSession
+
+from procnet.detections.detection import Detection
+from procnet.errors import PartlyDone, WindowFailed
+from procnet.lake.ledger import done_windows
+from procnet.lake.tables import Lake
+from procnet.runs.detect import Report, detect
+from procnet.settings import Settings
+from procnet.types import Window, format_duration
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """What a backfill came to: the chunks run now, and those that an earlier run had done over the same data."""
+
+    reports: tuple[Report, ...]
+    skipped: tuple[Window, ...]
+
+    @property
+    def findings(self) -> int:
+        return sum(r.counts.get("findings", 0) for r in self.reports)
+
+
+def backfill(
+    spark: SparkSession,
+    settings: Settings,
+    period: Window,
+    detections: Sequence[Detection],
+    *,
+    chunk: timedelta = timedelta(days=1),
+    tell: Callable[[int, int, Window, Report | None], None] = lambda done, of, window, report: None,
+) -> Backfilled:
+    """Evaluate a period in disjoint chunks, in order.
+
+    A chunk is skipped where the ledger says that it succeeded with the same detections over the same versions of the
+    tables. `tell(done, of, window, report)` hears of every chunk; its report is None where it was skipped or failed.
+    Raises PartlyDone, with the command that goes on, where chunks failed; all others are done then.
+    """
+    lake = Lake(spark, settings)
+    versions = {t: lake.version(t) for t in ("process_events", "network_events") if lake.exists(t)}
+    done = done_windows(lake, {d.id: d.fingerprint for d in detections}, versions) if lake.exists("runs") else set()
+    chunks = period.chunks(chunk)
+    reports: list[Report] = []
+    skipped: list[Window] = []
+    failed: list[WindowFailed] = []
+    for i, window in enumerate(chunks, start=1):
+        report = None
+        if (window.start, window.end) in done:
+            skipped.append(window)
+        else:
+            try:
+                report = detect(spark, settings, window, detections, kind="backfill")
+                reports.append(report)
+            except WindowFailed as e:
+                failed.append(e)
+        tell(i, len(chunks), window, report)
+    if failed:
+        raise PartlyDone(
+            f"{len(failed)} of {len(chunks)} chunks failed; the first: {failed[0].message}",
+            hint=f"procnet backfill --start {period.start.isoformat()} --end {period.end.isoformat()} "
+            f"--chunk {format_duration(chunk)} goes on with what is left",
+        )
+    return Backfilled(tuple(reports), tuple(skipped))

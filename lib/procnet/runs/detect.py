@@ -1,0 +1,175 @@
+"""One window: find, replace, and only then the ledger."""
+
+from __future__ import annotations
+
+import getpass
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from procnet.detections.detection import Detection
+from procnet.errors import UsageError, WindowFailed
+from procnet.lake.ledger import Run, append_run
+from procnet.lake.replace import replace_findings
+from procnet.lake.tables import Lake
+from procnet.runs.find import between, find
+from procnet.settings import Settings
+from procnet.types import Window
+
+_READ = ("process_events", "network_events")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one window came to: the ledger's row, as the caller may print it."""
+
+    run_id: str
+    window: Window
+    status: str
+    plan: str
+    counts: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+
+def last_complete(now: datetime, settings: Settings) -> Window:
+    """The newest window of the schedule's grid that ended at least `window.delay` before `now`."""
+    length, epoch = settings.window.length, datetime(1970, 1, 1, tzinfo=timezone.utc)
+    end = epoch + ((now - settings.window.delay - epoch) // length) * length
+    return Window(end - length, end)
+
+
+def detect(
+    spark: SparkSession,
+    settings: Settings,
+    window: Window,
+    detections: Sequence[Detection],
+    *,
+    kind: str = "detect",
+) -> Report:
+    """Evaluate one window and replace its findings; the ledger's row follows the commit.
+
+    Raises DataError where a table or column is missing, UsageError without detections, WindowFailed where the window
+    could not be evaluated or written: nothing of it is then recorded as done, and running it again is safe.
+    """
+    if not detections:
+        raise UsageError(
+            "no detection to run: detections.enabled is empty and none was named",
+            hint="name one with --detection, or under detections.enabled; procnet detections list shows them",
+        )
+    lake, clock = Lake(spark, settings), _Clock()
+    processes, connections = lake.read("process_events"), lake.read("network_events")
+    lake.read("findings")
+    versions = {t: lake.version(t) for t in _READ}
+    told = {d.id: d.fingerprint for d in detections}
+    clock.lap("open")
+    try:
+        counts = _read(connections, window)
+        clock.lap("read")
+        found = find(processes, connections, detections, window, settings)
+        clock.lap("candidates")
+        if found.findings is not None or _any_before(lake, window, told):
+            empty = lake.read("findings").limit(0)
+            replace_findings(lake, empty if found.findings is None else found.findings, window, list(told))
+        clock.lap("findings")
+        counts |= _written(lake, window, told)
+        clock.lap("count")
+    except PySparkException as e:
+        failed = WindowFailed(
+            f"window {window} failed: {_first_line(e)}",
+            hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
+        )
+        append_run(lake, _run(kind, "failed", window, told, versions, {}, None, clock, str(failed)))
+        raise failed from e
+    status = "succeeded" if counts["connections"] else "nothing_to_read"
+    run = _run(kind, status, window, told, versions, counts, found.plan, clock, None)
+    append_run(lake, run)
+    return Report(run.run_id, window, status, found.plan, counts, run.seconds)
+
+
+def _read(connections: DataFrame, window: Window) -> dict[str, int]:
+    inside = between(connections, window.start, window.end)
+    no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
+    row = inside.agg(F.count("*").alias("connections"), F.count_if(no_key).alias("connections_without_key")).first()
+    return {k: int(v) for k, v in row.asDict().items()} if row else {}
+
+
+def _in_window(lake: Lake, window: Window, told: Mapping[str, str]) -> DataFrame:
+    rows = lake.read("findings").withColumnRenamed("finding_date", "event_date")
+    return between(rows, window.start, window.end).where(F.col("detection_id").isin(list(told)))
+
+
+def _any_before(lake: Lake, window: Window, told: Mapping[str, str]) -> bool:
+    return not _in_window(lake, window, told).isEmpty()
+
+
+def _written(lake: Lake, window: Window, told: Mapping[str, str]) -> dict[str, int]:
+    rows = _in_window(lake, window, told).groupBy("attribution").count().collect()
+    by = {f"findings_{r[0]}": int(r[1]) for r in rows}
+    return {"findings": sum(by.values()), **by}
+
+
+class _Clock:
+    """Wall seconds by stage; the one place of a run that looks at a clock."""
+
+    def __init__(self) -> None:
+        self.started_at, self.seconds = datetime.now(timezone.utc), dict[str, float]()
+        self._last = time.monotonic()
+
+    def lap(self, stage: str) -> None:
+        now = time.monotonic()
+        self.seconds[stage], self._last = round(now - self._last, 3), now
+
+
+def _run(
+    kind: str,
+    status: str,
+    window: Window,
+    detections: Mapping[str, str],
+    versions: Mapping[str, int],
+    counts: Mapping[str, int],
+    plan: str | None,
+    clock: _Clock,
+    error: str | None,
+) -> Run:
+    return Run(
+        run_id=uuid.uuid4().hex,
+        kind=kind,
+        status=status,
+        started_at=clock.started_at,
+        ended_at=datetime.now(timezone.utc),
+        started_by=_user(),
+        procnet_version=package_version(),
+        window=window,
+        detections=detections,
+        table_versions=versions,
+        counts=counts,
+        plan=plan,
+        seconds=clock.seconds,
+        error=error,
+    )
+
+
+def package_version() -> str:
+    """The version of this package, as installed."""
+    try:
+        return version("procnet")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under an id without a name
+        return "unknown"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:500]
