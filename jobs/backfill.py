@@ -1,0 +1,10 @@
+"""A period in chunks, for a scheduler or spark-submit: the same words as `procnet backfill`."""
+
+from __future__ import annotations
+
+import sys
+
+from procnet.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(["backfill", *sys.argv[1:]]))
