@@ -1,0 +1,126 @@
+"""Commands on detections: list, show, lint, test. Only `test` starts Spark, and none needs a lake."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from procnet.cli.out import print_json, print_table, say
+from procnet.cli.run import settings_of
+from procnet.detections.catalog import check_lock, load_detections, read_lock, select, write_lock
+from procnet.detections.detection import Detection
+from procnet.errors import DetectionError
+from procnet.predicates.reason import describe
+from procnet.settings import Settings
+from procnet.types import format_duration, severity
+
+
+def add_commands(commands: Any, common: ArgumentParser) -> None:
+    """detections list, show, lint, test."""
+    top = commands.add_parser("detections", help="the catalogue of detections")
+    what = top.add_subparsers(dest="what", required=True, metavar="list|show|lint|test")
+
+    listing = what.add_parser("list", parents=[common], help="all detections, and which are enabled")
+    listing.set_defaults(answer=_list)
+
+    show = what.add_parser("show", parents=[common], help="one detection: what it asks, scores and misses")
+    show.add_argument("detection", metavar="ID_OR_FILE")
+    show.set_defaults(answer=_show)
+
+    lint = what.add_parser("lint", parents=[common], help="check files, all errors at once, and the lock")
+    lint.add_argument("paths", nargs="*", type=Path, metavar="FILE", help="default: the whole folder")
+    lint.add_argument("--lock", action="store_true", help="write detections.lock anew: this is a release")
+    lint.set_defaults(answer=_lint)
+
+    test = what.add_parser("test", parents=[common], help="run the cases inside the files")
+    test.add_argument("detection", nargs="*", metavar="ID_OR_FILE", help="default: all of the folder")
+    test.set_defaults(answer=_test)
+
+
+def _catalogue(settings: Settings) -> tuple[Detection, ...]:
+    return load_detections(settings.detections_folder)
+
+
+def _list(args: Namespace) -> None:
+    settings = settings_of(args)
+    detections = _catalogue(settings)
+    enabled = {d.id for d in select(detections, list(settings.detections.enabled))}
+    rows = [
+        (d.id, d.name, d.version, d.status, d.risk.score, ", ".join(d.annotations.mitre_attack), d.id in enabled)
+        for d in detections
+    ]
+    names = ("id", "name", "version", "status", "score", "attack", "enabled")
+    if args.json:
+        print_json({"detections": [dict(zip(names, r, strict=True)) for r in rows]})
+    else:
+        print_table(names, [(*r[:-1], "yes" if r[-1] else "") for r in rows])
+
+
+def _show(args: Namespace) -> None:
+    (d,) = select(_catalogue(settings_of(args)), [args.detection])
+    asks = {
+        "process": describe(d.process) if d.process else "any",
+        "network": describe(d.network) if d.network else "any",
+        "lookback": format_duration(d.lookback),
+    }
+    if args.json:
+        print_json({**d.written.model_dump(mode="json"), "asks": asks, "fingerprint": d.fingerprint})
+        return
+    rows = [
+        ("id", d.id),
+        ("name", f"{d.name} (version {d.version}, {d.status})"),
+        ("process", asks["process"]),
+        ("network", asks["network"]),
+        ("lookback", asks["lookback"]),
+        ("risk", f"{d.risk.score} ({severity(d.risk.score)}) on {', '.join(o.field for o in d.risk.objects)}"),
+        ("message", d.risk.message),
+        ("attack", ", ".join(d.annotations.mitre_attack)),
+        ("misses", d.written.misses),
+        ("false positives", d.written.false_positives),
+        ("cases", len(d.cases)),
+        ("file", str(d.path)),
+    ]
+    print_table(("", ""), rows)
+
+
+def _lint(args: Namespace) -> None:
+    settings = settings_of(args)
+    detections = load_detections(args.paths) if args.paths else _catalogue(settings)
+    if not args.paths:
+        folder = settings.detections_folder
+        if args.lock:
+            say(f"written: {write_lock(folder, detections)}")
+        elif problems := check_lock(detections, read_lock(folder)):
+            raise DetectionError(problems, hint="procnet detections lint --lock, once the versions are right")
+    if args.json:
+        print_json({"detections": len(detections), "problems": []})
+    else:
+        say(f"{len(detections)} detections, no problem")
+
+
+def _test(args: Namespace) -> int:
+    from procnet.runs.cases import run_cases
+    from procnet.session import open_session
+
+    settings = settings_of(args)
+    everything = load_detections([]) if all(map(_is_file, args.detection)) and args.detection else _catalogue(settings)
+    detections = select(everything, args.detection) if args.detection else everything
+    results = run_cases(open_session(settings.spark), detections, settings)
+    failed = [r for r in results if r.problem]
+    if args.json:
+        told = [
+            {"detection": r.detection.id, "case": r.case.name, "defect": r.case.defect, "problem": r.problem}
+            for r in results
+        ]
+        print_json({"cases": len(results), "failed": len(failed), "results": told})
+    else:
+        for r in failed:
+            sys.stdout.write(f"FAILED {r.detection.name}: {r.case.name}\n  {r.problem}\n  {r.case.model_dump()}\n")
+        sys.stdout.write(f"{len(results) - len(failed)} of {len(results)} cases hold, {len(detections)} detections\n")
+    return 2 if failed else 0
+
+
+def _is_file(text: str) -> bool:
+    return text.endswith((".yml", ".yaml"))

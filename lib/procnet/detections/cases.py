@@ -1,0 +1,121 @@
+"""A detection's own cases: events it is tried on, all cases of all detections in one Spark job.
+
+A case writes canonical columns, as few as matter; `at` is the time, `10:00:00` on one fixed day or a full ISO time.
+Every case lives on hosts of its own, so that none can see another's events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.detections.detection import Detection
+from procnet.detections.file import Case
+from procnet.errors import DetectionError
+from procnet.types import Window
+
+DAY = "2026-03-01"
+WINDOW = Window(datetime(2026, 3, 1, tzinfo=timezone.utc), datetime(2026, 3, 2, tzinfo=timezone.utc))
+_DEFAULTS = {"host": "host", "source": "case", "record_id": None}
+_BASE_NAME = (("process_path", "process_name"), ("parent_process_path", "parent_process_name"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a case ended: `problem` is None where it found what it must."""
+
+    detection: Detection
+    case: Case
+    problem: str | None
+
+
+def case_frames(spark: SparkSession, detections: Sequence[Detection]) -> tuple[DataFrame, DataFrame]:
+    """`contract.PROCESS_EVENTS` and NETWORK_EVENTS of every case. DetectionError for columns that are none."""
+    processes: list[tuple[Any, ...]] = []
+    connections: list[tuple[Any, ...]] = []
+    problems: list[str] = []
+    for key, detection, case in _keyed(detections):
+        for rows, written, schema in (
+            (processes, case.processes, PROCESS_EVENTS),
+            (connections, case.connections, NETWORK_EVENTS),
+        ):
+            for event in written:
+                try:
+                    rows.append(_row(event, schema, key))
+                except ValueError as e:
+                    problems.append(f"{detection.path}: case {case.name!r}: {e}")
+    if problems:
+        raise DetectionError(problems)
+    return spark.createDataFrame(processes, PROCESS_EVENTS), spark.createDataFrame(connections, NETWORK_EVENTS)
+
+
+def judge(found: Sequence[Mapping[str, Any]], detections: Sequence[Detection]) -> list[Result]:
+    """Hold the findings over `case_frames` (rows of `contract.FINDINGS` as dicts) against what the cases expect."""
+    results = []
+    for key, detection, case in _keyed(detections):
+        mine = [
+            {**f, "host": str(f["host"]).removeprefix(key)}
+            for f in found
+            if f["detection_id"] == detection.id and str(f["host"]).startswith(key)
+        ]
+        results.append(Result(detection, case, _problem(case, mine)))
+    return results
+
+
+def _keyed(detections: Sequence[Detection]) -> list[tuple[str, Detection, Case]]:
+    return [(f"{i:03d}{j:03d}-", d, c) for i, d in enumerate(detections) for j, c in enumerate(d.cases)]
+
+
+def _row(event: Mapping[str, Any], schema: T.StructType, key: str) -> tuple[Any, ...]:
+    values = {**_DEFAULTS, **event}
+    at = values.pop("at", None)
+    if at is None:
+        raise ValueError(f"no `at` says when: {dict(event)!r}")
+    values["event_time"] = _time(str(at))
+    values["event_date"] = values["event_time"].date()
+    values["host"] = None if values["host"] is None else key + str(values["host"])
+    if "event_kind" in schema.names:
+        values.setdefault("event_kind", "start")
+    for path, name in _BASE_NAME:
+        if values.get(path) and name not in values:
+            values[name] = str(values[path]).replace("/", "\\").rsplit("\\", 1)[-1].lower()
+    if unknown := sorted(set(values) - set(schema.names)):
+        raise ValueError(f"no canonical column {', '.join(unknown)}")
+    return tuple(values.get(n) for n in schema.names)
+
+
+def _time(text: str) -> datetime:
+    value = datetime.fromisoformat(text if "T" in text or "-" in text else f"{DAY}T{text}")
+    return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value
+
+
+def _problem(case: Case, found: Sequence[Mapping[str, Any]]) -> str | None:
+    if case.expect == "none":
+        return f"expected nothing, found {_told(found)}" if found else None
+    if case.expect == "match":
+        return None if found else "expected a finding, found none"
+    left = list(found)
+    for wanted in case.expect:
+        hit = next((f for f in left if all(_same(f.get(k), v) for k, v in wanted.items())), None)
+        if hit is None:
+            return f"expected {dict(wanted)!r}, found {_told(left)}"
+        left.remove(hit)
+    return f"more than expected: {_told(left)}" if left else None
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    if isinstance(value, datetime):
+        aware = value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value
+        return wanted is not None and aware == _time(str(wanted))
+    return bool(value == wanted)
+
+
+def _told(found: Sequence[Mapping[str, Any]]) -> str:
+    keep = ("host", "process_name", "process_id", "attribution", "event_time", "process_time", "dest_ip", "dest_port")
+    return "; ".join(str({k: f.get(k) for k in keep}) for f in found) or "none"

@@ -1,0 +1,106 @@
+"""The tree -> Spark columns. NOT is guarded once, at the NOT: guards at the leaves would empty the pushed filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import reduce
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from procnet.predicates.address import NON_PUBLIC, in_network
+from procnet.predicates.model import All, Field, Not, Predicate
+
+Columns = Callable[[str], Column]
+# Stored in lower case (contract.py), so that plain equality can be pushed down to files.
+_STORED_LOWER = frozenset({"host", "process_name", "parent_process_name", "dest_host", "transport", "direction"})
+_ORDER: dict[str, Callable[[Column, Column], Column]] = {
+    "gt": lambda a, b: a > b,
+    "gte": lambda a, b: a >= b,
+    "lt": lambda a, b: a < b,
+    "lte": lambda a, b: a <= b,
+}
+
+
+def to_column(predicate: Predicate, column: Columns) -> Column:
+    """True, false or null (unknown) for each row; `column` gives the column of a field's name."""
+    return _walk(predicate, lambda leaf: _leaf(leaf, column))
+
+
+def to_candidate_column(predicate: Predicate, column: Columns, strict: frozenset[str]) -> Column:
+    """Keeps every row that the tree could still accept once unknown fields outside `strict` are filled in.
+
+    An unknown test of such a field counts as satisfied, and under a NOT as not satisfied; fields in `strict` count as
+    they are. So a record whose gaps another sensor's record fills is not lost before the two are merged.
+    """
+    return F.coalesce(_candidate(predicate, column, strict, positive=True), F.lit(False))
+
+
+def _candidate(predicate: Predicate, column: Columns, strict: frozenset[str], *, positive: bool) -> Column:
+    if isinstance(predicate, Field):
+        test = _leaf(predicate, column)
+        if predicate.field in strict:
+            return test
+        if predicate.op == "isnull":  # what is unknown now may be known later, and never the other way round
+            return test if positive else F.lit(False)
+        return F.coalesce(test, F.lit(positive))
+    if isinstance(predicate, Not):
+        return ~F.coalesce(_candidate(predicate.part, column, strict, positive=not positive), F.lit(False))
+    return _join(predicate, [_candidate(p, column, strict, positive=positive) for p in predicate.parts])
+
+
+def _walk(predicate: Predicate, leaf: Callable[[Field], Column]) -> Column:
+    if isinstance(predicate, Field):
+        return leaf(predicate)
+    if isinstance(predicate, Not):
+        return ~F.coalesce(_walk(predicate.part, leaf), F.lit(False))
+    return _join(predicate, [_walk(p, leaf) for p in predicate.parts])
+
+
+def _join(predicate: Predicate, parts: list[Column]) -> Column:
+    if isinstance(predicate, All):
+        return reduce(lambda a, b: a & b, parts)
+    return reduce(lambda a, b: a | b, parts)
+
+
+def _leaf(leaf: Field, column: Columns) -> Column:
+    value, plain = leaf.value, column(leaf.field)
+    if leaf.op == "isnull":
+        return plain.isNull()
+    if leaf.op == "cidr":
+        return in_network(plain, *(NON_PUBLIC if value == "@non_public" else (str(value),)))
+    if leaf.op in _ORDER:
+        return _ORDER[leaf.op](plain, F.lit(value))
+    if leaf.op == "re":
+        return plain.rlike(str(value))
+    if not isinstance(value, str):
+        return plain == F.lit(value)
+    side, text = (plain, value) if leaf.cased else (_lower(leaf.field, plain), value.lower())
+    if leaf.op == "fieldref":
+        other = column(value)
+        return side == (other if leaf.cased else F.lower(other))
+    if leaf.op == "contains":
+        return side.contains(text)
+    if leaf.op == "startswith":
+        return side.startswith(text)
+    if leaf.op == "endswith":
+        return side.endswith(text)
+    if leaf.op == "glob":
+        return side.rlike(_glob(text))
+    return side == F.lit(text)
+
+
+def _lower(field: str, column: Column) -> Column:
+    return column if field in _STORED_LOWER else F.lower(column)
+
+
+def _glob(pattern: str) -> str:
+    r"""A pattern with `*`, `?` and their escapes as a regular expression of the whole text."""
+    parts = re.findall(r"\\[*?]|[*?]|[^*?\\]+|\\", pattern)
+    spelled = {"*": ".*", "?": "."}
+    return (
+        "(?s)^"
+        + "".join(spelled.get(p) or re.escape(p[1] if p[0] == "\\" and len(p) == 2 else p) for p in parts)
+        + r"\z"
+    )
