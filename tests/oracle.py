@@ -1,0 +1,235 @@
+"""What attribution means, as loops over plain rows: the specification that both Spark plans are held against.
+
+A row is a dict with the columns of `procnet.contract`; times are datetimes. Nothing here is fast, and nothing here is
+shared with the code under test, not even the list of columns that an instance has. The numbers R1..R7 are the rules'.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from procnet.types import HostMatch, Tolerances
+
+Row = Mapping[str, Any]
+
+# What one sensor's record may tell another's: everything about the process but its time and its process id.
+FILLED = (
+    "process_guid", "process_name", "process_path", "original_file_name", "command_line", "user", "user_id",
+    "integrity_level", "process_hash", "parent_process_id", "parent_process_guid", "parent_process_name",
+    "parent_process_path", "parent_command_line",
+)  # fmt: skip
+INSTANCE = (
+    "process_time", "process_end_time", "process_id", "process_guid", "process_name", "process_path",
+    "original_file_name", "command_line", "user", "user_id", "integrity_level", "process_hash", "parent_process_id",
+    "parent_process_guid", "parent_process_name", "parent_process_path", "parent_command_line", "record_id",
+    "vendor_product", "source",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Life:
+    """A leading start, its empty fields filled, and the time it lived: `[start, end)`, open where `end` is None."""
+
+    row: Row
+    end: datetime | None
+    ended: bool  # An end event closed it, not the next start.
+    lived: bool  # False for a start without a process id and for the loser of a tie: these answer by guid alone.
+
+    @property
+    def start(self) -> datetime:
+        return self.row["event_time"]
+
+    def instance(self) -> dict[str, Any]:
+        known = {**self.row, "process_time": self.start, "process_end_time": self.end}
+        return {name: known[name] for name in INSTANCE}
+
+
+@dataclass(frozen=True)
+class Answer:
+    attribution: str
+    instance: dict[str, Any] | None = None
+
+
+def attribute(
+    processes: Sequence[Row],
+    connections: Sequence[Row],
+    *,
+    max_age: timedelta,
+    tolerances: Tolerances | None = None,
+    host_match: HostMatch = HostMatch.SHORT,
+) -> list[Answer]:
+    """One answer a connection, in the order of `connections`."""
+    tolerances = tolerances or Tolerances()
+    lives_of_host: dict[str, list[Life]] = defaultdict(list)
+    for host, events in by_host(processes, host_match).items():
+        lives_of_host[host] = lives(events, tolerances.start_tolerance)
+    answers = []
+    for c in connections:
+        host = host_key(c["host"], host_match)
+        there = lives_of_host[host] if host is not None else []
+        life = by_guid(c, there, max_age, tolerances.clock_skew)
+        if life is not None:
+            answers.append(Answer("guid", life.instance()))
+        elif (life := by_host_pid(c, there, max_age, tolerances)) is not None:
+            answers.append(Answer("host_pid", life.instance()))
+        else:  # R7
+            answers.append(Answer("none" if c["process_name"] is None else "event"))
+    return answers
+
+
+# R1: what joins at all
+
+
+def host_key(host: str | None, match: HostMatch) -> str | None:
+    if host is None or match is not HostMatch.SHORT or is_address(host):
+        return host
+    return host.split(".")[0]
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def by_host(rows: Iterable[Row], match: HostMatch) -> dict[str, list[Row]]:
+    """Rows by host key, exact duplicates (all but ingest_time equal) once, rows without a host left out."""
+    groups: dict[str, dict[tuple[Any, ...], Row]] = defaultdict(dict)
+    for row in rows:
+        if (host := host_key(row["host"], match)) is not None:
+            groups[host].setdefault(tuple(v for k, v in row.items() if k != "ingest_time"), row)
+    return {host: list(distinct.values()) for host, distinct in groups.items()}
+
+
+def differ(a: object, b: object) -> bool:
+    """Both known, and not the same."""
+    return a is not None and b is not None and a != b
+
+
+# R2: two sensors, one start
+
+
+def sensor(r: Row) -> tuple[str | None, str | None]:
+    return r["vendor_product"], r["source"]
+
+
+def rank(r: Row) -> tuple[bool, str, str]:
+    return r["process_guid"] is None, r["vendor_product"] or "", r["source"] or ""
+
+
+def same_start(q: Row, r: Row, start_tolerance: timedelta) -> bool:
+    """Whether two records on one host tell of one start."""
+    return (
+        q["process_id"] is not None
+        and q["process_id"] == r["process_id"]
+        and sensor(q) != sensor(r)
+        and q["process_name"] is not None
+        and q["process_name"] == r["process_name"]
+        and abs(q["event_time"] - r["event_time"]) <= start_tolerance
+        and not differ(q["process_guid"], r["process_guid"])
+    )
+
+
+def leading(starts: Sequence[Row], start_tolerance: timedelta) -> list[Row]:
+    """The starts of one host that are not absorbed by a better record, with their nulls filled from the worse ones."""
+    found = []
+    for r in starts:
+        others = [q for q in starts if same_start(q, r, start_tolerance)]
+        if any(rank(q) < rank(r) for q in others):
+            continue
+        worse = sorted((q for q in others if rank(r) < rank(q)), key=as_text, reverse=True)
+        worse.sort(key=lambda q: (rank(q), q["event_time"]))
+        filled = dict(r)
+        for name in FILLED:
+            filled[name] = next((q[name] for q in (r, *worse) if q[name] is not None), None)
+        found.append(filled)
+    return found
+
+
+# R3 and R4: who lives from when to when
+
+
+def as_text(r: Row) -> tuple[tuple[bool, str], ...]:
+    """The order among starts at one instant; the greatest wins. Guid, path, command line, then the other columns."""
+    first = ("process_guid", "process_path", "command_line")
+    values = [r[name] for name in (*first, *(name for name in r if name not in first))]
+    return tuple((v is not None, str(v)) for v in values)
+
+
+def lives(events: Sequence[Row], start_tolerance: timedelta) -> list[Life]:
+    """All leading starts of one host with the lives they had."""
+    leaders = leading([e for e in events if e["event_kind"] == "start"], start_tolerance)
+    ends = [e for e in events if e["event_kind"] == "end"]
+    found = []
+    for r in leaders:
+        if r["process_id"] is None:
+            found.append(Life(r, end=None, ended=False, lived=False))
+            continue
+        key = [q for q in leaders if q["process_id"] == r["process_id"]]
+        if any(q["event_time"] == r["event_time"] and as_text(q) > as_text(r) for q in key):
+            found.append(Life(r, end=r["event_time"], ended=False, lived=False))
+            continue
+        next_start = min((q["event_time"] for q in key if q["event_time"] > r["event_time"]), default=None)
+        closing = min(
+            (
+                e["event_time"]
+                for e in ends
+                if e["process_id"] == r["process_id"]
+                and r["event_time"] <= e["event_time"]
+                and (next_start is None or e["event_time"] < next_start)
+                and not differ(e["process_guid"], r["process_guid"])
+            ),
+            default=None,
+        )
+        found.append(Life(r, end=next_start if closing is None else closing, ended=closing is not None, lived=True))
+    return found
+
+
+# R5 and R6: which life made the connection
+
+
+def by_guid(c: Row, there: Sequence[Life], max_age: timedelta, clock_skew: timedelta) -> Life | None:
+    if c["process_guid"] is None:
+        return None
+    t = c["event_time"]
+    candidates = [
+        x
+        for x in there
+        if x.row["process_guid"] == c["process_guid"]
+        and not differ(x.row["process_id"], c["process_id"])
+        and t - max_age <= x.start <= t + clock_skew
+    ]
+    process_ids = {x.row["process_id"] for x in candidates} - {None}
+    if c["process_id"] is None and len(process_ids) > 1:
+        return None
+    before = [x for x in candidates if x.start <= t]
+    nearest = max((x.start for x in before), default=min((x.start for x in candidates), default=None))
+    return max((x for x in candidates if x.start == nearest), key=lambda x: as_text(x.row), default=None)
+
+
+def by_host_pid(c: Row, there: Sequence[Life], max_age: timedelta, tolerances: Tolerances) -> Life | None:
+    t = c["event_time"]
+    accepted = [
+        x
+        for x in there
+        if x.lived
+        and x.row["process_id"] == c["process_id"]  # A null id is no life's.
+        and not differ(x.row["process_name"], c["process_name"])
+        and not differ(x.row["process_guid"], c["process_guid"])
+        and t - x.start <= max_age
+    ]
+    for x in accepted:
+        if x.start <= t and (x.end is None or t < x.end):
+            return x
+    late = [x for x in accepted if x.ended and timedelta(0) <= t - x.end <= tolerances.end_grace]
+    if late:
+        return max(late, key=lambda x: (x.end, x.start))
+    early = [x for x in accepted if t < x.start <= t + tolerances.clock_skew]
+    return min(early, key=lambda x: x.start, default=None)
