@@ -103,6 +103,11 @@ class Tolerances:
     start_tolerance: timedelta = timedelta(seconds=2)
 
 
+def as_utc(value: datetime) -> datetime:
+    """An aware time in UTC; a naive one is UTC already, as the command line has Spark hand times out."""
+    return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
 def parse_time(text: str) -> datetime:
     """An ISO 8601 time with a zone, as UTC; a naive or unreadable one is a UsageError that says what to write."""
     try:

@@ -6,12 +6,14 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from procnet.types import as_utc
 
 # Formulas run when a spreadsheet opens the file; a leading quote makes them text (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -30,8 +32,7 @@ def shown(value: object) -> str:
 
 def iso(value: datetime) -> str:
     """ISO 8601 in UTC with microseconds; a naive time is UTC, as Spark hands it out under our session."""
-    aware = value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
-    return aware.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return as_utc(value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def csv_cell(value: object) -> object:

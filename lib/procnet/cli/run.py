@@ -189,8 +189,7 @@ def as_dict(report: Report) -> dict[str, Any]:
     }
 
 
-def _demo(args: Namespace) -> None:
+def _demo(args: Namespace) -> int:
     from procnet.cli.demo import demo
 
-    lake = args.lake or Path("demo-lake")
-    demo(args, load_settings(args.conf, overrides=args.overrides, lake=lake))
+    return demo(args, load_settings(args.conf, overrides=args.overrides, lake=args.lake or Path("demo-lake")))

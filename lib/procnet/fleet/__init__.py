@@ -1,0 +1,1 @@
+"""A made-up fleet with known answers, for the demo, the tests and the benchmark."""

@@ -1,0 +1,188 @@
+"""Raw records of the made-up fleet: what happened on a machine -> what its sensors write, as flat Windows JSON.
+
+A record is a dict by the sensor's own field names, so a story spoils one by plain `record | {"ProcessGuid": ...}`.
+Times are integer milliseconds since 1970 in UTC, the resolution in which Windows logs are exported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
+
+Raw = dict[str, object]
+
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+SYSTEM = "NT AUTHORITY\\SYSTEM"
+
+# Field values that are no key: what a sensor writes where it lost the process.
+NO_GUID: Raw = {"ProcessGuid": "{00000000-0000-0000-0000-000000000000}"}
+NO_IMAGE: Raw = {"Image": "<unknown process>"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An endpoint. `utc_error` is by how much its sensor's own UtcTime is wrong; the record time is right."""
+
+    name: str
+    spelling: str
+    ip: str
+    user: str
+    guid_part: str
+    two_sensors: bool
+    utc_error: int
+
+    @property
+    def other_spelling(self) -> str:
+        """Another way to write the same name, in every letter and in length."""
+        return self.name.split(".")[0].upper() if "." in self.spelling else f"{self.name}."
+
+
+@dataclass(frozen=True)
+class Image:
+    """A program on disk: full path, the name in its version resource, hashes."""
+
+    path: str
+    original: str
+    hashes: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """One life of a process id; `parent` is None for what was there before any record."""
+
+    machine: Machine
+    process_id: int
+    guid: str
+    image: Image
+    command_line: str
+    user: str
+    start: int
+    parent: Process | None = None
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The far end of a connection."""
+
+    ip: str
+    port: int
+    name: str = "-"
+
+
+def moment(millis: int) -> datetime:
+    """Milliseconds since 1970 as an aware datetime."""
+    return _EPOCH + timedelta(milliseconds=millis)
+
+
+def millis_of(time: datetime) -> int:
+    """An aware datetime as milliseconds since 1970."""
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+def sysmon_start(p: Process) -> Raw:
+    """Sysmon 1: a process was created."""
+    parent = p.parent or p
+    return {
+        **_sysmon(1, p.machine, p.start, 2),
+        **_process(p),
+        "OriginalFileName": p.image.original,
+        "CommandLine": p.command_line,
+        "User": p.user,
+        "IntegrityLevel": "System" if p.user == SYSTEM else "Medium",
+        "Hashes": p.image.hashes,
+        "ParentProcessGuid": parent.guid,
+        "ParentProcessId": str(parent.process_id),
+        "ParentImage": parent.image.path,
+        "ParentCommandLine": parent.command_line,
+    }
+
+
+def sysmon_end(p: Process, at: int) -> Raw:
+    """Sysmon 5: a process ended."""
+    return {**_sysmon(5, p.machine, at, 2), **_process(p)}
+
+
+def sysmon_connection(p: Process, at: int, remote: Remote, source_port: int, *, inbound: bool = False) -> Raw:
+    """Sysmon 3: a process connected, or was connected to: then the record's destination is the machine itself."""
+    here, there = (p.machine.ip, p.machine.name), (remote.ip, remote.name)
+    source, destination = (there, here) if inbound else (here, there)
+    return {
+        # Sysmon 3 is written well after its UtcTime, unlike the others.
+        **_sysmon(3, p.machine, at, at % 2_500),
+        **_process(p),
+        "User": p.user,
+        "Protocol": "tcp",
+        "Initiated": "false" if inbound else "true",
+        "SourceIsIpv6": _flag(":" in source[0]),
+        "SourceIp": source[0],
+        "SourceHostname": source[1],
+        "SourcePort": str(source_port),
+        "DestinationIsIpv6": _flag(":" in destination[0]),
+        "DestinationIp": destination[0],
+        "DestinationHostname": destination[1],
+        "DestinationPort": str(remote.port),
+    }
+
+
+def security_start(p: Process, at: int) -> Raw:
+    """Security 4688: the same start from the second sensor. Ids are hexadecimal, `ProcessId` is the parent's."""
+    domain, _, name = p.user.partition("\\")
+    parent = p.parent or p
+    return {
+        "SourceName": "Microsoft-Windows-Security-Auditing",
+        "Channel": "Security",
+        "Hostname": p.machine.spelling,
+        "@timestamp": _stamp(at) + "Z",
+        "EventID": 4688,
+        "SubjectUserName": name,
+        "SubjectDomainName": domain,
+        "NewProcessId": hex(p.process_id),
+        "NewProcessName": p.image.path,
+        "ProcessId": hex(parent.process_id),
+        "CommandLine": p.command_line,
+        "TargetUserName": "-",
+        "TargetDomainName": "-",
+        "ParentProcessName": parent.image.path,
+        "MandatoryLabel": "S-1-16-16384" if p.user == SYSTEM else "S-1-16-8192",
+    }
+
+
+def canonical_host(record: Raw) -> str:
+    """The host of a record as the canonical tables have it."""
+    return str(record["Hostname"]).rstrip(".").lower()
+
+
+def canonical_guid(guid: object) -> str | None:
+    """A unique key as the canonical tables have it; the zero guid is none."""
+    bare = str(guid).strip("{}").upper()
+    return bare if bare.strip("0-") else None
+
+
+def canonical_ip(ip: object) -> str:
+    """An address as the canonical tables have it (RFC 5952)."""
+    return str(ip_address(str(ip)))
+
+
+def _sysmon(event_id: int, machine: Machine, at: int, lag: int) -> Raw:
+    return {
+        "SourceName": "Microsoft-Windows-Sysmon",
+        "Channel": "Microsoft-Windows-Sysmon/Operational",
+        "Hostname": machine.spelling,
+        "@timestamp": _stamp(at) + "Z",
+        "EventID": event_id,
+        "UtcTime": _stamp(at - lag + machine.utc_error, " "),
+    }
+
+
+def _process(p: Process) -> Raw:
+    return {"ProcessGuid": p.guid, "ProcessId": str(p.process_id), "Image": p.image.path}
+
+
+def _stamp(millis: int, separator: str = "T") -> str:
+    return (_EPOCH + timedelta(milliseconds=millis)).replace(tzinfo=None).isoformat(separator, "milliseconds")
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
