@@ -1,29 +1,27 @@
-"""One lazily made session for the whole suite; tests without the `spark` fixture start no JVM."""
+"""One lazily made session for each worker; tests without the `spark` fixture start no JVM."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from pyspark.sql import SparkSession
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
-    jars = "/tmp/x/jars/io.delta_delta-spark_4.1_2.13-4.4.0.jar,/tmp/x/jars/io.delta_delta-storage-4.4.0.jar"
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.jars", jars)
-        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.databricks.delta.snapshotPartitions", "2")
-        .config("spark.driver.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session a user gets, with what serves short runs: tables of a few rows need one partition, not more."""
+    from procnet.session import SHORT_RUN, open_session
+
+    settings = {
+        **SHORT_RUN,
+        "spark.master": "local[2]",
+        "spark.driver.memory": "2g",  # two workers beside each other, on a small machine too
+        "spark.sql.shuffle.partitions": "1",
+    }
+    session = open_session(settings, lake=tmp_path_factory.mktemp("lake"), app="procnet tests")
     yield session
     session.stop()
