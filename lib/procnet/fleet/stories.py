@@ -176,7 +176,7 @@ def null_keys(s: Scene) -> None:
 def host_in_two_spellings(s: Scene) -> None:
     """Start and connection write the machine's name differently: short or full, upper or lower case, a last dot."""
     client = _client(s, s.at)
-    spelled = {"Hostname": s.machine.other_spelling}
+    spelled: Raw = {"Hostname": s.machine.other_spelling}
     s.found(client, s.at + 2 * SECOND, cast.PACKAGES, "guid", spoil=spelled)
     s.found(client, s.at + 3 * SECOND, cast.PACKAGES_PLAIN, "host_pid", spoil=spelled | NO_GUID)
 

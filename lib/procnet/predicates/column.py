@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import reduce
 
@@ -11,6 +10,7 @@ from pyspark.sql import functions as F
 
 from procnet.predicates.address import NON_PUBLIC, in_network
 from procnet.predicates.model import All, Field, Not, Predicate
+from procnet.predicates.wildcard import to_regex
 
 Columns = Callable[[str], Column]
 # Stored in lower case (contract.py), so that plain equality can be pushed down to files.
@@ -87,20 +87,9 @@ def _leaf(leaf: Field, column: Columns) -> Column:
     if leaf.op == "endswith":
         return side.endswith(text)
     if leaf.op == "glob":
-        return side.rlike(_glob(text))
+        return side.rlike(to_regex(text))
     return side == F.lit(text)
 
 
 def _lower(field: str, column: Column) -> Column:
     return column if field in _STORED_LOWER else F.lower(column)
-
-
-def _glob(pattern: str) -> str:
-    r"""A pattern with `*`, `?` and their escapes as a regular expression of the whole text."""
-    parts = re.findall(r"\\[*?]|[*?]|[^*?\\]+|\\", pattern)
-    spelled = {"*": ".*", "?": "."}
-    return (
-        "(?s)^"
-        + "".join(spelled.get(p) or re.escape(p[1] if p[0] == "\\" and len(p) == 2 else p) for p in parts)
-        + r"\z"
-    )

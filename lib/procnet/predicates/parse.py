@@ -1,8 +1,4 @@
-r"""Sigma's spelling -> the typed tree, with every problem of a block collected.
-
-Of Sigma's backslash rules this keeps one: `\*` and `\?` are the plain characters, and every other backslash is itself.
-So `C:\Windows\` and `\\10.0.0.1\share` are written as they look, where Sigma would take one backslash of the second.
-"""
+"""Sigma's spelling -> the typed tree, with every problem of a block collected. Backslashes: see wildcard.py."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from pyspark.sql import types as T
 from procnet.predicates.address import parse_network
 from procnet.predicates.condition import parse_condition
 from procnet.predicates.model import All, Any, Field, Not, Op, Predicate, Value
+from procnet.predicates.wildcard import is_plain, plain, tokens
 
 _TEXT_OPS: dict[str, Op] = {"contains": "contains", "startswith": "startswith", "endswith": "endswith"}
 _ORDER_OPS: dict[str, Op] = {"gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte"}
@@ -113,26 +110,22 @@ def _test(name: str, modifiers: list[str], value: Anything, types: Mapping[str, 
 def _text(name: str, op: Op | None, value: str, cased: bool) -> Predicate:
     if op is not None and value == "":
         raise ValueError(f"every text {op} an empty one; write {name}|exists: true to ask for a known value")
-    if "://" in value and re.search(r"(?<!\\)\?", value):
+    if "://" in value and (True, "?") in tokens(value):
         raise ValueError(f"{value!r} looks like a URL, and its ? would stand for any one character; write \\?")
-    if not re.search(r"(?<!\\)[*?]", value):
-        return Field(name, op or "eq", re.sub(r"\\([*?])", r"\1", value), cased)
-    around = {"contains": "*{}*", "startswith": "{}*", "endswith": "*{}"}.get(op or "", "{}")
-    pattern = around.format(value)
+    pieces = tokens(value)
+    if is_plain(value):
+        return Field(name, op or "eq", plain(pieces), cased)
     # The common shapes are plain text tests; only a wildcard inside needs a pattern.
-    inner = pattern.strip("*")
-    if inner and not re.search(r"(?<!\\)[*?]", inner) and not inner.endswith("\\"):
-        shape: Op = (
-            "contains"
-            if pattern[0] == "*" and pattern[-1] == "*"
-            else "endswith"
-            if pattern[0] == "*"
-            else "startswith"
-        )
-        return Field(name, shape, re.sub(r"\\([*?])", r"\1", inner), cased)
+    first = op in ("contains", "endswith") or pieces[0] == (True, "*")
+    last = op in ("contains", "startswith") or pieces[-1] == (True, "*")
+    inner = pieces[pieces[0] == (True, "*") : len(pieces) - (pieces[-1] == (True, "*"))]
     if not inner:
         return Not(Field(name, "isnull"))
-    return Field(name, "glob", pattern, cased)
+    if not any(wild for wild, _ in inner):
+        shape: Op = "contains" if first and last else "endswith" if first else "startswith"
+        return Field(name, shape, plain(inner), cased)
+    around = {"contains": "*{}*", "startswith": "{}*", "endswith": "*{}"}.get(op or "", "{}")
+    return Field(name, "glob", around.format(value), cased)
 
 
 def _dashed(value: str) -> list[str]:

@@ -1,0 +1,102 @@
+"""A typing error in a condition is an error, and all of them are told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pyspark.sql import types as T
+
+from procnet.predicates.model import canonical, finite_names
+from procnet.predicates.parse import parse_side
+from procnet.predicates.reason import describe
+
+TYPES = {
+    "process_name": T.StringType(),
+    "original_file_name": T.StringType(),
+    "dest_port": T.IntegerType(),
+    "dest_ip": T.StringType(),
+}
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ({"proces_name": "a"}, "did you mean process_name"),
+        ({"process_name|containz": "a"}, "no modifier containz"),
+        ({"process_name": []}, "empty list"),
+        ({"process_name|contains": ""}, "every text"),
+        ({"process_name": 5}, "put it in quotes"),
+        ({"dest_port": "http"}, "a number is wanted"),
+        ({"dest_ip|cidr": "10.1.0.0/8"}, "10.0.0.0/8"),
+        ({"dest_ip|cidr": "ten"}, "no network"),
+        ({"process_name": "https://x.example/a?b=1"}, "looks like a URL"),
+        ({"process_name|re": "(?P<a>x)"}, "common subset"),
+        ({"process_name|re": "("}, "no regular expression"),
+        (["just words"], "words without a field"),
+        ({"process_name|exists": "yes"}, "true or false"),
+        ({"process_name|fieldref": "nowhere"}, "no field"),
+    ],
+)
+def test_a_mistake_is_named(block: Any, says: str) -> None:
+    tree, problems = parse_side({"b": block, "condition": "b"}, TYPES, "process")
+    assert tree is None
+    assert any(says in p and p.startswith("process.b") for p in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ("a", "does not use this block"),
+        ("a and c", "no block 'c'"),
+        ("(a or b", "not closed"),
+        ("a b", "was not expected"),
+        ("a and", "ends where"),
+        ("1 of x_*", "no block is called"),
+        ("a & b", "no word and no bracket"),
+    ],
+)
+def test_a_condition_that_cannot_be_meant_is_told(condition: str, says: str) -> None:
+    _, problems = parse_side({"a": {"dest_port": 1}, "b": {"dest_port": 2}, "condition": condition}, TYPES, "network")
+    assert any(says in p for p in problems), problems
+
+
+def test_all_problems_come_together() -> None:
+    side = {"a": {"nope": 1, "dest_port": "x"}, "b": {"process_name": []}, "condition": "a and b"}
+    _, problems = parse_side(side, TYPES, "process")
+    assert len(problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("condition", "names"),
+    [
+        ("img or ofn", {"a.exe", "b.exe"}),
+        ("img and port", {"a.exe"}),
+        ("img or port", None),
+        ("not img", None),
+        ("1 of them", None),
+        ("port", None),
+    ],
+)
+def test_the_names_that_a_condition_is_bound_to(condition: str, names: set[str] | None) -> None:
+    blocks: dict[str, Any] = {
+        "img": {"process_name": "A.exe"},
+        "ofn": {"original_file_name": "b.exe"},
+        "port": {"dest_port": 1},
+    }
+    used = {k: v for k, v in blocks.items() if k in condition or "them" in condition}
+    tree, problems = parse_side({**used, "condition": condition}, TYPES, "process")
+    assert not problems
+    assert tree is not None
+    assert finite_names(tree) == names
+
+
+def test_the_canonical_text_does_not_depend_on_the_order_of_writing() -> None:
+    one, _ = parse_side({"a": {"process_name": ["x", "Y"]}, "b": {"dest_port": 1}, "condition": "a and b"}, TYPES, "p")
+    two, _ = parse_side(
+        {"a": {"dest_port": "1"}, "b": {"process_name": ["y", "X"]}, "condition": "a and b"}, TYPES, "p"
+    )
+    assert one is not None
+    assert two is not None
+    assert canonical(one) == canonical(two)
+    assert describe(one) == "(process_name is x or process_name is Y) and dest_port is 1"
