@@ -1,0 +1,153 @@
+"""Clean-up of raw values, shared by all sources: pure Column functions that never fail and change nothing twice.
+
+Each takes text as a sensor wrote it (or, where `kind` is given, a value that is typed already) and gives the canonical
+value of contract.py, or null where the value is unknown or cannot be read. Spark 4 runs in ANSI mode, in which a plain
+cast fails the whole job on one bad row: every cast of text here is a `try_cast`.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from procnet.predicates.address import canonical_address
+
+# What sensors write for "not known". The spelling with entities comes from event XML that was never unescaped.
+NULL_WORDS = ("", "-", "null", "unknown", "<unknown process>", "&lt;unknown process&gt;")
+# IANA protocol numbers, as Security 5156 and flow records give them.
+PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "41": "ipv6", "47": "gre", "58": "ipv6-icmp"}
+# Mandatory labels (Security 4688): the last number of the SID is the level; 8448 is "medium plus".
+LABELS = {
+    "s-1-16-4096": "low",
+    "s-1-16-8192": "medium",
+    "s-1-16-8448": "medium",
+    "s-1-16-12288": "high",
+    "s-1-16-16384": "system",
+}
+
+TEXT = T.StringType()
+_BLANK = " \t\r\n"
+_WHOLE = r"^(0[xX][0-9a-fA-F]+|[+-]?[0-9]+)$"
+_CIVIL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
+_DIGITS = r"^[0-9]{1,18}(\.[0-9]*)?$"
+_FILETIME_1970 = 116_444_736_000_000_000  # 1970 on the FILETIME clock: units of 100 ns since 1601
+_YEAR_10000 = 253_402_300_800_000_000  # in microseconds; Spark writes later years, Python and Delta's readers fail
+
+
+def known(c: Column) -> Column:
+    """Text as it is, null where it is a null word. Command lines keep their blanks: they are evidence."""
+    return F.when(~F.lower(F.trim(c, F.lit(_BLANK))).isin(*NULL_WORDS), c)
+
+
+def trimmed(c: Column) -> Column:
+    """Text without blanks at its ends, null where it is a null word: ids, paths, accounts."""
+    return known(F.trim(c, F.lit(_BLANK)))
+
+
+def lowered(c: Column) -> Column:
+    """As `trimmed`, in lower case."""
+    return F.lower(trimmed(c))
+
+
+def host(c: Column) -> Column:
+    """A host's name: trimmed, lower case, the root's dot cut (2-semantics, Host equality); null words -> null."""
+    return lowered(F.rtrim(F.ltrim(c, F.lit(_BLANK)), F.lit(_BLANK + ".")))
+
+
+def guid(c: Column) -> Column:
+    """A unique key: braces off, upper case. The zero guid (Sysmon's for a process it does not know) and 0 -> null."""
+    bare = F.upper(trimmed(F.trim(c, F.lit(_BLANK + "{}"))))
+    return F.when(F.translate(bare, "0-", "") != "", bare)
+
+
+def base_name(c: Column) -> Column:
+    """Last part of a Windows, device or unix path, lower case: `\\device\\harddiskvolume2\\a\\B.exe` -> `b.exe`."""
+    return lowered(F.substring_index(F.translate(trimmed(c), "\\", "/"), "/", -1))
+
+
+def whole(c: Column, kind: T.DataType = TEXT) -> Column:
+    """A whole number as BIGINT: decimal or 0x hex text, or a number. What is none, or beyond 64 bits, -> null."""
+    if not isinstance(kind, T.StringType):
+        return c.try_cast("bigint")
+    text = F.trim(c, F.lit(_BLANK))
+    # conv() raises on overflow in ANSI mode, so only what fits 63 bits may reach it.
+    digits = F.ltrim(F.substring(text, 3, 64), F.lit("0"))
+    hexadecimal = F.when(F.length(digits) <= 15, F.conv(F.concat(F.lit("0"), digits), 16, 10).try_cast("bigint"))
+    plain = text.try_cast("bigint")
+    return F.when(text.rlike(_WHOLE), F.when(F.lower(text).startswith("0x"), hexadecimal).otherwise(plain))
+
+
+def process_id(c: Column, kind: T.DataType = TEXT) -> Column:
+    """A process id, 1 .. 2^32-1 (Windows DWORD). 0 is the idle process and what sensors write for unknown: null."""
+    return _between(whole(c, kind), 1, 2**32 - 1)
+
+
+def port(c: Column, kind: T.DataType = TEXT) -> Column:
+    """A port, 0 .. 65535, as INT."""
+    return _between(whole(c, kind), 0, 65535).cast("int")
+
+
+def size(c: Column, kind: T.DataType = TEXT) -> Column:
+    """A count of bytes, not negative."""
+    return _between(whole(c, kind), 0, 2**63 - 1)
+
+
+def is_whole(c: Column) -> Column:
+    """Whether text spells a whole number at all; tells an unusable number from a value of the wrong type."""
+    return F.trim(c, F.lit(_BLANK)).rlike(_WHOLE)
+
+
+def transport(c: Column) -> Column:
+    """Transport protocol, lower case; IANA numbers become names, other numbers stay."""
+    return _renamed(lowered(c), PROTOCOLS)
+
+
+def integrity_level(c: Column) -> Column:
+    """low, medium, high or system, from the word or from the mandatory label's SID."""
+    return _renamed(lowered(c), LABELS)
+
+
+def address(c: Column) -> Column:
+    """An IP address in its canonical spelling, else null."""
+    return canonical_address(trimmed(c))
+
+
+def time(c: Column, kind: T.DataType = TEXT) -> Column:
+    """A time as TIMESTAMP. Timestamps stay; text is ISO 8601 (no zone: UTC, whatever the session's zone) or a number.
+
+    A number's size says its unit, since the clocks are decades of magnitude apart: seconds below 1e11 (year 5138),
+    milliseconds below 1e14, microseconds below 1e17, above that FILETIME (100 ns since 1601; 1.3e17 is 2018).
+    """
+    if isinstance(kind, T.TimestampType):
+        return c
+    if isinstance(kind, T.TimestampNTZType):
+        return time(c.cast("string"))
+    if not isinstance(kind, T.StringType):
+        return _epoch(c.try_cast("decimal(38,6)"))
+    text = F.trim(c, F.lit(_BLANK))
+    # The guard matters: a bare cast reads `12:30` as a time of today, and a year alone as its first of January.
+    zoned = F.when(text.rlike(_CIVIL + r"(\.[0-9]*)?$"), F.concat(text, F.lit("Z"))).otherwise(text)
+    return F.when(text.rlike(_CIVIL), zoned.try_cast("timestamp")).when(
+        text.rlike(_DIGITS), _epoch(text.try_cast("decimal(38,6)"))
+    )
+
+
+def _epoch(n: Column) -> Column:
+    micros = (
+        F.when(n < 10**11, n * 10**6)
+        .when(n < 10**14, n * 10**3)
+        .when(n < 10**17, n)
+        .when(n < 10**18, (n - _FILETIME_1970) / 10)
+    ).try_cast("bigint")
+    # 0 is what exporters write for "no time", and no telemetry is older than 1970.
+    return F.when((micros > 0) & (micros < _YEAR_10000), F.timestamp_micros(micros))
+
+
+def _between(c: Column, low: int, high: int) -> Column:
+    return F.when(c.between(low, high), c)
+
+
+def _renamed(c: Column, names: dict[str, str]) -> Column:
+    pairs = [F.lit(x) for pair in names.items() for x in pair]
+    return F.coalesce(F.element_at(F.create_map(*pairs), c), c)

@@ -1,0 +1,139 @@
+"""Text files of JSON records -> records with their line, as they are and whatever state they are in. No Spark here.
+
+JSON lines, arrays and pretty-printed objects, with or without a byte order mark, gzip or not. What cannot be read does
+not hide the rest: a damaged file gives its good records and then one row that says what is wrong and where.
+Lines are streamed; an array or pretty-printed file is held in memory, since its records have no line to end them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from io import BufferedReader
+from typing import NamedTuple
+
+_BLOCK = 1 << 20
+_decode = json.JSONDecoder(strict=False).raw_decode
+
+
+class Record(NamedTuple):
+    """One record as read: the line it begins on, its text, and what is wrong with it, if anything."""
+
+    line: int
+    text: str
+    problem: str | None = None
+
+
+def read_records(path: str) -> Iterator[Record]:
+    """All records of a file, in order. Never raises for what is in the file or for a file that cannot be opened."""
+    lines = _lines(path)
+    first = next((r for r in lines if r.problem or r.text.strip()), None)
+    if first is None:
+        return
+    start = first.text.lstrip()
+    if first.problem is None and (start.startswith("[") or start.rstrip() == "{"):
+        yield from _document(first, lines)
+        return
+    for record in _chain(first, lines):
+        text = record.text.strip()
+        if record.problem is None and (not text.endswith("}") or "}{" in text):
+            # Rare: a line cut in half, or two records on one line, of which a JSON parser would see only the first.
+            yield from _objects(text, record.line)
+        elif text or record.problem:
+            yield record._replace(text=text)
+
+
+def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
+    yield first
+    yield from rest
+
+
+def _lines(path: str) -> Iterator[Record]:
+    """The lines of a file; one that could not be read to its end gives a last row with the problem."""
+    number, rest, problem = 1, "", None
+    decoder: codecs.IncrementalDecoder | None = None
+    try:
+        with open(path, "rb") as raw:
+            for block in _blocks(raw):
+                # The mark decides: PowerShell redirects its output as UTF-16. "replace", as one bad byte is one bad
+                # character and not a lost file.
+                decoder = decoder or codecs.getincrementaldecoder(_encoding(block))("replace")
+                *lines, rest = (rest + decoder.decode(block)).split("\n")
+                for line in lines:
+                    yield Record(number, line)
+                    number += 1
+            if decoder:
+                rest += decoder.decode(b"", final=True)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
+        problem = f"damaged gzip: {e}"
+    except OSError as e:
+        problem = f"unreadable file: {e.strerror or e}"
+    if problem and _is_object(rest):
+        yield Record(number, rest)
+        rest = ""
+    if rest or problem:
+        yield Record(number, rest, problem)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _blocks(raw: BufferedReader) -> Iterator[bytes]:
+    # By its first bytes and not by its name: exports are renamed, and a .gz may have been unpacked on the way.
+    packed = raw.read(2) == b"\x1f\x8b"
+    raw.seek(0)
+    stream = gzip.GzipFile(fileobj=raw) if packed else raw
+    while block := stream.read1(_BLOCK):
+        yield block
+
+
+def _encoding(block: bytes) -> str:
+    return "utf-16" if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+
+
+def _document(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
+    """Records of an array, or of objects that span lines."""
+    texts, last = [first.text], first
+    for record in rest:
+        texts.append(record.text)
+        if record.problem:
+            last = record
+    yield from _objects("\n".join(texts), first.line, last.problem)
+
+
+def _objects(text: str, line: int, problem: str | None = None) -> Iterator[Record]:
+    """JSON objects one after the other, brackets and commas between them skipped; what is none comes as it is.
+
+    After something that cannot be read it goes on at the next line that begins as the first object's line did.
+    """
+    at, counted = 0, 0
+    begin = re.search(r"\n[ \t]*\{", text)
+    again = re.compile(re.escape(begin[0])) if begin else None
+    separators = re.compile(r"[\s,\[\]]*")
+    while True:
+        gap = separators.match(text, at)
+        at = gap.end() if gap else at
+        line += text.count("\n", counted, at)
+        counted = at
+        if at >= len(text):
+            break
+        try:
+            _, end = _decode(text, at)
+            yield Record(line, text[at:end])
+        except (ValueError, RecursionError):
+            found = again.search(text, at + 1) if again else None
+            end = found.start() if found else len(text)
+            yield Record(line, text[at:end].rstrip(" \t\r\n,]"), problem if end == len(text) else None)
+            if end == len(text):
+                return
+        at = end
+    if problem:
+        yield Record(line, "", problem)
