@@ -1,4 +1,4 @@
-"""Builds the wheel and judges it as a user gets it: what it holds, what it requires, and its command in a fresh venv."""
+"""Builds the wheel and judges it as a user gets it: what it holds, what it requires, its command in a new venv."""
 
 from __future__ import annotations
 

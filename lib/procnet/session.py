@@ -35,7 +35,8 @@ def open_session(
 
     `settings_spark` are Spark's own keys and win over every default; on a session that is already there they are not
     applied, since whoever made it has set it up; its time zone alone is set to UTC. `lake` is the folder of the tables,
-    where a local session keeps the managed ones too. `remote` is a Connect address (`sc://host:port`); `$SPARK_REMOTE` says the same.
+    where a local session keeps the managed ones too. `remote` is a Connect address (`sc://host:port`), as is
+    `$SPARK_REMOTE`.
     Raises SessionError when pyspark, Java or Delta's jars are missing or Spark does not start.
     """
     try:
