@@ -20,6 +20,7 @@ from procnet.fleet.records import (
     Image,
     Machine,
     Process,
+    Raw,
     security_start,
 )
 from procnet.fleet.stage import Scene
