@@ -144,8 +144,7 @@ def leading(starts: Sequence[Row], start_tolerance: timedelta) -> list[Row]:
         others = [q for q in starts if same_start(q, r, start_tolerance)]
         if any(rank(q) < rank(r) for q in others):
             continue
-        worse = sorted((q for q in others if rank(r) < rank(q)), key=as_text, reverse=True)
-        worse.sort(key=lambda q: (rank(q), q["event_time"]))
+        worse = sorted((q for q in others if rank(r) < rank(q)), key=lambda q: (rank(q), q["event_time"], as_text(q)))
         filled = dict(r)
         for name in FILLED:
             filled[name] = next((q[name] for q in (r, *worse) if q[name] is not None), None)

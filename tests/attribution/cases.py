@@ -115,9 +115,9 @@ TWO_SENSORS = [
     host_pid("then from the earlier",
              [start("1", 1, **MSI, process_guid="G"), start("2", 2, **SECURITY, **MSI, user="late"),
               start("3", 0, **SECURITY, **MSI, user="early")], connection(3), "1", user="early"),
-    host_pid("then from the one that wins a tie",
+    host_pid("then from the lesser text",
              [start("1", 1, **MSI, process_guid="G"), start("2", 2, **SECURITY, **MSI, user="a"),
-              start("3", 2, **SECURITY, **MSI, user="b")], connection(3), "1", user="b"),
+              start("3", 2, **SECURITY, **MSI, user="b")], connection(3), "1", user="a"),
 ]  # fmt: skip
 
 TIES = [

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from judge import PLANS, Rules, Told, assert_agree, by_oracle, by_spark
-from lakes import NOON, Lake, lakes, seeded
-from procnet.types import HostMatch, Tolerances
 from pyspark.sql import SparkSession
+
+from judge import PLANS, Rules, assert_agree, by_oracle
+from lakes import Lake, lakes, seeded
+from procnet.types import HostMatch, Tolerances
 
 NO_TOLERANCE = Tolerances(clock_skew=timedelta(0), end_grace=timedelta(0), start_tolerance=timedelta(0))
 RULES = {

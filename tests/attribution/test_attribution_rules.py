@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cases import ALL, MAX_AGE, Case, connection, start
 from chispa import assert_df_equality
+from pyspark.sql import SparkSession
+
+from cases import ALL, MAX_AGE, Case, connection, start
 from judge import PLANS, Rules, assert_agree, frame
 from lakes import Lake
 from oracle import attribute, host_key
 from procnet.attribution.plan import attribute_connections
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.types import HostMatch
-from pyspark.sql import SparkSession
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)

@@ -24,6 +24,8 @@ _TIE = (
     *(n for n in PROCESS_EVENTS.names if n not in {*_TIE_FIRST, "event_time", "ingest_time", "event_date"}),
 )
 _KEY = ("host_key", "process_id")
+# What another sensor's record may add. The record's number and sensor stay the leader's: they say where to find it.
+_FILLED = tuple(n for n in PROCESS_FIELDS if n != "process_id")
 
 
 def host_key(host: Column, match: HostMatch) -> Column:
@@ -38,8 +40,8 @@ def lives(events: DataFrame, *, tolerances: Tolerances, host_match: HostMatch) -
     """Process instances of canonical process events, one row a leading start.
 
     In: `contract.PROCESS_EVENTS`. Out: `host_key`, `process_id`, and `life`, a struct that sorts by start and tie:
-    `start`, `tie`, `end` (null: not seen), `ended` (by an end event), `lived` (false where another start at the same
-    instant won, or the process id is unknown: such an instance answers to its guid alone), and `INSTANCE_FIELDS`.
+    `start`, `tie`, `lived` (false where another start at the same instant won, or the process id is unknown: such an
+    instance answers to its guid alone), `end` (null: not seen), `ended` (by an end event), and `INSTANCE_FIELDS`.
     """
     keyed = events.withColumn("host_key", host_key(F.col("host"), host_match)).where(F.col("host_key").isNotNull())
     records = keyed.select(*_KEY, "event_kind", "event_time", "process_guid", _start().alias("own"))
@@ -74,16 +76,21 @@ def _lead(records: DataFrame, tolerances: Tolerances) -> DataFrame:
     fillers = F.array_sort(F.filter("peers", lambda q: q["rank"] > F.col("own.rank")))
     filled = F.struct(
         *[
-            F.coalesce(F.col(f"own.fields.{n}"), *([] if n == "process_id" else [_first(F.col("fillers"), n)])).alias(n)
+            (F.coalesce(own, _first(F.col("fillers"), n)) if n in _FILLED else own).alias(n)
             for n in INSTANCE_FIELDS
+            for own in [F.col(f"own.fields.{n}")]
         ]
+    )
+    # Who wins an instant is judged by what is known of a start, so by its filled fields.
+    tie = F.struct(
+        *[(F.col(f"fields.{c}").cast("string") if c in _FILLED else F.col(f"own.tie.{c}")).alias(c) for c in _TIE]
     )
     with_peers = records.withColumn("peers", F.when(F.col("own").isNotNull() & F.col("process_id").isNotNull(), peers))
     return (
         with_peers.where(F.col("peers").isNull() | ~outranked)
         .withColumn("fillers", F.when(F.size("peers") > 0, fillers))
         .withColumn("fields", F.when(F.col("fillers").isNull(), F.col("own.fields")).otherwise(filled))
-        .select(*_KEY, "event_kind", "event_time", "process_guid", F.col("own.tie").alias("tie"), "fields")
+        .select(*_KEY, "event_kind", "event_time", "process_guid", tie.alias("tie"), "fields")
     )
 
 
@@ -130,9 +137,10 @@ def _with_ends(leading: DataFrame) -> DataFrame:
     life = F.struct(
         "start",
         F.col("it.tie").alias("tie"),
+        # Before `end`, so that of exact duplicates the one that lived sorts last and answers to the guid.
+        F.col("it.lived").alias("lived"),
         end.alias("end"),
         (F.col("it.lived") & ended).alias("ended"),
-        F.col("it.lived").alias("lived"),
         *[F.col(f"it.fields.{n}").alias(n) for n in INSTANCE_FIELDS],
     )
     return one_life.withColumn("next", following).select(*_KEY, life.alias("life"))
