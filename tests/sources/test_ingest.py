@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from records import DATA
 
 from procnet.errors import DataError, SourceError
 from procnet.lake.tables import Lake
 from procnet.runs.ingest import IngestReport, ingest
 from procnet.settings import Settings
 from procnet.sources.load import load_source
+from records import DATA
 
 pytestmark = pytest.mark.spark
 NOW = datetime(2026, 3, 2, tzinfo=timezone.utc)
