@@ -27,6 +27,9 @@ SHA256 = {
 }
 
 
+SYSTEM_TRUST = Path("/etc/ssl/certs/java/cacerts")
+
+
 @dataclass(frozen=True)
 class Artifact:
     """One jar by its Maven name; the group is always `io.delta`."""
@@ -105,15 +108,24 @@ def _resolve(coordinates: Sequence[str], scratch: Path, env: Mapping[str, str]) 
     home = launcher_home(find_java(env), env)
     done = subprocess.run(
         [sys.executable, "-c", _RESOLVE, str(scratch), *coordinates],
-        env={**env, "JAVA_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"},
+        env={**env, "JAVA_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_SUBMIT_OPTS": _trusting(env)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
     return "\n".join(
-        line for line in (done.stdout + done.stderr).splitlines() if "unresolved" in line or "Error" in line
+        line.strip()
+        for line in (done.stdout + done.stderr).splitlines()
+        if "unresolved" in line or "access error" in line
     )
+
+
+def _trusting(env: Mapping[str, str]) -> str:
+    # A Java from PyPI brings its own list of authorities; where a proxy signs anew, only the system's list has the
+    # proxy's. What the user says in $SPARK_SUBMIT_OPTS comes later and wins.
+    asked = env.get("SPARK_SUBMIT_OPTS", "")
+    return f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST} {asked}" if SYSTEM_TRUST.is_file() else asked
 
 
 _RESOLVE = """
