@@ -80,7 +80,9 @@ def process(choose: Choose, number: int) -> Row:
     wide = {column: choose((None, "x", "y")) for column in WIDE}
     known = {**wide, "process_name": name, "process_path": choose((None, rf"C:\{name}", rf"D:\{name}")),
              "parent_process_id": choose((None, 5, 40, 300))}  # fmt: skip
-    return event(choose, PROCESS_EVENTS.names, number, {"event_kind": choose(("start", "start", "start", "end")), **known})
+    return event(
+        choose, PROCESS_EVENTS.names, number, {"event_kind": choose(("start", "start", "start", "end")), **known}
+    )
 
 
 def told_again(choose: Choose, row: Row) -> Row:

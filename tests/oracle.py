@@ -42,10 +42,10 @@ class Life:
 
     @property
     def start(self) -> datetime:
-        return self.row["event_time"]
+        return self.row["begins"]
 
     def instance(self) -> dict[str, Any]:
-        known = {**self.row, "process_time": self.start, "process_end_time": self.end}
+        known = {**self.row, "process_time": self.row["event_time"], "process_end_time": self.end}
         return {name: known[name] for name in INSTANCE}
 
 
@@ -148,6 +148,8 @@ def leading(starts: Sequence[Row], start_tolerance: timedelta) -> list[Row]:
         filled = dict(r)
         for name in FILLED:
             filled[name] = next((q[name] for q in (r, *worse) if q[name] is not None), None)
+        # The process was there when the first of its records was written, though the one that leads tells its time.
+        filled["begins"] = min(q["event_time"] for q in (r, *worse))
         found.append(filled)
     return found
 
@@ -172,16 +174,16 @@ def lives(events: Sequence[Row], start_tolerance: timedelta) -> list[Life]:
             found.append(Life(r, end=None, ended=False, lived=False))
             continue
         key = [q for q in leaders if q["process_id"] == r["process_id"]]
-        if any(q["event_time"] == r["event_time"] and as_text(q) > as_text(r) for q in key):
-            found.append(Life(r, end=r["event_time"], ended=False, lived=False))
+        if any(q["begins"] == r["begins"] and as_text(q) > as_text(r) for q in key):
+            found.append(Life(r, end=r["begins"], ended=False, lived=False))
             continue
-        next_start = min((q["event_time"] for q in key if q["event_time"] > r["event_time"]), default=None)
+        next_start = min((q["begins"] for q in key if q["begins"] > r["begins"]), default=None)
         closing = min(
             (
                 e["event_time"]
                 for e in ends
                 if e["process_id"] == r["process_id"]
-                and r["event_time"] <= e["event_time"]
+                and r["begins"] <= e["event_time"]
                 and (next_start is None or e["event_time"] < next_start)
                 and not differ(e["process_guid"], r["process_guid"])
             ),

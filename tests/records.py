@@ -129,5 +129,3 @@ def number(value: str | int | None) -> int | None:
     if value is None or value == "-":
         return None
     return (int(value, 0) if isinstance(value, str) else value) or None
-
-

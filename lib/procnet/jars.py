@@ -122,8 +122,8 @@ def _resolve(coordinates: Sequence[str], scratch: Path, env: Mapping[str, str]) 
 
 
 def _trusting(env: Mapping[str, str]) -> str:
-    # A Java from PyPI brings its own list of authorities; where a proxy signs anew, only the system's list has the
-    # proxy's. What the user says in $SPARK_SUBMIT_OPTS comes later and wins.
+    # A Java from PyPI brings its own list of authorities; where a proxy signs anew, only the system's list has
+    # the proxy's. What the user says in $SPARK_SUBMIT_OPTS comes later and wins.
     asked = env.get("SPARK_SUBMIT_OPTS", "")
     return f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST} {asked}" if SYSTEM_TRUST.is_file() else asked
 

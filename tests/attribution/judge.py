@@ -104,6 +104,6 @@ def assert_agree(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan:
     [told] = by_spark(spark, [lake], rules, plan)
     expected = by_oracle(lake, rules)
     raise AssertionError(
-        f"{plan}: {len(differing)} of {len(lakes)} lakes differ from the oracle; the smallest found, times from 12:00:\n"
+        f"{plan}: {len(differing)} of {len(lakes)} lakes differ from the oracle; the smallest, times from 12:00:\n"
         f"{lake}\noracle alone says {dict(expected - told)}\nSpark alone says {dict(told - expected)}\n{rules}"
     )

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from judge import PLANS, Rules, assert_agree, by_oracle
 from pyspark.sql import SparkSession
 
-from judge import PLANS, Rules, assert_agree, by_oracle
 from lakes import Lake, lakes, seeded
 from procnet.types import HostMatch, Tolerances
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cases import ALL, MAX_AGE, Case, connection, start
 from chispa import assert_df_equality
+from judge import PLANS, Rules, assert_agree, frame
 from pyspark.sql import SparkSession
 
-from cases import ALL, MAX_AGE, Case, connection, start
-from judge import PLANS, Rules, assert_agree, frame
 from lakes import Lake
 from oracle import attribute, host_key
 from procnet.attribution.plan import attribute_connections

@@ -21,7 +21,7 @@ INSTANCE_FIELDS: tuple[str, ...] = (*PROCESS_FIELDS, "record_id", "vendor_produc
 _TIE_FIRST = ("process_guid", "process_path", "command_line")
 _TIE = (
     *_TIE_FIRST,
-    *(n for n in PROCESS_EVENTS.names if n not in {*_TIE_FIRST, "event_time", "ingest_time", "event_date"}),
+    *(n for n in PROCESS_EVENTS.names if n not in {*_TIE_FIRST, "ingest_time", "event_date"}),
 )
 _KEY = ("host_key", "process_id")
 # What another sensor's record may add. The record's number and sensor stay the leader's: they say where to find it.
@@ -40,8 +40,9 @@ def lives(events: DataFrame, *, tolerances: Tolerances, host_match: HostMatch) -
     """Process instances of canonical process events, one row a leading start.
 
     In: `contract.PROCESS_EVENTS`. Out: `host_key`, `process_id`, and `life`, a struct that sorts by start and tie:
-    `start`, `tie`, `lived` (false where another start at the same instant won, or the process id is unknown: such an
-    instance answers to its guid alone), `end` (null: not seen), `ended` (by an end event), and `INSTANCE_FIELDS`.
+    `start` (time of its first record), `tie`, `told` (time of the record that leads), `lived` (false where another start
+    at the same instant won, or the process id is unknown: such an instance answers to its guid alone), `end` (null: not
+    seen), `ended` (by an end event), and `INSTANCE_FIELDS`.
     """
     keyed = events.withColumn("host_key", host_key(F.col("host"), host_match)).where(F.col("host_key").isNotNull())
     records = keyed.select(*_KEY, "event_kind", "event_time", "process_guid", _start().alias("own"))
@@ -90,7 +91,16 @@ def _lead(records: DataFrame, tolerances: Tolerances) -> DataFrame:
         with_peers.where(F.col("peers").isNull() | ~outranked)
         .withColumn("fillers", F.when(F.size("peers") > 0, fillers))
         .withColumn("fields", F.when(F.col("fillers").isNull(), F.col("own.fields")).otherwise(filled))
-        .select(*_KEY, "event_kind", "event_time", "process_guid", tie.alias("tie"), "fields")
+        .select(
+            *_KEY,
+            "event_kind",
+            # The process was there when the first of its records was written: the one that leads may be a second late.
+            F.least("event_time", F.array_min(F.transform("fillers", lambda q: q["time"]))).alias("event_time"),
+            F.col("event_time").alias("told"),
+            "process_guid",
+            tie.alias("tie"),
+            "fields",
+        )
     )
 
 
@@ -127,7 +137,7 @@ def _with_ends(leading: DataFrame) -> DataFrame:
     )
     life_time = F.when(is_start, F.col("event_time")).otherwise(F.col("current.event_time"))
     one_life = marked.groupBy(*_KEY, life_time.alias("start"), "nth").agg(
-        F.max(F.when(is_start, F.struct("tie", "lived", "fields"))).alias("it"),
+        F.max(F.when(is_start, F.struct("tie", "told", "lived", "fields"))).alias("it"),
         F.min(F.when(~is_start, F.col("event_time"))).alias("end_event"),
     )
     # Every instant has one lived start, and it stands last there: the row after it is the next start.
@@ -137,6 +147,7 @@ def _with_ends(leading: DataFrame) -> DataFrame:
     life = F.struct(
         "start",
         F.col("it.tie").alias("tie"),
+        F.col("it.told").alias("told"),
         # Before `end`, so that of exact duplicates the one that lived sorts last and answers to the guid.
         F.col("it.lived").alias("lived"),
         end.alias("end"),

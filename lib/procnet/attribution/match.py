@@ -32,7 +32,7 @@ def attribute(gathered: DataFrame, *, max_age: timedelta, tolerances: Tolerances
         .otherwise("none")
     )
     instance = F.struct(
-        F.col("life.start").alias("process_time"),
+        F.col("life.told").alias("process_time"),
         F.col("life.end").alias("process_end_time"),
         *[F.col(f"life.{n}").alias(n) for n in INSTANCE_FIELDS],
     )

@@ -29,7 +29,7 @@ def attribute_connections(
     """Give each connection the process instance that made it (2-semantics, 1 and 2).
 
     In: `processes` as `contract.PROCESS_EVENTS`, read from `max_age` + `start_tolerance` before the first connection to
-    `clock_skew` + `start_tolerance` after the last; `connections` as `contract.NETWORK_EVENTS`.
+    `clock_skew` + 2 x `start_tolerance` after the last; `connections` as `contract.NETWORK_EVENTS`.
     Out: one row a connection row, in any order: its columns, `attribution` (guid, host_pid, event, none) and `instance`
     (struct: process_time, process_end_time and what is known of the process; null for event and none).
     `plan`: "broadcast" sends the lives to the connections and suits few processes; "shuffled" suits any number. Both

@@ -60,7 +60,7 @@ def _hits(
     # Read so far on both sides that no tolerance is cut by the window: then tiling cannot change a result.
     tolerances, hosts = settings.attribution.tolerances, settings.host.match
     margin = tolerances.start_tolerance
-    around = between(processes, window.start - max_age - margin, window.end + tolerances.clock_skew + margin)
+    around = between(processes, window.start - max_age - margin, window.end + tolerances.clock_skew + 2 * margin)
 
     keys = plans.keys_of(asked.where(stands_alone(detections)), hosts)
     if (wanted := starts_wanted(detections)) is not None:
