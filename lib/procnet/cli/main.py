@@ -9,10 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from procnet.cli import read, run, tune
-from procnet.cli.out import print_json, say
 from procnet.errors import ProcnetError
-from procnet.runs.detect import package_version
+from procnet.version import package_version
 
 _EXIT_CODES = """exit codes: 0 done; 2 usage or configuration; 3 the data breaks the contract;
 4 the window failed and may be retried; 5 partly done, with the command that goes on"""
@@ -28,6 +26,9 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--lake", type=Path, metavar="DIR", help="folder of the embedded lake")
     common.add_argument("--json", action="store_true", help="one JSON object on stdout, all else on stderr")
     common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+
+    # Not at the top: `--version` must answer where pyspark is not installed, as on a machine that only builds wheels.
+    from procnet.cli import read, run, tune
 
     top = argparse.ArgumentParser(
         prog="procnet",
@@ -48,7 +49,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ["TZ"] = "UTC"
     if hasattr(time, "tzset"):
         time.tzset()
-    args = parser().parse_args(argv)
+    if list(sys.argv[1:] if argv is None else argv) == ["--version"]:
+        sys.stdout.write(f"procnet {package_version()}\n")
+        return 0
+    try:
+        args = parser().parse_args(argv)
+    except ModuleNotFoundError as e:
+        if e.name != "pyspark":
+            raise
+        sys.stderr.write(
+            f"procnet: pyspark is not installed for {sys.executable}\n  next: pip install 'procnet[spark]'\n"
+        )
+        return 2
+    from procnet.cli.out import print_json, say
+
     try:
         return int(args.answer(args) or 0)
     except ProcnetError as e:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -22,6 +21,7 @@ from procnet.lake.tables import Lake
 from procnet.runs.find import between, find
 from procnet.settings import Settings
 from procnet.types import Window
+from procnet.version import package_version
 
 _READ = ("process_events", "network_events")
 
@@ -154,14 +154,6 @@ def _run(
         seconds=clock.seconds,
         error=error,
     )
-
-
-def package_version() -> str:
-    """The version of this package, as installed."""
-    try:
-        return version("procnet")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def _user() -> str:
