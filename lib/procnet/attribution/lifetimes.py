@@ -41,8 +41,8 @@ def lives(events: DataFrame, *, tolerances: Tolerances, host_match: HostMatch) -
 
     In: `contract.PROCESS_EVENTS`. Out: `host_key`, `process_id`, and `life`, a struct that sorts by start and tie:
     `start` (time of its first record), `tie`, `told` (time of the record that leads), `lived` (false where another
-    start at the same instant won, or the process id is unknown: such an instance answers to its guid alone), `end` (null:
-    not seen), `ended` (by an end event), and `INSTANCE_FIELDS`.
+    start at the same instant won, or the process id is unknown: such an instance answers to its guid alone), `end`
+    (null: not seen), `ended` (by an end event), and `INSTANCE_FIELDS`.
     """
     keyed = events.withColumn("host_key", host_key(F.col("host"), host_match)).where(F.col("host_key").isNotNull())
     records = keyed.select(*_KEY, "event_kind", "event_time", "process_guid", _start().alias("own"))
