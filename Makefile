@@ -25,7 +25,7 @@ check: $(VENV)/.package
 	done; exit $$bad
 
 bench: setup
-	$(BIN)/procnet bench
+	$(BIN)/python bench/detect.py
 
 # Anew from pyproject.toml, one file for Python 3.10 to 3.13. uv is asked for here alone; nobody else needs it.
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes \

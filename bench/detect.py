@@ -1,0 +1,72 @@
+"""One hour of detection against the bare scan of the rows it must read, on the demo's fleet: `make bench`.
+
+Rounds are interleaved and the medians and ratios are what counts; machines differ, and so do minutes on one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from procnet.detections.catalog import load_detections, select
+from procnet.lake.tables import Lake
+from procnet.runs.demo import prepare
+from procnet.runs.detect import detect
+from procnet.runs.find import between
+from procnet.session import open_session
+from procnet.settings import load_settings
+from procnet.types import Window
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hosts", type=int, default=300)
+    parser.add_argument("--hours", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load_settings(lake=Path(folder))
+        spark = open_session(settings.spark, lake=settings.lake)
+        made = prepare(spark, settings, hosts=args.hosts, hours=args.hours, seed=7, now=datetime.now(timezone.utc))
+        lake = Lake(spark, settings)
+        detections = select(load_detections(settings.detections_folder), list(settings.detections.enabled))
+        window = Window(made.fleet.end - timedelta(hours=1), made.fleet.end)
+
+        def scan() -> None:
+            processes = between(lake.read("process_events"), window.start - timedelta(hours=24), window.end)
+            processes.selectExpr(
+                "max(process_name)", "max(original_file_name)", "max(process_id)", "max(host)"
+            ).collect()
+            connections = between(lake.read("network_events"), window.start, window.end)
+            connections.selectExpr("max(dest_port)", "max(process_id)", "max(host)", "max(process_guid)").collect()
+
+        steps: dict[str, Callable[[], object]] = {
+            "bare scan": scan,
+            "detect, one hour": lambda: detect(spark, settings, window, detections),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in steps}
+        for turn in range(args.rounds + 1):
+            for name, step in steps.items():
+                mark = time.monotonic()
+                step()
+                if turn:  # the first round warms up
+                    seconds[name].append(time.monotonic() - mark)
+        print(
+            f"{datetime.now(timezone.utc):%Y-%m-%d}, {platform.machine()}, {args.hosts} hosts, {args.hours} h, {args.rounds} warm rounds"
+        )
+        floor = statistics.median(seconds["bare scan"])
+        for name, took in seconds.items():
+            middle = statistics.median(took)
+            print(
+                f"{name:18} median {middle:.2f} s, {min(took):.2f} to {max(took):.2f}, {middle / floor:.1f} x the scan"
+            )
+
+
+if __name__ == "__main__":
+    main()
