@@ -1,104 +1,248 @@
-"""A raw frame and a source -> canonical frames. Pure and lazy: no action, no clock, no path.
-
-Every record becomes one row of `records`: a start, an end, a connection, or one that is put aside (`reason`) or belongs
-to no mapped event (`kind` is null). The canonical tables and the quarantine are selections of it.
-"""
+"""Raw frames -> canonical events by a source's mapping. Lazy and pure: nothing is computed, no clock is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
 from pathlib import Path
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, QUARANTINE
-from procnet.errors import DataError
-from procnet.sources import clean
-from procnet.sources.check import check_mapping
-from procnet.sources.frame import opened, types_of
-from procnet.sources.mapping import COLUMNS, SourceMapping, read_mapping
+from procnet.errors import SourceError
+from procnet.sources.canonical import NUMBERS, cleaned, completed, is_no_number
+from procnet.sources.mapping import ASKED_HOST, COLUMNS, FILE, EventMapping, SourceMapping, read_mapping
+from procnet.sources.readers import RAW_SCHEMA
 
-_CONTRACT = {f.name: f.dataType for table in (PROCESS_EVENTS, NETWORK_EVENTS) for f in table}
-_RAW_KEPT = 64 << 10  # characters of a quarantined record that are kept
-
-# How a column's text becomes its canonical value; what is not named here is `trimmed`.
-_CLEAN: Mapping[str, Callable[[Column], Column]] = {
-    "host": clean.host,
-    "process_guid": clean.guid,
-    "parent_process_guid": clean.guid,
-    "process_name": clean.base_name,
-    "parent_process_name": clean.base_name,
-    "command_line": clean.known,
-    "parent_command_line": clean.known,
-    "integrity_level": clean.integrity_level,
-    "src_ip": clean.address,
-    "dest_ip": clean.address,
-    "dest_host": clean.host,
-    "transport": clean.transport,
-    "direction": clean.lowered,
-    "action": clean.lowered,
-    "protocol_version": clean.lowered,
-}
-# Columns whose type may differ: a typed value is taken as it is, text is read.
-_TYPED: Mapping[str, Callable[[Column, T.DataType], Column]] = {
-    "event_time": clean.time,
-    "process_start_time": clean.time,
-    "process_id": clean.process_id,
-    "parent_process_id": clean.process_id,
-    "src_port": clean.port,
-    "dest_port": clean.port,
-    "bytes": clean.size,
-    "bytes_in": clean.size,
-    "bytes_out": clean.size,
-}
+_CORRUPT = "corrupt"
+_RAW_CHARS = 64 * 1024
+_PLACE = ("line", "raw", "problem")
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """Canonical frames of one reading, all lazy, all selections of `records`.
+    """Canonical frames of one raw frame, not yet computed.
 
-    records: one row a record: file, line, raw (of those put aside), event_id, kind (start, end, network; null where no
-    mapped event), reason (null, or why it cannot be used) and every canonical column of both tables.
-    process_events, network_events, quarantine: exactly the tables of contract.py.
+    `records` has one row a raw record, so that a writer that needs several of the frames can keep it and read the
+    files once: `event` (name of the mapping's event; null: skipped), `event_kind`, `event_id`, `reason` (null: usable),
+    the raw place and text, and every canonical column.
     """
 
     records: DataFrame
-    process_events: DataFrame
-    network_events: DataFrame
-    quarantine: DataFrame
+    source: str
+    ingest_time: datetime
+
+    @property
+    def process_events(self) -> DataFrame:
+        """`contract.PROCESS_EVENTS` of the usable records, repeats included."""
+        return self._table(F.col("event_kind").isin("start", "end"), PROCESS_EVENTS)
+
+    @property
+    def network_events(self) -> DataFrame:
+        """`contract.NETWORK_EVENTS` of the usable records, repeats included."""
+        return self._table(F.col("event_kind") == "network", NETWORK_EVENTS)
+
+    @property
+    def quarantine(self) -> DataFrame:
+        """`contract.QUARANTINE`: what is no record, or a wanted event that lacks what it must have."""
+        return _as(self._stamped(self.records.where(F.col("reason").isNotNull()), self.ingest_time.date()), QUARANTINE)
+
+    @property
+    def skipped(self) -> DataFrame:
+        """Records of other events: event_id, count."""
+        other = self.records.where(F.col("reason").isNull() & F.col("event").isNull())
+        return other.groupBy("event_id").count()
+
+    def _table(self, which: Column, schema: T.StructType) -> DataFrame:
+        usable = self.records.where(F.col("reason").isNull() & which)
+        return _as(self._stamped(usable, F.to_date("event_time")), schema)
+
+    def _stamped(self, rows: DataFrame, date: object) -> DataFrame:
+        stamps = {"source": self.source, "ingest_time": self.ingest_time, "event_date": date}
+        return rows.withColumns({n: v if isinstance(v, Column) else F.lit(v) for n, v in stamps.items()})
 
 
-def load_source(spark: SparkSession, name_or_path: str | Path, folder: Path | None = None) -> SourceMapping:
-    """A source by name or file, every expression analysed against an empty frame. SourceError with all its errors."""
+def load_source(name_or_path: str | Path, folder: Path | None = None) -> SourceMapping:
+    """A source by its name in `folder` (default: the shipped ones) or by its file, with every expression analysed.
+
+    Needs a Spark session, reads no data. SourceError: unknown (lists the known ones), or wrong, with all that is wrong.
+    """
     source = read_mapping(name_or_path, folder)
-    check_mapping(spark, source)
+    spark = SparkSession.active()
+    schema = RAW_SCHEMA if source.reader == "json" else source.table
+    assert schema is not None, "the mapping's model sees to it"
+    problems: list[str] = []
+    try:
+        frame = _records(spark.createDataFrame([], schema), source, None)
+        _ = frame.schema
+    except AnalysisException as e:
+        raise SourceError(f"{source.path}: {source.reader} schema: {_first_line(e)}") from None
+    for name, text in {**source.given, **source.shared.given}.items():
+        wrong = _wrong(frame, text)
+        problems += [f"{source.path}: given.{name}: {text.strip()}: {wrong}"] if wrong else []
+        # A broken one goes on as null, so that what uses it is not reported too.
+        frame = frame.withColumn(name, F.expr("cast(null as string)" if wrong else text))
+    asked = dict(_expressions(source))
+    if _wrong(frame, *asked.values()):  # one analysis where all is well
+        problems += [
+            f"{source.path}: {place}: {t.strip()}: {w}" for place, t in asked.items() if (w := _wrong(frame, t))
+        ]
+    if not problems:
+        kinds = [frame.select(F.expr(e.when)).schema[0].dataType for e in source.all_events.values()]
+        problems = [
+            f"{source.path}: events.{name}.when: is {kind.simpleString()}, not boolean"
+            for name, kind in zip(source.all_events, kinds, strict=True)
+            if not isinstance(kind, T.BooleanType)
+        ]
+    if problems:
+        raise SourceError("\n".join(problems), hint="expressions are Spark SQL over the record and what `given` names")
     return source
 
 
-def normalize(raw: DataFrame, source: SourceMapping, *, host: str | None = None, ingest_time: datetime) -> Normalized:
-    """Canonical frames of a raw frame: `raw` (and file, line, problem if there) for JSON, else the source's table.
+def normalize(
+    raw: DataFrame, source: SourceMapping | str, *, host: str | None = None, ingest_time: datetime
+) -> Normalized:
+    """Canonical events of a raw frame, by a source's mapping or its name.
 
-    host: for records that name none. ingest_time: when the lake received them, with a zone.
+    In: for a file source RAW_SCHEMA of readers.py (only `raw`, the record's text, must be there); for a table source
+    the table. `host` is taken where a record names none. `ingest_time` is when the lake received them, UTC.
     """
-    return split(to_records(raw, source, host=host), ingest_time=ingest_time)
+    if isinstance(source, str):
+        source = load_source(source)
+    frame = _records(raw, source, host)
+    for name, text in {**source.given, **source.shared.given}.items():
+        frame = frame.withColumn(name, F.expr(text))
+    events = source.all_events
+    frame = frame.withColumn("_event", _case((F.expr(e.when), F.lit(n)) for n, e in events.items()))
+    asked = _alternatives(source)
+    place = [F.col(c).alias(f"_{c}") for c in (FILE, *_PLACE, _CORRUPT)]
+    values = [value.alias(name) for column in asked.values() for name, value in column.items()]
+    frame = frame.select("_event", F.expr(source.event_id).cast("string").alias("_event_id"), *place, *values)
+    return Normalized(_judged(frame, source, asked), source.name, ingest_time)
 
 
-def split(records: DataFrame, *, ingest_time: datetime) -> Normalized:
-    """The canonical tables out of `to_records`'s frame."""
-    received = F.lit(ingest_time).cast("timestamp")
-    # A date of its own clock: the UTC day, whatever the session's zone is.
-    day = F.lit(ingest_time.astimezone(_UTC).date()) if ingest_time.tzinfo else F.to_date(received)
-    usable = records.where("reason is null").withColumn("ingest_time", received)
-    processes = usable.where("kind in ('start', 'end')").withColumn("event_kind", F.col("kind"))
-    aside = records.where("reason is not null").withColumns({"ingest_time": received, "event_date": day})
-    return Normalized(
-        records,
-        _as(processes, PROCESS_EVENTS),
-        _as(usable.where("kind = 'network'"), NETWORK_EVENTS),
-        _as(aside, QUARANTINE),
+def _records(raw: DataFrame, source: SourceMapping, host: str | None) -> DataFrame:
+    """The raw frame as the mapping's expressions see it, and beside it place, text and what is wrong with a record."""
+    there = {c.lower() for c in raw.columns}
+    if source.reader == "json":
+        declared = _struct(RAW_SCHEMA)
+        kind = T.DataType.fromDDL(source.record or "")
+        schema: T.StructType | str = source.record or ""
+        if isinstance(kind, T.StructType):
+            schema = T.StructType([*kind, T.StructField(_CORRUPT, T.StringType())])
+        record = F.from_json("raw", schema, {"columnNameOfCorruptRecord": _CORRUPT})
+        extra = {"record": record}
+    else:
+        declared = _struct(f"{source.table}, {FILE} string")
+        none = F.lit(None).cast("string")
+        extra = {"raw": F.to_json(F.struct(*raw.columns)), "line": none.cast("bigint"), "problem": none}
+    columns = [
+        F.col(f.name) if f.name.lower() in there else F.lit(None).cast(f.dataType).alias(f.name) for f in declared
+    ]
+    frame = raw.select(*columns, F.lit(host).cast("string").alias(ASKED_HOST), *(c.alias(n) for n, c in extra.items()))
+    if source.reader == "table":
+        return frame.withColumn(_CORRUPT, F.lit(False))
+    corrupt = F.col("record").isNull()
+    if isinstance(kind, T.StructType):
+        corrupt = corrupt | F.col(f"record.{_CORRUPT}").isNotNull()
+    return frame.withColumn(_CORRUPT, corrupt)
+
+
+def _struct(ddl: str) -> T.StructType:
+    kind = T.DataType.fromDDL(ddl)
+    assert isinstance(kind, T.StructType)
+    return kind
+
+
+def _alternatives(source: SourceMapping) -> dict[str, dict[str, Column]]:
+    """Canonical column -> its raw values, first choice first, each one CASE over the events.
+
+    The events' choices are put side by side before the clean-up, so that each clean-up is in the plan once and not once
+    an event.
+    """
+    events = source.all_events
+    by_event = {name: source.columns_of(event) for name, event in events.items()}
+    asked: dict[str, dict[str, Column]] = {}
+    for column in COLUMNS:
+        most = max(len(columns.get(column, ())) for columns in by_event.values())
+        asked[column] = {}
+        for i in range(most):
+            users: dict[str, list[str]] = {}
+            for name, columns in by_event.items():
+                if i < len(columns.get(column, ())):
+                    users.setdefault(columns[column][i], []).append(name)
+            choice = _case((F.col("_event").isin(names), F.expr(text)) for text, names in users.items())
+            asked[column][f"{column}_{i}"] = choice
+    return asked
+
+
+def _judged(frame: DataFrame, source: SourceMapping, asked: dict[str, dict[str, Column]]) -> DataFrame:
+    """Raw values -> canonical columns, and the reason where a record cannot be used."""
+    kinds = {f.name: f.dataType for f in frame.schema}
+    kinds_of = {f.name: f.dataType for schema in (PROCESS_EVENTS, NETWORK_EVENTS) for f in schema}
+    values = {column: [(F.col(name), kinds[name]) for name in names] for column, names in asked.items()}
+    columns = {c: (cleaned(c, v) if v else F.lit(None)).cast(kinds_of[c]).alias(c) for c, v in values.items()}
+    wrong = [(is_no_number(values[c]), F.lit(f"{c} is no number")) for c in NUMBERS if values[c]]
+    spoiled = F.when(F.col("_problem").isNotNull(), F.col("_problem")).when(
+        F.col("_corrupt"),
+        F.when(F.try_parse_json("_raw").isNull(), "no JSON").otherwise(f"no record of {source.name}: another shape"),
     )
+    event_kind = _case((F.col("_event") == n, F.lit(e.kind)) for n, e in source.all_events.items())
+    mistyped = F.when(F.col("_event").isNotNull(), _case(wrong)) if wrong else F.lit(None)
+    first = frame.select(
+        F.col("_event").alias("event"), event_kind.alias("event_kind"), F.col("_event_id").alias("event_id"),
+        *(F.col(f"_{c}").alias(c) for c in (FILE, "line", "raw")),
+        F.coalesce(spoiled, mistyped).alias("reason"),
+        *columns.values(),
+    )  # fmt: skip
+    lacking = F.when(F.col("event_time").isNull(), "no time").when(F.col("host").isNull(), "no host")
+    reason = F.coalesce("reason", F.when(F.col("event").isNotNull(), lacking))
+    done = completed({c: F.col(c) for c in COLUMNS})
+    return first.withColumns(
+        {**done, "reason": reason, "raw": F.when(reason.isNotNull(), F.left("raw", F.lit(_RAW_CHARS)))}
+    )
+
+
+def _case(branches: Iterable[tuple[Column, Column]]) -> Column:
+    pairs = list(branches)
+    case = F.when(*pairs[0])
+    for condition, value in pairs[1:]:
+        case = case.when(condition, value)
+    return case
+
+
+def _expressions(source: SourceMapping) -> Iterable[tuple[str, str]]:
+    """Every expression that may use what `given` names, with its place in the file."""
+    yield "event_id", source.event_id
+    for column, texts in {**source.shared.columns, **source.columns}.items():
+        yield from _numbered(f"columns.{column}", texts)
+    event: EventMapping
+    for name, event in source.all_events.items():
+        yield f"events.{name}.when", event.when
+        for column, texts in event.columns.items():
+            yield from _numbered(f"events.{name}.columns.{column}", texts)
+
+
+def _numbered(place: str, texts: tuple[str, ...]) -> Iterable[tuple[str, str]]:
+    for i, text in enumerate(texts):
+        yield (f"{place}[{i}]" if len(texts) > 1 else place), text
+
+
+def _wrong(frame: DataFrame, *texts: str) -> str | None:
+    try:
+        _ = frame.select(*(F.expr(t) for t in texts)).schema
+    except AnalysisException as e:
+        return _first_line(e)
+    return None
+
+
+def _first_line(e: AnalysisException) -> str:
+    return next((line.strip() for line in str(e).splitlines() if line.strip()), type(e).__name__)
+
+
+def _as(frame: DataFrame, schema: T.StructType) -> DataFrame:
+    return frame.select(*(F.col(f.name).cast(f.dataType).alias(f.name) for f in schema))

@@ -133,19 +133,17 @@ def _arrow(file: str, records: Iterator[Record]) -> Iterator[pa.RecordBatch]:
 
 
 def read_table(spark: SparkSession, name: str) -> DataFrame:
-    """A table by catalog name, or a Delta or Parquet folder; `file`, the name, is added. DataError if it is not there.
-
-    Lazy, scanned in place: a filter on a column that the source maps as it is reaches the table's files.
-    """
-    why = ""
-    for form in ("delta", "parquet") if "/" in name else ("table",):
-        try:
-            frame = spark.table(name) if form == "table" else spark.read.format(form).load(name)
-            return frame.withColumn("file", F.lit(name))
-        except AnalysisException as e:
-            why = why or str(e.getCondition())
-    raise DataError(
-        f"no table {name}: looked for {'a Delta or Parquet table at that path' if '/' in name else 'it in the catalog'}"
-        f" and found {why}",
-        hint="give catalog.schema.table, or the folder of a Delta or Parquet table",
-    )
+    """A table by catalog name, or a folder of Delta or Parquet; `file` is added: the name. DataError if not there."""
+    try:
+        if "/" not in name and not os.path.exists(name):
+            frame = spark.table(name)
+        elif os.path.isdir(os.path.join(name, "_delta_log")):
+            frame = spark.read.format("delta").load(name)
+        else:
+            frame = spark.read.parquet(name)
+        return frame.withColumn("file", F.lit(name))
+    except AnalysisException as e:
+        raise DataError(
+            f"no table {name}: looked for a catalog table, a Delta folder and Parquet files ({e.getCondition()})",
+            hint="give catalog.schema.table, or the folder of a Delta or Parquet table",
+        ) from None
