@@ -57,9 +57,8 @@ def main() -> None:
                 step()
                 if turn:  # the first round warms up
                     seconds[name].append(time.monotonic() - mark)
-        print(
-            f"{datetime.now(timezone.utc):%Y-%m-%d}, {platform.machine()}, {args.hosts} hosts, {args.hours} h, {args.rounds} warm rounds"
-        )
+        day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        print(f"{day}, {platform.machine()}, {args.hosts} hosts, {args.hours} h, {args.rounds} warm rounds")
         floor = statistics.median(seconds["bare scan"])
         for name, took in seconds.items():
             middle = statistics.median(took)
