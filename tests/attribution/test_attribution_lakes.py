@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from judge import PLANS, Rules, assert_agree, by_oracle
+from hypothesis import strategies as st
+from judge import PLANS, Rules, Told, assert_agree, by_oracle, by_spark, micros
 from pyspark.sql import SparkSession
 
-from lakes import Lake, lakes, seeded
+from lakes import NOON, Lake, lakes, seeded
+from oracle import INSTANCE
 from procnet.types import HostMatch, Tolerances
 
 NO_TOLERANCE = Tolerances(clock_skew=timedelta(0), end_grace=timedelta(0), start_tolerance=timedelta(0))
@@ -56,3 +61,63 @@ def test_lakes_are_nasty_enough() -> None:
     told = [answer for lake in seeded(300, 1) for answer in by_oracle(lake, Rules())]
     share = {how: sum(how == a[1] for a in told) / len(told) for how in ("guid", "host_pid", "event", "none")}
     assert min(share.values()) > 0.1, share
+
+
+def disturbed(lake: Lake, dice: random.Random) -> Lake:
+    """The same events, some told twice, in another order."""
+    processes = lake.processes + dice.sample(lake.processes, len(lake.processes) // 2)
+    return Lake(dice.sample(processes, len(processes)), dice.sample(lake.connections, len(lake.connections)))
+
+
+def tiles(lake: Lake, rules: Rules, dice: random.Random) -> list[Lake]:
+    """The lake as runs over adjoining windows read it: a window's connections, and the processes around it."""
+    seconds = [-100, *sorted(dice.sample(range(-2, 20), 3)), 100]
+    cuts = [NOON + timedelta(seconds=s) for s in seconds]
+    skew, tolerance = rules.tolerances.clock_skew, rules.tolerances.start_tolerance
+    found = []
+    for begin, end in pairwise(cuts):
+        first, last = begin - rules.max_age - tolerance, end + skew + 2 * tolerance
+        found.append(
+            Lake(
+                [r for r in lake.processes if first <= r["event_time"] <= last],
+                [c for c in lake.connections if begin <= c["event_time"] < end],
+            )
+        )
+    return found
+
+
+def known_in_time(told: Told, lake: Lake, rules: Rules) -> Told:
+    """Answers without the ends that a window cannot know: those later than `clock_skew` after the connection."""
+    times = {c["record_id"]: micros(c["event_time"] + rules.tolerances.clock_skew) for c in lake.connections}
+    at = 2 + INSTANCE.index("process_end_time")
+    known: Told = Counter()
+    for answer, often in told.items():
+        late = answer[at] is not None and answer[at] > times[answer[0]]
+        known[(*answer[:at], None if late else answer[at], *answer[at + 1 :])] += often
+    return known
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(lakes(), st.randoms(use_true_random=False))
+def test_order_and_repeats_of_events_change_nothing(lake: Lake, dice: random.Random) -> None:
+    assert by_oracle(disturbed(lake, dice), Rules()) == by_oracle(lake, Rules())
+
+
+def test_windows_change_nothing_in_the_rules() -> None:
+    rules, dice = Rules(), random.Random(3)
+    for lake in seeded(1000, 3):
+        told = sum((by_oracle(tile, rules) for tile in tiles(lake, rules, dice)), Counter())
+        assert known_in_time(told, lake, rules) == known_in_time(by_oracle(lake, rules), lake, rules), str(lake)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("plan", PLANS)
+def test_windows_order_and_repeats_change_nothing_in_a_plan(spark: SparkSession, plan: str) -> None:
+    """Each window's rows, shuffled and some told twice, are a lake of the job; together they answer as the whole."""
+    rules, dice = Rules(), random.Random(4)
+    whole = seeded(100, 4)
+    cut = [[disturbed(tile, dice) for tile in tiles(lake, rules, dice)] for lake in whole]
+    told = iter(by_spark(spark, [tile for lake in cut for tile in lake], rules, plan))
+    for lake, parts in zip(whole, cut, strict=True):
+        answers = sum((next(told) for _ in parts), Counter())
+        assert known_in_time(answers, lake, rules) == known_in_time(by_oracle(lake, rules), lake, rules), str(lake)
