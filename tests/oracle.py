@@ -44,8 +44,10 @@ class Life:
     def start(self) -> datetime:
         return self.row["begins"]
 
-    def instance(self) -> dict[str, Any]:
-        known = {**self.row, "process_time": self.row["event_time"], "process_end_time": self.end}
+    def instance(self, seen_until: datetime) -> dict[str, Any]:
+        """What is told of it; an end after `seen_until` is not, since a shorter window could not have seen it."""
+        end = self.end if self.end is not None and self.end <= seen_until else None
+        known = {**self.row, "process_time": self.row["event_time"], "process_end_time": end}
         return {name: known[name] for name in INSTANCE}
 
 
@@ -73,10 +75,11 @@ def attribute(
         host = host_key(c["host"], host_match)
         there = lives_of_host[host] if host is not None else []
         life = by_guid(c, there, max_age, tolerances.clock_skew)
+        seen_until = c["event_time"] + tolerances.clock_skew
         if life is not None:
-            answers.append(Answer("guid", life.instance()))
+            answers.append(Answer("guid", life.instance(seen_until)))
         elif (life := by_host_pid(c, there, max_age, tolerances)) is not None:
-            answers.append(Answer("host_pid", life.instance()))
+            answers.append(Answer("host_pid", life.instance(seen_until)))
         else:  # R7
             answers.append(Answer("none" if c["process_name"] is None else "event"))
     return answers

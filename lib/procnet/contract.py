@@ -108,7 +108,7 @@ FINDINGS = _table(
     ("host", _STRING, "the endpoint"),
     ("attribution", _STRING, "how the process is known: guid, host_pid, event or none"),
     ("process_time", _TIME, "start of the process instance; null without one"),
-    ("process_end_time", _TIME, "end of the instance: its end event or the next start on its id; null if not seen"),
+    ("process_end_time", _TIME, "end of the instance, if no later than clock_skew after the connection; else null"),
     *_IDENTITY,
     ("process_name", _STRING, "base name of the image, lower case"),
     ("process_path", _STRING, "full path of the image"),

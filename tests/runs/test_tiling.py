@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from procnet.detections.catalog import load_detections
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.detections.catalog import load_detections, select
 from procnet.fleet.make import SOURCE, make_fleet
 from procnet.lake.tables import Lake
 from procnet.runs.backfill import backfill
 from procnet.runs.demo import judge
 from procnet.runs.detect import detect
+from procnet.runs.find import find
 from procnet.runs.ingest import ingest
 from procnet.settings import Settings, default_conf_dir
 from procnet.types import Window
@@ -27,6 +29,29 @@ MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 def _rows(lake: Lake, only: str | None = None) -> list[dict[str, Any]]:
     rows = lake.read("findings").where(F.lit(only is None) | (F.col("detection_id") == F.lit(only)))
     return [r.asDict(recursive=True) for r in rows.orderBy("detection_id", "event_time", "finding_id").collect()]
+
+
+@pytest.mark.spark
+def test_a_process_that_ends_after_the_window_reads_the_same_by_hour_and_by_day(spark: SparkSession) -> None:
+    def at(hour: int, minute: int = 0) -> dict[str, Any]:
+        return {"event_time": datetime(2026, 3, 1, hour, minute, tzinfo=timezone.utc), "event_date": date(2026, 3, 1)}
+
+    process = {"host": "a", "process_id": 8, "process_name": "msiexec.exe"}
+    starts = [{**process, **at(10), "event_kind": "start"}, {**process, **at(12), "event_kind": "end"}]
+    connection = {**at(10, 30), "host": "a", "process_id": 8, "dest_ip": "203.0.113.7", "dest_port": 443}
+    frames = [
+        spark.createDataFrame([tuple(row.get(n) for n in schema.names) for row in rows], schema)
+        for rows, schema in ((starts, PROCESS_EVENTS), ([connection], NETWORK_EVENTS))
+    ]
+    detections = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC])
+    day = Window(at(0)["event_time"], at(23)["event_time"])
+    told = []
+    for window in (Window(at(10)["event_time"], at(11)["event_time"]), day):
+        found = find(frames[0], frames[1], detections, window, Settings()).findings
+        assert found is not None
+        told.append([r.asDict(recursive=True) for r in found.collect()])
+    assert len(told[0]) == 1
+    assert told[0] == told[1]
 
 
 @pytest.mark.spark

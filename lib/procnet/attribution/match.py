@@ -31,9 +31,12 @@ def attribute(gathered: DataFrame, *, max_age: timedelta, tolerances: Tolerances
         .when(F.col("process_name").isNotNull(), "event")
         .otherwise("none")
     )
+    # An end is told where every window that holds the connection has read that far. A later one would be known to a
+    # backfill of a day and not to the hour's own run, and the same finding would then read differently.
+    seen = F.col("life.end") <= F.col("event_time") + F.lit(tolerances.clock_skew)
     instance = F.struct(
         F.col("life.told").alias("process_time"),
-        F.col("life.end").alias("process_end_time"),
+        F.when(seen, F.col("life.end")).alias("process_end_time"),
         *[F.col(f"life.{n}").alias(n) for n in INSTANCE_FIELDS],
     )
     return (
