@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -117,7 +117,8 @@ def normalize(
     for name, text in {**source.given, **source.shared.given}.items():
         frame = frame.withColumn(name, F.expr(text))
     events = source.all_events
-    frame = frame.withColumn("_event", _case((F.expr(e.when), F.lit(n)) for n, e in events.items()))
+    # By number: every column asks which event it is, and a number is compared in no time.
+    frame = frame.withColumn("_event", _case((F.expr(e.when), F.lit(i)) for i, e in enumerate(events.values())))
     asked = _alternatives(source)
     place = [F.col(c).alias(f"_{c}") for c in (FILE, *_PLACE, _CORRUPT)]
     values = [value.alias(name) for column in asked.values() for name, value in column.items()]
@@ -164,18 +165,17 @@ def _alternatives(source: SourceMapping) -> dict[str, dict[str, Column]]:
     The events' choices are put side by side before the clean-up, so that each clean-up is in the plan once and not once
     an event.
     """
-    events = source.all_events
-    by_event = {name: source.columns_of(event) for name, event in events.items()}
+    by_event = [source.columns_of(event) for event in source.all_events.values()]
     asked: dict[str, dict[str, Column]] = {}
     for column in COLUMNS:
-        most = max(len(columns.get(column, ())) for columns in by_event.values())
+        most = max(len(columns.get(column, ())) for columns in by_event)
         asked[column] = {}
         for i in range(most):
-            users: dict[str, list[str]] = {}
-            for name, columns in by_event.items():
+            users: dict[str, list[int]] = {}
+            for number, columns in enumerate(by_event):
                 if i < len(columns.get(column, ())):
-                    users.setdefault(columns[column][i], []).append(name)
-            choice = _case((F.col("_event").isin(names), F.expr(text)) for text, names in users.items())
+                    users.setdefault(columns[column][i], []).append(number)
+            choice = _case((F.col("_event").isin(numbers), F.expr(text)) for text, numbers in users.items())
             asked[column][f"{column}_{i}"] = choice
     return asked
 
@@ -191,10 +191,10 @@ def _judged(frame: DataFrame, source: SourceMapping, asked: dict[str, dict[str, 
         F.col("_corrupt"),
         F.when(F.try_parse_json("_raw").isNull(), "no JSON").otherwise(f"no record of {source.name}: another shape"),
     )
-    event_kind = _case((F.col("_event") == n, F.lit(e.kind)) for n, e in source.all_events.items())
+    names, event_kinds = zip(*[(n, e.kind) for n, e in source.all_events.items()], strict=True)
     mistyped = F.when(F.col("_event").isNotNull(), _case(wrong)) if wrong else F.lit(None)
     first = frame.select(
-        F.col("_event").alias("event"), event_kind.alias("event_kind"), F.col("_event_id").alias("event_id"),
+        _chosen(names).alias("event"), _chosen(event_kinds).alias("event_kind"), F.col("_event_id").alias("event_id"),
         *(F.col(f"_{c}").alias(c) for c in (FILE, "line", "raw")),
         F.coalesce(spoiled, mistyped).alias("reason"),
         *columns.values(),
@@ -205,6 +205,10 @@ def _judged(frame: DataFrame, source: SourceMapping, asked: dict[str, dict[str, 
     return first.withColumns(
         {**done, "reason": reason, "raw": F.when(reason.isNotNull(), F.left("raw", F.lit(_RAW_CHARS)))}
     )
+
+
+def _chosen(texts: Sequence[str]) -> Column:
+    return F.get(F.array(*map(F.lit, texts)), F.col("_event"))
 
 
 def _case(branches: Iterable[tuple[Column, Column]]) -> Column:
