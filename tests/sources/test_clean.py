@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.sources import clean
@@ -26,14 +26,20 @@ CASES = [
     ("time", "2026-03-01 10:00:00", "2026-03-01 10:00:00"), ("time", "132500000000000000", "2020-11-16 11:33:20"),
     ("time", "1772359200", "2026-03-01 10:00:00"), ("time", "1772359200000", "2026-03-01 10:00:00"),
     ("time", "12:30", None), ("time", "2026-13-01T10:00:00Z", None), ("time", "0", None),
-    ("known", " a  b ", " a  b "), ("known", "<Unknown process>", None),
+    ("command_line", " a  b ", " a  b "), ("command_line", " <Unknown process>", None),
+    ("known", "\t- ", None), ("known", " a  b ", "a  b"), ("host", "unknown.", None), ("guid", "{null}", None),
 ]  # fmt: skip
 PIECES = ["0x", "{", "}", "-", "0", "9", "99999999999", "a", "É", "\\", "/", ".", ":", "Z", " ", "\t", "null",
           "2026-03-01", "T10:00:00", "+02:00", "%%14593", "\x00", "&lt;"]  # fmt: skip
 
 
+def _clean(name: str, raw: Column) -> Column:
+    function = getattr(clean, name)
+    return function(raw if name == "command_line" else clean.known(clean.stripped(raw)))  # type: ignore[no-any-return]
+
+
 def test_each_value(spark: SparkSession) -> None:
-    columns = [getattr(clean, f)(F.lit(raw)).cast("string").alias(str(i)) for i, (f, raw, _) in enumerate(CASES)]
+    columns = [_clean(f, F.lit(raw)).cast("string").alias(str(i)) for i, (f, raw, _) in enumerate(CASES)]
     row = spark.range(1).select(*columns).first()
     assert row is not None
     wrong = [(f, raw, want, got) for (f, raw, want), got in zip(CASES, row, strict=True) if got != want]
@@ -43,10 +49,10 @@ def test_each_value(spark: SparkSession) -> None:
 def test_cleaning_twice_changes_nothing_and_nothing_fails(spark: SparkSession) -> None:
     rng = random.Random(7)
     raw = ["".join(rng.choices(PIECES, k=rng.randint(0, 6))) for _ in range(3000)]
-    names = sorted({f for f, _, _ in CASES} | {"address", "trimmed"})
+    names = sorted({f for f, _, _ in CASES} | {"address", "lowered"})
     frame = spark.createDataFrame([(r,) for r in raw], "raw string")
-    once = frame.select("raw", *(getattr(clean, n)(F.col("raw")).cast("string").alias(n) for n in names))
+    once = frame.select("raw", *(_clean(n, F.col("raw")).cast("string").alias(n) for n in names))
     changed = once.select(
-        *(F.count_if(~F.col(n).eqNullSafe(getattr(clean, n)(F.col(n)).cast("string"))).alias(n) for n in names)
+        *(F.count_if(~F.col(n).eqNullSafe(_clean(n, F.col(n)).cast("string"))).alias(n) for n in names)
     )
     assert changed.first().asDict() == dict.fromkeys(names, 0)  # type: ignore[union-attr]

@@ -23,33 +23,47 @@ _TEXT: dict[str, Callable[[Column], Column]] = {
     **dict.fromkeys(("process_name", "parent_process_name"), clean.base_name),
     **dict.fromkeys(("src_ip", "dest_ip"), clean.address),
     **dict.fromkeys(("direction", "action", "app", "protocol_version"), clean.lowered),
-    **dict.fromkeys(("command_line", "parent_command_line"), clean.known),
     "integrity_level": clean.integrity_level,
     "transport": clean.transport,
     "host": clean.host,
     "dest_host": clean.host,
 }
+_COMMAND_LINES = ("command_line", "parent_command_line")
 # A wrong type in one of these spoils the record: without it no process can be told, or a wrong one.
 NUMBERS = ("process_id", "dest_port")
 _ADDRESS_LIKE = r"^[0-9.]+$|:"  # no host name has a colon or is all digits and dots
 
 
+def as_read(column: str, value: Column, kind: T.DataType) -> Column:
+    """A raw value as the clean-up takes it: typed where the column has a use for the type, else text."""
+    return value if column in _TYPED or isinstance(kind, T.StringType) else value.cast("string")
+
+
+def stripped(column: str, value: Column) -> Column:
+    """Text without blanks at its ends, but a command line's: there they are evidence."""
+    return value if column in _COMMAND_LINES else clean.stripped(value)
+
+
+def known(column: str, value: Column) -> Column:
+    """Stripped text, null where it is a null word."""
+    return clean.command_line(value) if column in _COMMAND_LINES else clean.known(value)
+
+
 def cleaned(column: str, values: Sequence[tuple[Column, T.DataType]]) -> Column:
-    """The canonical value of a column: the first of its raw values that is usable, else null."""
+    """The canonical value of a column: the first of its known raw values that is usable, else null."""
     return F.coalesce(*(_clean(column, value, kind) for value, kind in values))
 
 
 def _clean(column: str, value: Column, kind: T.DataType) -> Column:
     if column in _TYPED:
         return _TYPED[column](value, kind)
-    return _TEXT.get(column, clean.trimmed)(value.cast("string"))
+    return _TEXT[column](value) if column in _TEXT else value
 
 
 def is_no_number(values: Sequence[tuple[Column, T.DataType]]) -> Column:
     """Whether one of the raw values is known text that spells no number."""
-    texts = [clean.known(v) for v, kind in values if isinstance(kind, T.StringType)]
     wrong = F.lit(False)
-    for text in texts:
+    for text in [v for v, kind in values if isinstance(kind, T.StringType)]:
         wrong = wrong | F.coalesce(~clean.is_whole(text), F.lit(False))
     return wrong
 

@@ -1,8 +1,12 @@
 """Clean-up of raw values, shared by all sources: pure Column functions that never fail and change nothing twice.
 
-Each takes text as a sensor wrote it (or, where `kind` is given, a value that is typed already) and gives the canonical
-value of contract.py, or null where the value is unknown or cannot be read. Spark 4 runs in ANSI mode, in which a plain
-cast fails the whole job on one bad row: every cast of text here is a `try_cast`.
+Text goes through `stripped`, then `known`; what is left is what the other functions take. Each refers to its argument
+several times: give each step a column of its own (as load.py does), since Spark would write a nested argument out at
+every place, and five nested ones make a plan that takes longer than the data does.
+
+The others take such text (or, where `kind` is given, a value that is typed already) and give the canonical value of
+contract.py, or null where it cannot be read. Spark 4 runs in ANSI mode, in which a plain cast fails the whole job on
+one bad row: every cast of text here is a `try_cast`.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ LABELS = {
 }
 
 TEXT = T.StringType()
+_LONGEST = max(map(len, NULL_WORDS))
 _BLANK = " \t\r\n"
 _WHOLE = r"^(0[xX][0-9a-fA-F]+|[+-]?[0-9]+)$"
 _CIVIL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -38,49 +43,55 @@ _FILETIME_1970 = 116_444_736_000_000_000  # 1970 on the FILETIME clock: units of
 _YEAR_10000 = 253_402_300_800_000_000  # in microseconds; Spark writes later years, Python and Delta's readers fail
 
 
+def stripped(c: Column) -> Column:
+    """Text without blanks at its ends."""
+    # Spark's trim with characters of one's own costs a microsecond a value, a quarter of an ingest, and few values need
+    # it. What begins with a blank sorts before "!", the character after the last of them: one byte is compared.
+    blank = reduce(or_, map(c.endswith, _BLANK), c < "!")
+    return F.when(blank, F.trim(c, F.lit(_BLANK))).otherwise(c)
+
+
 def known(c: Column) -> Column:
-    """Text as it is, null where it is a null word. Command lines keep their blanks: they are evidence."""
-    return F.when(~_is_null_word(_stripped(c)), c)
+    """Stripped text, null where it is a null word."""
+    return F.when(~_is_null_word(c), c)
 
 
-def trimmed(c: Column) -> Column:
-    """Text without blanks at its ends, null where it is a null word: ids, paths, accounts."""
-    text = _stripped(c)
-    return F.when(~_is_null_word(text), text)
+def command_line(c: Column) -> Column:
+    """A command line as it is, null where it is a null word. Its blanks are evidence and stay."""
+    return F.when(~((F.octet_length(c) <= 2 * _LONGEST) & _is_null_word(F.trim(c, F.lit(_BLANK)))), c)
 
 
 def lowered(c: Column) -> Column:
-    """As `trimmed`, in lower case."""
-    return F.lower(trimmed(c))
+    """Text in lower case."""
+    return F.lower(c)
 
 
 def host(c: Column) -> Column:
-    """A host's name: trimmed, lower case, the root's dot cut (2-semantics, Host equality); null words -> null."""
-    bare = _stripped(c)
-    return lowered(F.when(bare.endswith("."), F.rtrim(bare, F.lit(_BLANK + "."))).otherwise(bare))
+    """A host's name: lower case, the root's dot cut (2-semantics, Host equality)."""
+    return F.lower(F.when(c.endswith("."), known(F.rtrim(c, F.lit(_BLANK + ".")))).otherwise(c))
 
 
 def guid(c: Column) -> Column:
     """A unique key: braces off, upper case. The zero guid (Sysmon's for a process it does not know) and 0 -> null."""
-    bare = F.upper(trimmed(_stripped(c, "{}")))
-    return F.when(~(bare.startswith("0") & bare.rlike(r"^[0-]+\z")), bare)
+    bare = F.when(c.startswith("{") | c.endswith("}"), known(F.trim(c, F.lit(_BLANK + "{}")))).otherwise(c)
+    return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z"), F.upper(bare))
 
 
 def base_name(c: Column) -> Column:
     """Last part of a Windows, device or unix path, lower case: `\\device\\harddiskvolume2\\a\\B.exe` -> `b.exe`."""
-    return lowered(F.substring_index(F.substring_index(trimmed(c), "\\", -1), "/", -1))
+    last = F.substring_index(F.substring_index(c, "\\", -1), "/", -1)
+    return F.lower(known(F.trim(last, F.lit(_BLANK))))
 
 
 def whole(c: Column, kind: T.DataType = TEXT) -> Column:
     """A whole number as BIGINT: decimal or 0x hex text, or a number. What is none, or beyond 64 bits, -> null."""
     if not isinstance(kind, T.StringType):
         return c.try_cast("bigint")
-    text = _stripped(c)
     # conv() raises on overflow in ANSI mode, so only what fits 63 bits may reach it.
-    digits = F.ltrim(F.substring(text, 3, 64), F.lit("0"))
+    digits = F.ltrim(F.substring(c, 3, 64), F.lit("0"))
     hexadecimal = F.when(F.length(digits) <= 15, F.conv(F.concat(F.lit("0"), digits), 16, 10).try_cast("bigint"))
-    plain = text.try_cast("bigint")
-    return F.when(text.rlike(_WHOLE), F.when(F.lower(text).startswith("0x"), hexadecimal).otherwise(plain))
+    plain = c.try_cast("bigint")
+    return F.when(c.rlike(_WHOLE), F.when(F.lower(c).startswith("0x"), hexadecimal).otherwise(plain))
 
 
 def process_id(c: Column, kind: T.DataType = TEXT) -> Column:
@@ -100,22 +111,22 @@ def size(c: Column, kind: T.DataType = TEXT) -> Column:
 
 def is_whole(c: Column) -> Column:
     """Whether text spells a whole number at all; tells an unusable number from a value of the wrong type."""
-    return _stripped(c).rlike(_WHOLE)
+    return c.rlike(_WHOLE)
 
 
 def transport(c: Column) -> Column:
     """Transport protocol, lower case; IANA numbers become names, other numbers stay."""
-    return _renamed(lowered(c), PROTOCOLS)
+    return _renamed(F.lower(c), PROTOCOLS)
 
 
 def integrity_level(c: Column) -> Column:
     """low, medium, high or system, from the word or from the mandatory label's SID."""
-    return _renamed(lowered(c), LABELS)
+    return _renamed(F.lower(c), LABELS)
 
 
 def address(c: Column) -> Column:
     """An IP address in its canonical spelling, else null."""
-    return canonical_address(trimmed(c))
+    return canonical_address(c)
 
 
 def time(c: Column, kind: T.DataType = TEXT) -> Column:
@@ -130,11 +141,10 @@ def time(c: Column, kind: T.DataType = TEXT) -> Column:
         return time(c.cast("string"))
     if not isinstance(kind, T.StringType):
         return _epoch(c.try_cast("decimal(38,6)"))
-    text = _stripped(c)
     # The guard matters: a bare cast reads `12:30` as a time of today, and a year alone as its first of January.
-    zoned = F.when(text.rlike(_CIVIL + r"(\.[0-9]*)?$"), F.concat(text, F.lit("Z"))).otherwise(text)
-    return F.when(text.rlike(_CIVIL), zoned.try_cast("timestamp")).when(
-        text.rlike(_DIGITS), _epoch(text.try_cast("decimal(38,6)"))
+    zoned = F.when(c.rlike(_CIVIL + r"(\.[0-9]*)?$"), F.concat(c, F.lit("Z"))).otherwise(c)
+    return F.when(c.rlike(_CIVIL), zoned.try_cast("timestamp")).when(
+        c.rlike(_DIGITS), _epoch(c.try_cast("decimal(38,6)"))
     )
 
 
@@ -149,17 +159,9 @@ def _epoch(n: Column) -> Column:
     return F.when((micros > 0) & (micros < _YEAR_10000), F.timestamp_micros(micros))
 
 
-def _stripped(c: Column, more: str = "") -> Column:
-    # Spark's trim with characters of one's own costs a microsecond a value, a quarter of an ingest, and few values need
-    # it. What begins with a blank sorts before "!", the character after the last of them: one byte is compared.
-    ends = [*_BLANK, *more]
-    needs = reduce(or_, [c.startswith(e) for e in more] + [c.endswith(e) for e in ends], c < "!")
-    return F.when(needs, F.trim(c, F.lit(_BLANK + more))).otherwise(c)
-
-
 def _is_null_word(text: Column) -> Column:
     # The length is asked first: most values are too long to be one, and are not put in lower case for it.
-    return (F.octet_length(text) <= max(map(len, NULL_WORDS))) & F.lower(text).isin(*NULL_WORDS)
+    return (F.octet_length(text) <= _LONGEST) & F.lower(text).isin(*NULL_WORDS)
 
 
 def _between(c: Column, low: int, high: int) -> Column:

@@ -14,7 +14,7 @@ from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, QUARANTINE
 from procnet.errors import SourceError
-from procnet.sources.canonical import NUMBERS, cleaned, completed, is_no_number
+from procnet.sources.canonical import NUMBERS, as_read, cleaned, completed, is_no_number, known, stripped
 from procnet.sources.mapping import ASKED_HOST, COLUMNS, FILE, EventMapping, SourceMapping, read_mapping
 from procnet.sources.readers import RAW_SCHEMA
 
@@ -182,7 +182,7 @@ def _alternatives(source: SourceMapping) -> dict[str, dict[str, Column]]:
 
 def _judged(frame: DataFrame, source: SourceMapping, asked: dict[str, dict[str, Column]]) -> DataFrame:
     """Raw values -> canonical columns, and the reason where a record cannot be used."""
-    kinds = {f.name: f.dataType for f in frame.schema}
+    frame, kinds = _known(frame, asked)
     kinds_of = {f.name: f.dataType for schema in (PROCESS_EVENTS, NETWORK_EVENTS) for f in schema}
     values = {column: [(F.col(name), kinds[name]) for name in names] for column, names in asked.items()}
     columns = {c: (cleaned(c, v) if v else F.lit(None)).cast(kinds_of[c]).alias(c) for c, v in values.items()}
@@ -205,6 +205,18 @@ def _judged(frame: DataFrame, source: SourceMapping, asked: dict[str, dict[str, 
     return first.withColumns(
         {**done, "reason": reason, "raw": F.when(reason.isNotNull(), F.left("raw", F.lit(_RAW_CHARS)))}
     )
+
+
+def _known(frame: DataFrame, asked: dict[str, dict[str, Column]]) -> tuple[DataFrame, dict[str, T.DataType]]:
+    """Raw values as stripped, known text, each step in columns of its own (see clean.py), and the types of all."""
+    column_of = {name: column for column, names in asked.items() for name in names}
+    raw = {f.name: f.dataType for f in frame.schema if f.name in column_of}
+    frame = frame.withColumns({n: as_read(column_of[n], F.col(n), kind) for n, kind in raw.items()})
+    kinds = {f.name: f.dataType for f in frame.schema if f.name in column_of}
+    texts = [n for n, kind in kinds.items() if isinstance(kind, T.StringType)]
+    for step in (stripped, known):
+        frame = frame.withColumns({n: step(column_of[n], F.col(n)) for n in texts})
+    return frame, kinds
 
 
 def _chosen(texts: Sequence[str]) -> Column:
