@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,13 +13,42 @@ from procnet.contract import FINDINGS
 from procnet.lake.tables import Lake
 from procnet.types import Window
 
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
 
-def replace_findings(lake: Lake, findings: DataFrame, window: Window, detections: Sequence[str]) -> None:
-    """Put `findings` in the place of all that the table holds of this window and these detections, in one commit.
+# Up to here findings go through the driver: some 1 KB each. Delta evaluates what it writes more than once, and asks
+# again for what it has written: an hour of 10 findings took 10 s in that way and takes 4 s in this one.
+SMALL = 10_000
 
-    In: `contract.FINDINGS`, all inside the window. Delta refuses the commit if a row lies outside.
+
+def replace_findings(
+    lake: Lake, findings: DataFrame | None, window: Window, detections: Sequence[str]
+) -> Mapping[str, int]:
+    """Put `findings` (None: none) in the place of all that the table holds of this window and these detections.
+
+    In: `contract.FINDINGS`, all inside the window; Delta refuses the commit if a row lies outside. One commit, and none
+    where the table holds the very same rows already: a repeated run leaves no trace. Returns attribution -> findings.
     """
     dates = F.col("finding_date").between(F.lit(window.start.date()), F.lit(window.end.date()))
     inside = (F.col("event_time") >= F.lit(window.start)) & (F.col("event_time") < F.lit(window.end))
-    these = F.col("detection_id").isin(list(detections))
-    findings.select(*FINDINGS.names).writeTo(lake.ref("findings")).overwrite(dates & inside & these)
+    place = dates & inside & F.col("detection_id").isin(list(detections))
+    there = lake.read("findings").where(place)
+    rows = lake.read("findings").limit(0) if findings is None else findings.select(*FINDINGS.names)
+    new = _small(rows)
+    if new is None:
+        rows.writeTo(lake.ref("findings")).overwrite(place)
+        return {r[0]: int(r[1]) for r in there.groupBy("attribution").count().collect()}
+    old = _small(there)
+    if old is None or _ordered(old) != _ordered(new):
+        lake.spark.createDataFrame(new, FINDINGS).writeTo(lake.ref("findings")).overwrite(place)
+    return Counter(new.column("attribution").to_pylist())
+
+
+def _small(rows: DataFrame) -> pa.Table | None:
+    table = rows.limit(SMALL + 1).toArrow()
+    return table if table.num_rows <= SMALL else None
+
+
+def _ordered(table: pa.Table) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = table.sort_by("finding_id").to_pylist()
+    return rows

@@ -74,12 +74,9 @@ def detect(
         clock.lap("read")
         found = find(processes, connections, detections, window, settings)
         clock.lap("candidates")
-        if found.findings is not None or _any_before(lake, window, told):
-            empty = lake.read("findings").limit(0)
-            replace_findings(lake, empty if found.findings is None else found.findings, window, list(told))
+        by = replace_findings(lake, found.findings, window, list(told))
+        counts |= {"findings": sum(by.values()), **{f"findings_{kind}": n for kind, n in by.items()}}
         clock.lap("findings")
-        counts |= _written(lake, window, told)
-        clock.lap("count")
     except PySparkException as e:
         failed = WindowFailed(
             f"window {window} failed: {_first_line(e)}",
@@ -98,21 +95,6 @@ def _read(connections: DataFrame, window: Window) -> dict[str, int]:
     no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
     row = inside.agg(F.count("*").alias("connections"), F.count_if(no_key).alias("connections_without_key")).first()
     return {k: int(v) for k, v in row.asDict().items()} if row else {}
-
-
-def _in_window(lake: Lake, window: Window, told: Mapping[str, str]) -> DataFrame:
-    rows = lake.read("findings").withColumnRenamed("finding_date", "event_date")
-    return between(rows, window.start, window.end).where(F.col("detection_id").isin(list(told)))
-
-
-def _any_before(lake: Lake, window: Window, told: Mapping[str, str]) -> bool:
-    return not _in_window(lake, window, told).isEmpty()
-
-
-def _written(lake: Lake, window: Window, told: Mapping[str, str]) -> dict[str, int]:
-    rows = _in_window(lake, window, told).groupBy("attribution").count().collect()
-    by = {f"findings_{r[0]}": int(r[1]) for r in rows}
-    return {"findings": sum(by.values()), **by}
 
 
 class _Clock:
