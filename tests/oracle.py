@@ -161,9 +161,11 @@ def leading(starts: Sequence[Row], start_tolerance: timedelta) -> list[Row]:
 
 
 def as_text(r: Row) -> tuple[tuple[bool, str], ...]:
-    """The order among starts at one instant; the greatest wins. Guid, path, command line, then the other columns."""
+    """The order among starts at one instant; the greatest wins. Guid, path, command line, what else may be
+    filled, then the other columns."""
     first = ("process_guid", "process_path", "command_line")
-    values = [r[name] for name in (*first, *(name for name in r if name not in first))]
+    known = (*first, *(name for name in FILLED if name not in first))
+    values = [r[name] for name in (*known, *(name for name in r if name not in known))]
     return tuple((v is not None, str(v)) for v in values)
 
 

@@ -81,6 +81,11 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
         # Delta reads a table's log with 50 tasks by default; our logs are small: a replaced window takes a quarter.
         "spark.databricks.delta.snapshotPartitions": "2",
+        # The default of 100 is less than one run generates: every hour of a backfill would be compiled anew.
+        "spark.sql.codegen.cache.maxEntries": "2000",
+        # On, every Column of ours is told to the JVM with its line in Python, for messages that a user of procnet never
+        # sees: a third of the time in which an hour's plan is written down.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         # Nothing is left in the folder where a command was typed.
         "spark.sql.warehouse.dir": str(warehouse),
         # No port is opened to the network, and none is needed: a local session talks to itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.attribution.lifetimes import host_key
+from procnet.attribution.lifetimes import field, host_key
 from procnet.types import HostMatch
 
 
@@ -17,7 +17,7 @@ def gather(lives: DataFrame, connections: DataFrame, *, host_match: HostMatch) -
     an exchange to choose among several matches.
     """
     pid_key = F.concat(F.lit("p"), F.col("process_id").cast("string"))
-    guid_key = F.concat(F.lit("g"), F.col("life.process_guid"))
+    guid_key = F.concat(F.lit("g"), field(F.col("life"), "process_guid"))
     index = (
         lives.select("host_key", "life", F.explode(F.filter(F.array(pid_key, guid_key), F.isnotnull)).alias("key"))
         .groupBy("host_key", "key")

@@ -7,6 +7,8 @@ next one runs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -16,16 +18,16 @@ from procnet.types import HostMatch, Tolerances
 # What an instance tells of its process, beside its times.
 INSTANCE_FIELDS: tuple[str, ...] = (*PROCESS_FIELDS, "record_id", "vendor_product", "source")
 
-# Equal instants: the greater of these wins, nulls least. The first three are the rule; the others only make the order
-# total, so that no plan and no file order can change who wins.
+# A start's columns travel as two arrays of texts, `known` and `own`, named again for the few that answer (`field`).
+# As columns of their own they were some sixty expressions at every step, and planning cost more than an hour's data.
+# The two in turn are also the order of starts at one instant: the greater wins, nulls least. The first three columns
+# are the rule (2-semantics, 1); the others only make it total, so that no plan and no file order can change who wins.
 _TIE_FIRST = ("process_guid", "process_path", "command_line")
-_TIE = (
-    *_TIE_FIRST,
-    *(n for n in PROCESS_EVENTS.names if n not in {*_TIE_FIRST, "ingest_time", "event_date"}),
-)
+# What another sensor's record may add ...
+_KNOWN = (*_TIE_FIRST, *(n for n in PROCESS_FIELDS if n not in {*_TIE_FIRST, "process_id"}))
+# ... and what stays the leader's: where to find its record.
+_OWN = ("event_time", "host", "action", "vendor_product", "source", "record_id")
 _KEY = ("host_key", "process_id")
-# What another sensor's record may add. The record's number and sensor stay the leader's: they say where to find it.
-_FILLED = tuple(n for n in PROCESS_FIELDS if n != "process_id")
 
 
 def host_key(host: Column, match: HostMatch) -> Column:
@@ -36,32 +38,43 @@ def host_key(host: Column, match: HostMatch) -> Column:
     return F.when(is_address, host).otherwise(F.substring_index(host, ".", 1))
 
 
+def field(life: Column, name: str) -> Column:
+    """A column of the start that a `life` began with, by its name in `contract.PROCESS_EVENTS`."""
+    if name == "process_id":
+        return life["process_id"]
+    array, names = ("known", _KNOWN) if name in _KNOWN else ("own", _OWN)
+    return life[array][names.index(name)].cast(PROCESS_EVENTS[name].dataType)
+
+
 def lives(events: DataFrame, *, tolerances: Tolerances, host_match: HostMatch) -> DataFrame:
     """Process instances of canonical process events, one row a leading start.
 
     In: `contract.PROCESS_EVENTS`. Out: `host_key`, `process_id`, and `life`, a struct that sorts by start and tie:
-    `start` (time of its first record), `tie`, `told` (time of the record that leads), `lived` (false where another
-    start at the same instant won, or the process id is unknown: such an instance answers to its guid alone), `end`
-    (null: not seen), `ended` (by an end event), and `INSTANCE_FIELDS`.
+    `start` (time of its first record), `known` and `own` (its columns: see `field`), `told` (time of the record that
+    leads), `lived` (false where another start at the same instant won, or the process id is unknown: such an instance
+    answers to its guid alone), `end` (null: not seen), `ended` (by an end event), `process_id`.
     """
     keyed = events.withColumn("host_key", host_key(F.col("host"), host_match)).where(F.col("host_key").isNotNull())
-    records = keyed.select(*_KEY, "event_kind", "event_time", "process_guid", _start().alias("own"))
+    records = keyed.select(*_KEY, "event_kind", "event_time", "process_guid", _start().alias("record"))
     leading = _lead(records, tolerances)
     return _with_ends(leading)
 
 
 def _start() -> Column:
     """A start as one value: rank among sensors first, then time and tie, so that arrays of it sort as needed."""
-    known = [F.coalesce(F.col(c), F.lit("")) for c in ("vendor_product", "source")]
-    rank = F.struct(F.col("process_guid").isNull().alias("no_guid"), *[k.alias(f"s{i}") for i, k in enumerate(known)])
-    tie = F.struct(*[F.col(c).cast("string").alias(c) for c in _TIE])
+    sensor = [F.coalesce(F.col(c), F.lit("")) for c in ("vendor_product", "source")]
     value = F.struct(
-        rank.alias("rank"),
+        F.col("process_guid").isNull().alias("no_guid"),
+        F.array(*sensor).alias("sensor"),
         F.col("event_time").alias("time"),
-        tie.alias("tie"),
-        F.struct(*INSTANCE_FIELDS).alias("fields"),
+        _texts(_KNOWN).alias("known"),
+        _texts(_OWN).alias("own"),
     )
     return F.when(F.col("event_kind") == "start", value)
+
+
+def _texts(names: Sequence[str]) -> Column:
+    return F.array(*[F.col(n).cast("string") for n in names])
 
 
 def _lead(records: DataFrame, tolerances: Tolerances) -> DataFrame:
@@ -72,55 +85,49 @@ def _lead(records: DataFrame, tolerances: Tolerances) -> DataFrame:
     """
     reach = int(tolerances.start_tolerance.total_seconds() * 1_000_000)
     near = Window.partitionBy(*_KEY).orderBy(F.unix_micros("event_time")).rangeBetween(-reach, reach)
-    peers = F.filter(F.collect_list("own").over(near), lambda q: _same_start(q, F.col("own")))
-    outranked = F.exists("peers", lambda q: q["rank"] < F.col("own.rank"))
-    fillers = F.array_sort(F.filter("peers", lambda q: q["rank"] > F.col("own.rank")))
-    filled = F.struct(
-        *[
-            (F.coalesce(own, _first(F.col("fillers"), n)) if n in _FILLED else own).alias(n)
-            for n in INSTANCE_FIELDS
-            for own in [F.col(f"own.fields.{n}")]
-        ]
+    record = F.col("record")
+    peers = F.filter(F.collect_list("record").over(near), lambda q: _same_start(q, record))
+    with_peers = records.withColumn("peers", F.when(record.isNotNull() & F.col("process_id").isNotNull(), peers))
+    outranked = F.exists("peers", lambda q: _rank(q) < _rank(record))
+    fillers = F.array_sort(F.filter("peers", lambda q: _rank(q) > _rank(record)))
+    filled = F.aggregate(
+        fillers, record["known"], lambda known, q: F.zip_with(known, q["known"], lambda a, b: F.coalesce(a, b))
     )
-    # Who wins an instant is judged by what is known of a start, so by its filled fields.
-    tie = F.struct(
-        *[(F.col(f"fields.{c}").cast("string") if c in _FILLED else F.col(f"own.tie.{c}")).alias(c) for c in _TIE]
-    )
-    with_peers = records.withColumn("peers", F.when(F.col("own").isNotNull() & F.col("process_id").isNotNull(), peers))
-    return (
-        with_peers.where(F.col("peers").isNull() | ~outranked)
-        .withColumn("fillers", F.when(F.size("peers") > 0, fillers))
-        .withColumn("fields", F.when(F.col("fillers").isNull(), F.col("own.fields")).otherwise(filled))
-        .select(
-            *_KEY,
-            "event_kind",
-            # The process was there when the first of its records was written: the one that leads may be a second late.
-            F.least("event_time", F.array_min(F.transform("fillers", lambda q: q["time"]))).alias("event_time"),
-            F.col("event_time").alias("told"),
-            "process_guid",
-            tie.alias("tie"),
-            "fields",
-        )
+    # The process was there when the first of its records was written: the one that leads may be a second late.
+    first = F.least("event_time", F.array_min(F.transform("peers", lambda q: q["time"])))
+    alone = F.coalesce(F.size("peers") == 0, F.lit(True))
+    return with_peers.where(alone | ~outranked).select(
+        *_KEY,
+        "event_kind",
+        F.when(alone, F.col("event_time")).otherwise(first).alias("event_time"),
+        F.col("event_time").alias("told"),
+        "process_guid",
+        # Who wins an instant is judged by what is known of a start, so by its filled columns.
+        F.when(alone, record["known"]).otherwise(filled).alias("known"),
+        record["own"].alias("own"),
     )
 
 
-def _same_start(q: Column, own: Column) -> Column:
+def _rank(q: Column) -> Column:
+    return F.struct(q["no_guid"].alias("no_guid"), q["sensor"].alias("sensor"))
+
+
+def _same_start(q: Column, other: Column) -> Column:
     """Whether two records of different sensors tell of one start: one image, and no two guids that differ."""
-    other_sensor = (q["rank"]["s0"] != own["rank"]["s0"]) | (q["rank"]["s1"] != own["rank"]["s1"])
-    one_image = q["fields"]["process_name"] == own["fields"]["process_name"]
-    one_guid = F.coalesce(q["fields"]["process_guid"] == own["fields"]["process_guid"], F.lit(True))
-    return F.coalesce(other_sensor & one_image & one_guid, F.lit(False))
-
-
-def _first(fillers: Column, name: str) -> Column:
-    known = F.filter(fillers, lambda q: q["fields"][name].isNotNull())
-    return F.try_element_at(known, F.lit(1))["fields"][name]
+    one_image, one_guid = (
+        q["known"][_KNOWN.index(n)] == other["known"][_KNOWN.index(n)] for n in ("process_name", "process_guid")
+    )
+    told_of_one = one_image & F.coalesce(one_guid, F.lit(True))
+    return F.coalesce((q["sensor"] != other["sensor"]) & told_of_one, F.lit(False))
 
 
 def _with_ends(leading: DataFrame) -> DataFrame:
     """Give each leading start its end: the first end event for it, or the next start on its key."""
     in_time = Window.partitionBy(*_KEY).orderBy(
-        "event_time", F.col("event_kind").desc(), F.col("tie").desc_nulls_last()
+        "event_time",
+        F.col("event_kind").desc(),
+        F.col("known").desc_nulls_last(),
+        F.col("own").desc_nulls_last(),
     )
     is_start, has_key = F.col("event_kind") == "start", F.col("process_id").isNotNull()
     before = F.lag(F.when(is_start, F.col("event_time"))).over(in_time)
@@ -137,7 +144,7 @@ def _with_ends(leading: DataFrame) -> DataFrame:
     )
     life_time = F.when(is_start, F.col("event_time")).otherwise(F.col("current.event_time"))
     one_life = marked.groupBy(*_KEY, life_time.alias("start"), "nth").agg(
-        F.max(F.when(is_start, F.struct("tie", "told", "lived", "fields"))).alias("it"),
+        F.max(F.when(is_start, F.struct("known", "own", "told", "lived"))).alias("it"),
         F.min(F.when(~is_start, F.col("event_time"))).alias("end_event"),
     )
     # Every instant has one lived start, and it stands last there: the row after it is the next start.
@@ -146,12 +153,11 @@ def _with_ends(leading: DataFrame) -> DataFrame:
     end = F.when(F.col("it.lived"), F.least("end_event", "next")).when(has_key, F.col("start"))
     life = F.struct(
         "start",
-        F.col("it.tie").alias("tie"),
-        F.col("it.told").alias("told"),
+        *[F.col(f"it.{n}").alias(n) for n in ("known", "own", "told")],
         # Before `end`, so that of exact duplicates the one that lived sorts last and answers to the guid.
         F.col("it.lived").alias("lived"),
         end.alias("end"),
         (F.col("it.lived") & ended).alias("ended"),
-        *[F.col(f"it.fields.{n}").alias(n) for n in INSTANCE_FIELDS],
+        "process_id",
     )
     return one_life.withColumn("next", following).select(*_KEY, life.alias("life"))

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from procnet.attribution.lifetimes import INSTANCE_FIELDS
+from procnet.attribution.lifetimes import INSTANCE_FIELDS, field
 from procnet.contract import NETWORK_EVENTS
 from procnet.types import Tolerances
 
@@ -37,7 +37,7 @@ def attribute(gathered: DataFrame, *, max_age: timedelta, tolerances: Tolerances
     instance = F.struct(
         F.col("life.told").alias("process_time"),
         F.when(seen, F.col("life.end")).alias("process_end_time"),
-        *[F.col(f"life.{n}").alias(n) for n in INSTANCE_FIELDS],
+        *[field(F.col("life"), n).alias(n) for n in INSTANCE_FIELDS],
     )
     return (
         gathered.withColumn("guid_life", guid)
@@ -81,8 +81,8 @@ def answer_by_pid(lives: Column, max_age: timedelta, tolerances: Tolerances) -> 
     time = F.col("event_time")
 
     def may_be(life: Column) -> Column:
-        other_image = life["process_name"] != F.col("process_name")
-        other_guid = life["process_guid"] != F.col("process_guid")
+        other_image = field(life, "process_name") != F.col("process_name")
+        other_guid = field(life, "process_guid") != F.col("process_guid")
         young = life["start"] >= time - F.lit(max_age)
         refused = F.coalesce(other_image, F.lit(False)) | F.coalesce(other_guid, F.lit(False))
         return life["lived"] & young & ~refused

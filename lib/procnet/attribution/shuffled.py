@@ -12,7 +12,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from procnet.attribution.lifetimes import host_key
+from procnet.attribution.lifetimes import field, host_key
 from procnet.types import HostMatch, Tolerances
 
 _KEY = ("host_key", "process_id")
@@ -63,8 +63,11 @@ def _with_pid(lives: DataFrame, rows: DataFrame, tolerances: Tolerances) -> Data
 
 def _with_guid(lives: DataFrame, rows: DataFrame) -> DataFrame:
     by_guid = (
-        lives.where("life.process_guid is not null")
-        .groupBy(F.col("host_key").alias("guid_host"), F.col("life.process_guid").alias("guid_key"))
+        lives.select(
+            F.col("host_key").alias("guid_host"), field(F.col("life"), "process_guid").alias("guid_key"), "life"
+        )
+        .where("guid_key is not null")
+        .groupBy("guid_host", "guid_key")
         .agg(F.array_sort(F.collect_list("life")).alias("by_guid"))
     )
     # Connections without a guid join nothing, but as nulls they would all go to one task: spread them by their id.
