@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from procnet.cli.out import csv_cell, iso, plain, print_table, shown
+from procnet.cli.out import age, csv_cell, iso, json_line, plain, print_table, shown
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,33 @@ def test_times_are_utc_with_microseconds() -> None:
         json.dumps(plain({"t": datetime(2026, 3, 1, tzinfo=timezone.utc), "l": [None, 1]}))
         == '{"t": "2026-03-01T00:00:00.000000Z", "l": [null, 1]}'
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0s"), (0.25, "0.25s"), (-0.3, "-0.3s"), (59.96, "1m00s"), (60, "1m00s"), (245, "4m05s"),
+        (3600, "1h00m"), (62_383, "17h19m"), (97_200, "1d03h"), (-62_383, "-17h19m"),
+    ],
+)  # fmt: skip
+def test_an_age_has_few_letters(seconds: float, expected: str) -> None:
+    assert age(timedelta(seconds=seconds)) == expected
+
+
+def test_nothing_is_folded_within_a_word_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out, ip = io.StringIO(), "2001:db8:1111:2222:3333:4444:5555:6666"
+    at = datetime(2026, 3, 1, 8, tzinfo=timezone.utc)
+    print_table(("connection", "destination", "why"), [(at, ip, "words may go on in the next line")], file=out)
+    assert "2026-03-01 08:00:00" in out.getvalue()
+    assert ip in out.getvalue()
+    assert "words may go on" not in out.getvalue()
+    assert {"words", "may", "line"} <= set(out.getvalue().split())
+
+
+def test_json_gives_the_very_text_back_and_orders_nothing() -> None:
+    text = "\x1b[31m \u202egpj.exe \u2028 \x7f \U000e0041 é 漢"
+    line = json_line({"t": text})
+    assert json.loads(line) == {"t": text}
+    assert line.isprintable() is False
+    assert line.rstrip("\n").isprintable()

@@ -9,7 +9,8 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
 
-from procnet.cli.out import print_json, print_table, say
+from procnet.cli.out import print_json, print_table, say, shown
+from procnet.cli.read import ASKED, print_findings
 from procnet.cli.run import chunk_progress, detections_of
 from procnet.runs.demo import Demo, Detected, prepare, run_detections
 from procnet.session import SHORT_RUN, open_session
@@ -24,28 +25,28 @@ def demo(args: Namespace, settings: Settings) -> int:
     spark = open_session({**SHORT_RUN, **settings.spark}, lake=settings.lake)
     started = time.monotonic() - mark
     say(f"a fleet of {args.hosts} hosts over {args.hours} hours: raw records -> {settings.lake}")
-    shown = prepare(spark, settings, hosts=args.hosts, hours=args.hours, seed=args.seed, now=datetime.now(timezone.utc))
+    made = prepare(spark, settings, hosts=args.hosts, hours=args.hours, seed=args.seed, now=datetime.now(timezone.utc))
     if not args.no_detect:
         with chunk_progress(quiet=args.json) as tell:
-            shown = run_detections(spark, settings, shown, detections_of(settings, []), tell)
-    seconds = {"session": started, **shown.seconds}
+            made = run_detections(spark, settings, made, detections_of(settings, []), tell)
+    seconds = {"session": started, **made.seconds}
     if args.json:
-        print_json(_as_dict(shown, seconds))
+        print_json(_as_dict(made, seconds))
     else:
-        _print(shown, seconds, settings)
-    d = shown.detected
+        _print(made, seconds, settings)
+    d = made.detected
     return 0 if d is None or (not d.score.wrong and not d.score.missed and d.unchanged) else 4
 
 
-def _as_dict(shown: Demo, seconds: dict[str, float]) -> dict[str, Any]:
+def _as_dict(made: Demo, seconds: dict[str, float]) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "start": shown.fleet.start,
-        "end": shown.fleet.end,
-        "records": dict(shown.fleet.counts),
-        "ingested": [r.as_dict() for r in shown.ingested],
+        "start": made.fleet.start,
+        "end": made.fleet.end,
+        "records": dict(made.fleet.counts),
+        "ingested": [r.as_dict() for r in made.ingested],
         "seconds": {k: round(v, 2) for k, v in seconds.items()},
     }
-    if (d := shown.detected) is not None:
+    if (d := made.detected) is not None:
         told |= {
             "findings": d.score.findings,
             "right": d.score.right,
@@ -58,10 +59,10 @@ def _as_dict(shown: Demo, seconds: dict[str, float]) -> dict[str, Any]:
     return told
 
 
-def _print(shown: Demo, seconds: dict[str, float], settings: Settings) -> None:
-    for report, what in zip(shown.ingested, ("on time", "late"), strict=True):
+def _print(made: Demo, seconds: dict[str, float], settings: Settings) -> None:
+    for report, what in zip(made.ingested, ("on time", "late"), strict=True):
         print_table(("records", "count"), report.lines(), title=f"\ningested, {what}")
-    if (d := shown.detected) is not None:
+    if (d := made.detected) is not None:
         _print_detected(d)
     took = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
     sys.stdout.write(f"\nseconds: {took}\n")
@@ -69,28 +70,17 @@ def _print(shown: Demo, seconds: dict[str, float], settings: Settings) -> None:
     sys.stdout.write(
         f"""
 next:
-  procnet findings --lake {lake} --format json       the findings, one object a line
-  procnet detections show b0fd38c7                   what was asked, what it misses
-  procnet status --lake {lake}                       tables and runs
-  procnet ingest --lake DIR --source windows_flat F  your own Sysmon records
+  the findings, one object a line  procnet findings --lake {lake} --format json
+  what was asked, what it misses   procnet detections show b0fd38c7
+  tables and runs                  procnet status --lake {lake}
+  your own Sysmon records          procnet ingest --lake DIR --source windows_flat FILE
 """
     )
 
 
 def _print_detected(d: Detected) -> None:
-    columns = (
-        "event_time",
-        "host",
-        "process_name",
-        "process_id",
-        "process_time",
-        "dest_ip",
-        "dest_port",
-        "attribution",
-    )
-    names = ("connection", "host", "process", "id", "started", "destination", "port", "known by")
-    rows = [tuple(_cell(c, r[c]) for c in columns) for r in d.rows[:_SHOWN]]
-    print_table(names, rows, title=f"\nfindings, the first {len(rows)} of {d.score.findings}")
+    first = d.rows[:_SHOWN]
+    print_findings(first, title=f"\nfindings, the first {len(first)} of {d.score.findings}")
     kinds = Counter(r["attribution"] for r in d.rows)
     sys.stdout.write(f"\nknown by: {', '.join(f'{k} {n}' for k, n in kinds.most_common())}\n")
     literal = d.literal
@@ -108,14 +98,6 @@ def _print_detected(d: Detected) -> None:
     same = "the same findings, byte for byte" if d.unchanged else "OTHER findings: this is a bug"
     sys.stdout.write(f"\nthe last {d.hours_again} hours again, window by window: {same}\n")
     for row in d.score.wrong[:5]:
-        sys.stdout.write(f"WRONG { ({c: _cell(c, row[c]) for c in columns}) }\n")
+        sys.stdout.write(f"WRONG {', '.join(f'{c} {shown(row[c])}' for c in ASKED)}\n")
     for answer in d.score.missed[:5]:
         sys.stdout.write(f"MISSED {answer}\n")
-
-
-def _cell(column: str, value: object) -> object:
-    if column == "host":
-        return str(value).split(".")[0]
-    if isinstance(value, datetime):
-        return f"{value:%m-%d %H:%M:%S}"
-    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -61,20 +62,39 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"procnet: pyspark is not installed for {sys.executable}\n  next: pip install 'procnet[spark]'\n"
         )
         return 2
-    from procnet.cli.out import print_json, say
+    from procnet.cli.out import say
 
     try:
         return int(args.answer(args) or 0)
     except ProcnetError as e:
         if args.verbose:
             raise
-        if args.json:
-            print_json({"error": type(e).__name__, "message": e.message, "hint": e.hint, "exit_code": e.exit_code})
-        say(f"procnet {args.command}: {e}")
-        return e.exit_code
+        return _tell(args, e)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
         say("stopped; a window that was not finished is not recorded as done")
         return 130
+    except Exception as e:
+        # Py4J's own where Spark has no class for an error of Java's: a disk that is full, a folder that is a file.
+        if args.verbose or type(e).__module__.partition(".")[0] not in ("pyspark", "py4j"):
+            raise
+        return _tell(args, ProcnetError(_cause(e), hint="the same command with -v shows all that Spark says of it"))
+
+
+def _tell(args: argparse.Namespace, error: ProcnetError) -> int:
+    from procnet.cli.out import print_json, say
+
+    if args.json:
+        told = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        print_json({"error": type(error).__name__, **told})
+    say(f"procnet {args.command}: {error}")
+    return error.exit_code
+
+
+def _cause(error: Exception) -> str:
+    """What Spark says is wrong: a line from its `[CONDITION_LIKE_THIS]` on, else the first line."""
+    said = str(error).strip() or type(error).__name__
+    condition = re.search(r"\[[A-Z][A-Z_.]+\].*", said)
+    return condition[0] if condition else said.splitlines()[0]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +13,8 @@ from typing import IO, Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.cli.out import csv_cell, plain, print_json, print_table, say
+from procnet.attribution.lifetimes import host_key
+from procnet.cli.out import age, csv_cell, json_line, print_json, print_table, say
 from procnet.cli.run import period_of, settings_of
 from procnet.errors import UsageError
 from procnet.lake.ledger import last_runs
@@ -23,17 +23,11 @@ from procnet.runs.find import between
 from procnet.session import open_session
 from procnet.types import format_duration
 
-_TABLE = (
-    "event_time",
-    "host",
-    "user",
-    "process_name",
-    "process_id",
-    "process_time",
-    "dest_ip",
-    "dest_port",
-    "attribution",
-)
+# What a table of findings is made of; `format json` has all columns.
+ASKED = (
+    "event_time", "host", "process_name", "process_id", "process_time", "dest_ip", "dest_port", "attribution",
+)  # fmt: skip
+_SHOWN = 1000
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
@@ -41,54 +35,95 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     findings = commands.add_parser("findings", parents=[common], help="read findings out")
     findings.add_argument("--start", metavar="TIME")
     findings.add_argument("--end", metavar="TIME")
-    findings.add_argument("--detection", metavar="ID", help="of this detection only")
-    findings.add_argument("--host", help="of this host only")
+    findings.add_argument("--detection", metavar="ID", help="of this detection only: its id, or how it begins")
+    findings.add_argument("--host", help="of this host only, compared as host.match says")
     findings.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
     findings.add_argument("--output", type=Path, metavar="F", help="write there instead of the terminal")
     findings.set_defaults(answer=_findings)
 
     status = commands.add_parser("status", parents=[common], help="freshness of the tables, last runs")
-    status.add_argument("--last", type=int, default=10, metavar="N", help="how many runs to show")
+    status.add_argument("--last", type=_count, default=10, metavar="N", help="how many runs to show")
     status.set_defaults(answer=_status)
+
+
+def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, file: IO[str] | None = None) -> None:
+    """Findings as a table for 100 columns. In: mappings with ASKED. A host's domain is left out, a start is an age."""
+    names = ("connection", "host", "process", "id", "age", "destination", "port", "known by")
+    cells = [
+        (
+            r["event_time"],
+            _first_label(r["host"]),
+            r["process_name"],
+            r["process_id"],
+            None if r["process_time"] is None else age(r["event_time"] - r["process_time"]),
+            r["dest_ip"],
+            r["dest_port"],
+            r["attribution"],
+        )
+        for r in rows
+    ]
+    print_table(names, cells, title=title, file=file)
+
+
+def _first_label(host: str) -> str:
+    is_address = ":" in host or host.replace(".", "").isdigit()
+    return host if is_address else host.partition(".")[0]
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise ArgumentTypeError(f"{text!r} is no count")
+    return int(text)
 
 
 def _findings(args: Namespace) -> None:
     settings, period = settings_of(args), period_of(args)
     if args.format == "parquet" and args.output is None:
         raise UsageError("parquet is no text: it needs a place", hint="add --output FOLDER")
+    if args.format == "parquet" and args.output.exists():
+        # Spark would empty it first, whatever folder it is.
+        raise UsageError(f"{args.output} is there already", hint="give a folder that does not exist yet")
     lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
     rows = lake.read("findings")
     if period is not None:
         dated = rows.withColumn("event_date", F.col("finding_date"))
         rows = between(dated, period.start, period.end).drop("event_date")
     if args.detection:
-        rows = rows.where(F.col("detection_id") == args.detection)
+        rows = rows.where(F.col("detection_id").startswith(args.detection.lower()))
     if args.host:
-        rows = rows.where(F.col("host") == args.host.strip().lower().rstrip("."))
+        asked = F.lit(args.host.strip().lower().rstrip("."))
+        rows = rows.where(host_key(F.col("host"), settings.host.match) == host_key(asked, settings.host.match))
     rows = rows.orderBy("event_time", "finding_id")
-    if args.format == "parquet":
-        rows.write.mode("overwrite").parquet(str(args.output))
-        say(f"written to {args.output}")
-    elif args.json:
+    if args.json and args.output is None:
         print_json({"findings": [r.asDict(recursive=True) for r in rows.collect()]})
+        return
+    if args.format == "parquet":
+        rows.write.parquet(str(args.output.absolute()))
     else:
         with _place(args.output) as place:
             {"table": _as_table, "json": _as_lines, "csv": _as_csv}[args.format](rows, place)
+    if args.output is not None:
+        say(f"written to {args.output}")
+        if args.json:
+            print_json({"written": str(args.output), "format": args.format})
 
 
 @contextmanager
 def _place(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
         yield sys.stdout
-    else:
-        with output.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        say(f"written to {output}")
+        return
+    try:
+        file = output.open("w", encoding="utf-8", newline="")
+    except OSError as e:
+        raise UsageError(f"{output} cannot be written: {e.strerror}", hint="name a file in a folder of yours") from None
+    with file:
+        yield file
 
 
 def _as_lines(rows: DataFrame, place: IO[str]) -> None:
     for row in rows.toLocalIterator():
-        place.write(json.dumps(plain(row.asDict(recursive=True)), ensure_ascii=False) + "\n")
+        place.write(json_line(row.asDict(recursive=True)))
 
 
 def _as_csv(rows: DataFrame, place: IO[str]) -> None:
@@ -100,11 +135,10 @@ def _as_csv(rows: DataFrame, place: IO[str]) -> None:
 
 
 def _as_table(rows: DataFrame, place: IO[str]) -> None:
-    found = rows.select(*_TABLE).limit(1001).collect()
-    print_table(_TABLE, [tuple(r) for r in found[:1000]], file=place)
-    say(
-        f"{min(len(found), 1000)} findings" + (" shown, there are more: use --format json" if len(found) > 1000 else "")
-    )
+    found = [r.asDict() for r in rows.select(*ASKED).limit(_SHOWN + 1).collect()]
+    print_findings(found[:_SHOWN], file=place)
+    more = " shown, there are more: use --format json" if len(found) > _SHOWN else ""
+    say(f"{min(len(found), _SHOWN)} findings{more}")
 
 
 def _status(args: Namespace) -> None:
@@ -129,7 +163,7 @@ def _status(args: Namespace) -> None:
             )
             for r in runs
         ],
-        title="last runs",
+        title="\nlast runs",
     )
 
 

@@ -150,7 +150,7 @@ def _chunk(text: str) -> timedelta:
     try:
         return parse_duration(text)
     except ValueError as e:
-        raise UsageError(f"--chunk: {e}") from None
+        raise UsageError(f"--chunk: {e}", hint="write --chunk 1d or --chunk 1h") from None
 
 
 class chunk_progress:  # noqa: N801

@@ -55,7 +55,8 @@ def _list(args: Namespace) -> None:
     if args.json:
         print_json({"detections": [dict(zip(names, r, strict=True)) for r in rows]})
     else:
-        print_table(names, [(*r[:-1], "yes" if r[-1] else "") for r in rows])
+        # The first part of an id says which it is, here and wherever one is asked for.
+        print_table(names, [(r[0][:8], *r[1:-1], "yes" if r[-1] else "") for r in rows])
 
 
 def _show(args: Namespace) -> None:
