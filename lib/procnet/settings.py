@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,7 +22,7 @@ class _Frozen(BaseModel):
 class WindowSettings(_Frozen):
     """The default window of `detect`: the last complete one of `length`, `delay` before now."""
 
-    length: Duration = timedelta(hours=1)
+    length: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     delay: Duration = timedelta(minutes=10)
 
 
@@ -122,4 +122,9 @@ def _override(values: dict[str, Any], text: str) -> None:
         at = at.setdefault(part, {})
         if not isinstance(at, dict):
             raise UsageError(f"--set {text!r}: {part} holds a value, not a group of settings")
-    at[path[-1]] = value if first == "spark" else yaml.safe_load(value)
+    try:
+        at[path[-1]] = value if first == "spark" else yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(
+            f"--set {text!r}: {value!r} is not readable YAML", hint="quote it, or close its bracket"
+        ) from None

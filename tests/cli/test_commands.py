@@ -261,6 +261,9 @@ WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("--set", "status --lake {lake} --set nonsense", 2, ("'nonsense' is no key=value", "clock_skew=2s")),
     ("--set key", "status --lake {lake} --set windw.length=1h", 2, ("windw", "docs/settings.md")),
     ("--set value", "status --lake {lake} --set window.length=soon", 2, ("window.length", "'soon'", "24h")),
+    ("--set width", "detect --lake {lake} --set window.length=0h", 2, ("window.length", "greater than")),
+    ("--set YAML", "status --lake {lake} --set window.length=[1", 2, ("'[1' is not readable",)),
+    ("a column of another type", "detect --lake {typed} {period}", 3, ("process_id is string, not bigint", "cim")),
     ("--conf", "status --lake {lake} --conf {none}.yml", 2, ("{none}.yml does not exist", "--conf FILE")),
     ("parquet on a screen", "findings --lake {lake} --format parquet", 2, ("needs a place", "--output FOLDER")),
     ("parquet over a folder", "findings --lake {lake} --format parquet --output {full}", 2, ("is there already",)),
@@ -272,7 +275,7 @@ WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
 @pytest.fixture(scope="module")
 def places(spark: SparkSession, story: Story, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     here = tmp_path_factory.mktemp("places")
-    for name in ("empty", "twice", "full", "lacking"):
+    for name in ("empty", "twice", "full", "lacking", "typed"):
         (here / name).mkdir()
     (here / "file").write_text("no folder")
     (here / "full" / "kept").write_text("kept")
@@ -281,7 +284,10 @@ def places(spark: SparkSession, story: Story, tmp_path_factory: pytest.TempPathF
     (here / "twice" / "b.yml").write_text(text.replace("On Any Port", "Again"), encoding="utf-8")
     columns = ", ".join(f"{f.name} {f.dataType.simpleString()}" for f in PROCESS_EVENTS if f.name != "command_line")
     spark.sql(f"create table delta.`{here}/lacking/process_events` ({columns}) using delta")
-    names = {n: str(here / n) for n in ("empty", "twice", "full", "lacking", "file", "none")}
+    typed = PROCESS_EVENTS.simpleString().removeprefix("struct<").removesuffix(">").replace(":", " ")
+    typed = typed.replace("process_id bigint", "process_id string", 1)
+    spark.sql(f"create table delta.`{here}/typed/process_events` ({typed}) using delta")
+    names = {n: str(here / n) for n in ("empty", "twice", "full", "lacking", "typed", "file", "none")}
     return {**names, "lake": str(story.lake), "period": " ".join(PERIOD)}
 
 
@@ -326,7 +332,7 @@ def test_the_screen_of_the_demo_fits_100_columns(
     ingested = IngestReport("windows_flat", 755, 310, 443, 6, {"process_events": 308}, 6, {}, {"no JSON": 1})
     detected = Detected(rows, Score(66, 66, (), ()), LiteralScore(62, 15, 34, reasons, reasons), 3, True)
     monkeypatch.setenv("COLUMNS", "100")
-    _print(Demo(fleet, (ingested, ingested), detected, {}), {"make": 0.1}, Settings(lake=Path("demo-lake")))
+    _print(Demo(fleet, ingested, detected, {}), {"make": 0.1}, Settings(lake=Path("demo-lake")))
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 100
     for a in fleet.answers[:12]:

@@ -43,7 +43,7 @@ def _as_dict(made: Demo, seconds: dict[str, float]) -> dict[str, Any]:
         "start": made.fleet.start,
         "end": made.fleet.end,
         "records": dict(made.fleet.counts),
-        "ingested": [r.as_dict() for r in made.ingested],
+        "ingested": made.ingested.as_dict(),
         "seconds": {k: round(v, 2) for k, v in seconds.items()},
     }
     if (d := made.detected) is not None:
@@ -60,8 +60,7 @@ def _as_dict(made: Demo, seconds: dict[str, float]) -> dict[str, Any]:
 
 
 def _print(made: Demo, seconds: dict[str, float], settings: Settings) -> None:
-    for report, what in zip(made.ingested, ("on time", "late"), strict=True):
-        print_table(("records", "count"), report.lines(), title=f"\ningested, {what}")
+    print_table(("records", "count"), made.ingested.lines(), title="\ningested")
     if (d := made.detected) is not None:
         _print_detected(d)
     took = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -86,11 +87,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _tell(args: argparse.Namespace, error: ProcnetError) -> int:
     from procnet.cli.out import print_json, say
 
+    if error.hint:
+        error.hint = re.sub(r"^procnet (detect|backfill) ", rf"procnet \1 {_asked(args)}", error.hint)
     if args.json:
         told = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
         print_json({"error": type(error).__name__, **told})
     say(f"procnet {args.command}: {error}")
     return error.exit_code
+
+
+def _asked(args: argparse.Namespace) -> str:
+    """The options of this call that the command which goes on needs too, or it would go on in another lake."""
+    pairs = [("--conf", args.conf), ("--lake", args.lake), *[("--set", o) for o in args.overrides]]
+    pairs += [("--detection", d) for d in getattr(args, "detection", None) or []]
+    return "".join(f"{option} {shlex.quote(str(value))} " for option, value in pairs if value is not None)
 
 
 def _cause(error: Exception) -> str:

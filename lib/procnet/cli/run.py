@@ -49,7 +49,7 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     many.set_defaults(answer=_backfill)
 
     demo = commands.add_parser("demo", parents=[common], help="a small fleet with known answers, from raw to findings")
-    demo.add_argument("--hosts", type=int, default=300)
+    demo.add_argument("--hosts", type=int, default=200)
     demo.add_argument("--hours", type=int, default=48)
     demo.add_argument("--seed", type=int, default=7)
     demo.add_argument("--no-detect", action="store_true", help="make and ingest the fleet only")

@@ -23,9 +23,11 @@ def one_per_event(hits: DataFrame) -> DataFrame:
     keyed = hits.withColumns(
         {"about": F.array(*map(_text, _about())), "event": F.array(*[_text(F.col(n)) for n in _EVENT])}
     )
-    copies = Window.partitionBy("about", "event").orderBy(F.col("ingest_time").asc_nulls_first())
-    once = keyed.withColumn("copy", F.row_number().over(copies)).where("copy = 1").drop("copy")
-    return once.withColumn("repeat", F.row_number().over(Window.partitionBy("about").orderBy("event"))).drop("event")
+    # Sorted once: copies stand side by side, so a row that equals the one before it is a copy.
+    near = Window.partitionBy("about").orderBy("event", F.col("ingest_time").asc_nulls_first())
+    first = ~F.col("event").eqNullSafe(F.lag("event").over(near))
+    counted = keyed.withColumn("first", first).withColumn("repeat", F.count_if("first").over(near))
+    return counted.where("first").drop("event", "first")
 
 
 def finding_id() -> Column:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from procnet.contract import SCHEMA_VERSION, TABLES
 from procnet.errors import ConfigError, DataError
@@ -68,7 +70,7 @@ class Lake:
         schema, _ = TABLES[name]
         try:
             frame = self.spark.table(self.ref(name))
-            there = set(frame.columns)
+            there = {f.name: f.dataType for f in frame.schema}
         except AnalysisException as e:
             if e.getCondition() not in _NOT_THERE:
                 raise
@@ -81,7 +83,19 @@ class Lake:
                 f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(there))}",
                 hint="map it as a source, or create it with procnet init",
             )
-        return frame.select(*schema.names)
+        wrong = [
+            f"{f.name} is {there[f.name].simpleString()}, not {f.dataType.simpleString()}"
+            for f in schema
+            if not _fits(there[f.name], f.dataType)
+        ]
+        if wrong:
+            raise DataError(
+                f"table {self.ref(name)} breaks the contract: {'; '.join(wrong)}",
+                hint="read it by a source: procnet ingest --source cim TABLE casts, and counts what it cannot",
+            )
+        return frame.select(
+            *[f.name if there[f.name] == f.dataType else F.col(f.name).cast(f.dataType).alias(f.name) for f in schema]
+        )
 
     def append(self, name: str, rows: DataFrame) -> None:
         """Append rows that have exactly the contract's columns."""
@@ -91,6 +105,15 @@ class Lake:
         """The table's present Delta version."""
         (row,) = self.spark.sql(f"DESCRIBE HISTORY {self.ref(name)} LIMIT 1").select("version").collect()
         return int(row[0])
+
+
+_INTEGERS = ("tinyint", "smallint", "int", "bigint")
+
+
+def _fits(there: T.DataType, wanted: T.DataType) -> bool:
+    """Whether every value of the one type is one of the other: the same type, or a smaller integer."""
+    a, b = there.simpleString(), wanted.simpleString()
+    return a == b or (a in _INTEGERS and b in _INTEGERS and _INTEGERS.index(a) < _INTEGERS.index(b))
 
 
 _NOT_THERE = {

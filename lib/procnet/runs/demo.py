@@ -52,13 +52,13 @@ class Demo:
     """All that the demo has to show; `seconds` by stage."""
 
     fleet: Fleet
-    ingested: tuple[IngestReport, ...]
+    ingested: IngestReport
     detected: Detected | None
     seconds: Mapping[str, float]
 
 
 def prepare(spark: SparkSession, settings: Settings, *, hosts: int, hours: int, seed: int, now: datetime) -> Demo:
-    """Make the fleet's raw records beside the lake and ingest them, the late ones last."""
+    """Make the fleet's raw records beside the lake and ingest them."""
     if settings.lake is None:
         raise UsageError("the demo needs a folder for its lake", hint="procnet demo --lake DIR")
     seconds = {}
@@ -67,8 +67,7 @@ def prepare(spark: SparkSession, settings: Settings, *, hosts: int, hours: int, 
     seconds["make"] = time.monotonic() - mark
     mark = time.monotonic()
     Lake(spark, settings).create()
-    parts = (fleet.files[:-1], fleet.files[-1:])
-    ingested = tuple(ingest(spark, settings, SOURCE, [str(f) for f in part], now=now) for part in parts)
+    ingested = ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=now)
     seconds["ingest"] = time.monotonic() - mark
     return Demo(fleet, ingested, None, seconds)
 
@@ -128,8 +127,8 @@ def _utc(value: datetime | None) -> datetime | None:
 
 
 def _rows(lake: Lake) -> list[dict[str, Any]]:
-    ordered = lake.read("findings").orderBy("event_time", "finding_id")
-    return [r.asDict(recursive=True) for r in ordered.collect()]
+    rows: list[dict[str, Any]] = lake.read("findings").toArrow().to_pylist()
+    return sorted(rows, key=lambda r: (r["event_time"], r["finding_id"]))
 
 
 def _literal(lake: Lake, period: Window, answers: Sequence[Answer]) -> LiteralScore:

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
-from procnet.errors import UsageError, WindowFailed
+from procnet.errors import ProcnetError, UsageError, WindowFailed
 from procnet.lake.ledger import Run, append_run
 from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
@@ -77,7 +76,9 @@ def detect(
         by = replace_findings(lake, found.findings, window, list(told))
         counts |= {"findings": sum(by.values()), **{f"findings_{kind}": n for kind, n in by.items()}}
         clock.lap("findings")
-    except PySparkException as e:
+    except ProcnetError:
+        raise
+    except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
         failed = WindowFailed(
             f"window {window} failed: {_first_line(e)}",
             hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
