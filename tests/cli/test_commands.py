@@ -198,6 +198,7 @@ def test_status_says_what_is_there_and_what_ran(story: Story) -> None:
     runs = [(line[2], line[-3], line[-2]) for line in lines if "+" in line]
     assert runs[0] == ("detect", "succeeded", "3")
     assert ("backfill", "succeeded", "2") in runs
+    assert ["ingest", "succeeded"] in [line[2:4] for line in lines], "what came in is in the ledger too"
     assert max(map(len, story.said["status"].out.splitlines())) <= 100
     told = json.loads(story.said["status --json"].out)
     assert [t["rows"] for t in told["tables"]][1:3] == [3, 5]

@@ -87,9 +87,11 @@ def period_of(args: Namespace) -> Window | None:
 
 
 def _init(args: Namespace) -> None:
+    from procnet.runs.init import init
+
     settings = settings_of(args)
     lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
-    new = lake.create()
+    new = init(lake)
     if args.json:
         print_json({"created": new})
     else:

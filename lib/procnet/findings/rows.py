@@ -14,7 +14,7 @@ from procnet.findings.identity import finding_id, one_per_event
 
 _MISSING = "(unknown)"
 # The output of the Splunk search, in its order: its `_time`, `dest` are our event_time and host.
-_CIM = {
+CIM_COLUMNS = {
     "_time": "event_time", "user": "user", "dest": "host", "parent_process_name": "parent_process_name",
     "process_name": "process_name", "process_path": "process_path", "process": "process", "process_id": "process_id",
     "dest_port": "dest_port", "dest_ip": "dest_ip",
@@ -51,7 +51,7 @@ def to_findings(hits: DataFrame, messages: Mapping[str, str]) -> DataFrame:
 
 def findings_cim(findings: DataFrame) -> DataFrame:
     """The ten columns of the original search, by its names and in its order. In: `contract.FINDINGS`."""
-    return findings.select(*[F.col(ours).alias(theirs) for theirs, ours in _CIM.items()])
+    return findings.select(*[F.col(ours).alias(theirs) for theirs, ours in CIM_COLUMNS.items()])
 
 
 def _message(messages: Mapping[str, str]) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
@@ -64,6 +65,11 @@ class Lake:
                 f"TBLPROPERTIES ('procnet.schemaVersion' = '{SCHEMA_VERSION}')"
             )
         return new
+
+    def create_view(self, name: str, columns: Mapping[str, str], *, of: str) -> None:
+        """Create or renew a view of a table in its catalog; `columns`: the view's name -> the table's."""
+        told = ", ".join(f"`{ours}` AS `{theirs}`" for theirs, ours in columns.items())
+        self.spark.sql(f"CREATE OR REPLACE VIEW {self.ref(name)} AS SELECT {told} FROM {self.ref(of)}")
 
     def read(self, name: str) -> DataFrame:
         """The table's columns of the contract, in its order. DataError if the table or a column is missing."""

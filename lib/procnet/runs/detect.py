@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import getpass
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
 from procnet.errors import ProcnetError, UsageError, WindowFailed
-from procnet.lake.ledger import Run, append_run
 from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
 from procnet.runs.find import between, find
+from procnet.runs.record import Clock, record
 from procnet.settings import Settings
 from procnet.types import Window
-from procnet.version import package_version
 
 _READ = ("process_events", "network_events")
 
@@ -62,11 +59,12 @@ def detect(
             "no detection to run: detections.enabled is empty and none was named",
             hint="name one with --detection, or under detections.enabled; procnet detections list shows them",
         )
-    lake, clock = Lake(spark, settings), _Clock()
+    lake, clock = Lake(spark, settings), Clock()
     processes, connections = lake.read("process_events"), lake.read("network_events")
     lake.read("findings")
     versions = {t: lake.version(t) for t in _READ}
     told = {d.id: d.fingerprint for d in detections}
+    of: dict[str, Any] = {"window": window, "detections": told, "table_versions": versions}
     clock.lap("open")
     try:
         counts = _read(connections, window)
@@ -83,11 +81,10 @@ def detect(
             f"window {window} failed: {_first_line(e)}",
             hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
         )
-        append_run(lake, _run(kind, "failed", window, told, versions, {}, None, clock, str(failed)))
+        record(lake, clock, kind, "failed", error=str(failed), **of)
         raise failed from e
     status = "succeeded" if counts["connections"] else "nothing_to_read"
-    run = _run(kind, status, window, told, versions, counts, found.plan, clock, None)
-    append_run(lake, run)
+    run = record(lake, clock, kind, status, counts=counts, plan=found.plan, **of)
     return Report(run.run_id, window, status, found.plan, counts, run.seconds)
 
 
@@ -96,54 +93,6 @@ def _read(connections: DataFrame, window: Window) -> dict[str, int]:
     no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
     row = inside.agg(F.count("*").alias("connections"), F.count_if(no_key).alias("connections_without_key")).first()
     return {k: int(v) for k, v in row.asDict().items()} if row else {}
-
-
-class _Clock:
-    """Wall seconds by stage; the one place of a run that looks at a clock."""
-
-    def __init__(self) -> None:
-        self.started_at, self.seconds = datetime.now(timezone.utc), dict[str, float]()
-        self._last = time.monotonic()
-
-    def lap(self, stage: str) -> None:
-        now = time.monotonic()
-        self.seconds[stage], self._last = round(now - self._last, 3), now
-
-
-def _run(
-    kind: str,
-    status: str,
-    window: Window,
-    detections: Mapping[str, str],
-    versions: Mapping[str, int],
-    counts: Mapping[str, int],
-    plan: str | None,
-    clock: _Clock,
-    error: str | None,
-) -> Run:
-    return Run(
-        run_id=uuid.uuid4().hex,
-        kind=kind,
-        status=status,
-        started_at=clock.started_at,
-        ended_at=datetime.now(timezone.utc),
-        started_by=_user(),
-        procnet_version=package_version(),
-        window=window,
-        detections=detections,
-        table_versions=versions,
-        counts=counts,
-        plan=plan,
-        seconds=clock.seconds,
-        error=error,
-    )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under an id without a name
-        return "unknown"
 
 
 def _first_line(error: Exception) -> str:

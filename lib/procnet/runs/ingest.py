@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.lake.tables import Lake
+from procnet.runs.record import Clock, record
 from procnet.settings import Settings
 from procnet.sources.load import Normalized, load_source, normalize
 from procnet.sources.readers import read_raw
@@ -36,6 +37,13 @@ class IngestReport:
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
+
+    def totals(self) -> dict[str, int]:
+        """For the ledger."""
+        kept_aside, others = sum(self.quarantined.values()), sum(self.skipped.values())
+        read = {"records": self.read, "process_events": self.process_events, "network_events": self.network_events}
+        more = {"without_key": self.no_key, "duplicates": self.duplicates, "quarantined": kept_aside, "skipped": others}
+        return {**read, **more, **{f"new_{table}": n for table, n in self.new.items()}}
 
     def lines(self) -> list[tuple[str, int]]:
         """(what, count) for a person; counts of 0 that say nothing are left out."""
@@ -68,21 +76,24 @@ def ingest(
     `host` is for records that name none; `now` (with a zone) becomes the rows' ingest_time. Tables that are missing
     are created. SourceError for the source, DataError for a path.
     """
-    lake = Lake(spark, settings)
+    lake, clock = Lake(spark, settings), Clock()
     source = load_source(source_name)
     result = normalize(read_raw(spark, source, paths), source, host=host, ingest_time=now)
     with _kept(result.records) as records:
         result = Normalized(records, result.source, now)
+        clock.lap("open")
         counts = _counts(records)
+        clock.lap("read")
         lake.create()
         new = {
             "process_events": _add(lake, "process_events", result.process_events, counts.dates("start", "end")),
             "network_events": _add(lake, "network_events", result.network_events, counts.dates("network")),
             "quarantine": _add(lake, "quarantine", result.quarantine, None) if counts.quarantined() else 0,
         }
+    clock.lap("add")
     processes, connections = counts.events("start", "end"), counts.events("network")
     added = new["process_events"] + new["network_events"]
-    return IngestReport(
+    report = IngestReport(
         source=source.name,
         read=sum(n for *_, n, _ in counts.rows),
         process_events=processes,
@@ -93,6 +104,8 @@ def ingest(
         skipped=counts.skipped(),
         quarantined=counts.quarantined(),
     )
+    record(lake, clock, "ingest", "succeeded" if report.read else "nothing_to_read", counts=report.totals())
+    return report
 
 
 @dataclass(frozen=True)
