@@ -10,11 +10,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from procnet.detections.detection import Detection, resolve
+from procnet.detections.detection import Detection, parse_sides, resolve
 from procnet.detections.file import DetectionFile
-from procnet.errors import DetectionError
+from procnet.errors import ConfigError, DetectionError
 
 LOCK = "detections.lock"
+_LOCKED = {"name", "version", "fingerprint"}
 
 
 def load_detections(place: Path | str | Iterable[Path]) -> tuple[Detection, ...]:
@@ -59,32 +60,49 @@ def select(detections: Sequence[Detection], wanted: Sequence[str]) -> tuple[Dete
     problems: list[str] = []
     for want in wanted:
         if want.endswith((".yml", ".yaml")):
-            found = list(load_detections([Path(want)]))
-        else:
-            low = want.lower()
-            found = [
-                d
-                for d in detections
-                if low in (d.id, d.name.lower(), d.path.stem) or (len(low) >= 8 and d.id.startswith(low))
-            ]
+            detection, more = _read(Path(want))
+            problems += more
+            chosen |= {detection.id: detection} if detection is not None else {}
+            continue
+        low = want.lower()
+        found = [
+            d
+            for d in detections
+            if low in (d.id, d.name.lower(), d.path.stem) or (len(low) >= 8 and d.id.startswith(low))
+        ]
         if len(found) == 1:
             chosen[found[0].id] = found[0]
         elif found:
             problems.append(f"{want!r} may mean {', '.join(d.id for d in found)}")
         else:
             near = get_close_matches(low, [n for d in detections for n in (d.id, d.name.lower())], n=2, cutoff=0.5)
-            problems.append(
-                f"no detection {want!r} among {len(detections)}" + (f"; near: {', '.join(near)}" if near else "")
+            known = (
+                f"near: {', '.join(near)}" if near else f"there are {', '.join(f'{d.id} {d.name}' for d in detections)}"
             )
+            problems.append(f"no detection {want!r} among {len(detections)}; {known}")
     if problems:
         raise DetectionError(problems, hint="procnet detections list shows ids and names")
     return tuple(sorted(chosen.values(), key=lambda d: d.id))
 
 
 def read_lock(folder: Path) -> Mapping[str, Any]:
-    """The lock beside the detections: id -> version and fingerprint; empty where there is none."""
+    """The lock beside the detections: id -> name, version, fingerprint; empty where there is none.
+
+    Raises ConfigError where the file holds something else, as a merge may leave it.
+    """
     file = folder / LOCK
-    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    try:
+        lock, why = yaml.safe_load(file.read_text(encoding="utf-8")) or {}, ""
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        lock, why = None, f": {' '.join(str(e).split())}"
+    if not isinstance(lock, dict) or not all(isinstance(v, dict) and v.keys() >= _LOCKED for v in lock.values()):
+        raise ConfigError(
+            f"{file} is no lock of id -> {', '.join(sorted(_LOCKED))}{why}",
+            hint="take back the one that was released, or write it anew: procnet detections lint --lock",
+        )
+    return lock
 
 
 def lock_of(detections: Sequence[Detection]) -> dict[str, dict[str, Any]]:
@@ -96,13 +114,17 @@ def check_lock(detections: Sequence[Detection], lock: Mapping[str, Any]) -> list
     """What was edited without a new version, is not locked, or is locked and gone."""
     problems = []
     for id_, now in lock_of(detections).items():
-        then = lock.get(id_)
+        name, version, then = now["name"], now["version"], lock.get(id_)
         if then is None:
-            problems.append(f"{now['name']}: not in the lock")
-        elif then["fingerprint"] != now["fingerprint"] and then["version"] == now["version"]:
-            problems.append(f"{now['name']}: asks something else than version {now['version']} did; raise its version")
-        elif (then["version"], then["fingerprint"]) != (now["version"], now["fingerprint"]):
-            problems.append(f"{now['name']}: version {now['version']} is not locked yet, {then['version']} is")
+            problems.append(f"{name}: not in the lock; lint --lock releases it")
+        elif version < then["version"]:
+            problems.append(f"{name}: version {version} is below {then['version']}, which is locked; raise its version")
+        elif version > then["version"]:
+            problems.append(
+                f"{name}: version {version} is not locked yet, {then['version']} is; lint --lock releases it"
+            )
+        elif now["fingerprint"] != then["fingerprint"]:
+            problems.append(f"{name}: asks something else than version {version} did; raise its version")
     problems += [
         f"{lock[i]['name']}: locked, and gone; deprecate it instead" for i in lock if i not in lock_of(detections)
     ]
@@ -120,16 +142,23 @@ def write_lock(folder: Path, detections: Sequence[Detection]) -> Path:
 def _read(path: Path) -> tuple[Detection | None, list[str]]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as e:
+    except OSError as e:
+        return None, [f"{path}: cannot be read: {e.strerror}"]
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
         return None, [f"{path}: not readable as YAML: {' '.join(str(e).split())}"]
     if not isinstance(values, dict):
         return None, [f"{path}: holds no detection, but {type(values).__name__}"]
     try:
         file = DetectionFile.model_validate(values)
     except ValidationError as e:
-        return None, [
-            f"{path}: {'.'.join(map(str, p['loc']))}: {p['msg']} (found {_short(p['input'])})" for p in e.errors()
+        problems = [
+            f"{'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')} (found {_short(p['input'])})"
+            for p in e.errors()
         ]
+        blocks = {side: block for side in ("process", "network") if isinstance(block := values.get(side), dict)}
+        if blocks:
+            problems += parse_sides(blocks.get("process"), blocks.get("network"))[2]
+        return None, [f"{path}: {p}" for p in problems]
     return resolve(file, path)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from string import Formatter
+from typing import Any
 
 from pyspark.sql import types as T
 
-from procnet.contract import FINDINGS, NETWORK_EVENTS, NETWORK_FIELDS, PROCESS_EVENTS, PROCESS_FIELDS
+from procnet.contract import NETWORK_EVENTS, NETWORK_FIELDS, PROCESS_EVENTS, PROCESS_FIELDS
 from procnet.detections.file import Annotations, Case, DetectionFile, Risk
 from procnet.predicates.model import Predicate, canonical, finite_names
 from procnet.predicates.parse import parse_side
@@ -52,11 +52,7 @@ class Detection:
 
 def resolve(file: DetectionFile, path: Path) -> tuple[Detection | None, list[str]]:
     """The detection of a file, or its problems, each one with the file's name."""
-    process, problems = parse_side(file.process, PROCESS_TYPES, "process") if file.process else (None, [])
-    network, more = parse_side(file.network, NETWORK_TYPES, "network") if file.network else (None, [])
-    problems = [*problems, *more, *_risk_problems(file.risk)]
-    if not file.process and not file.network:
-        problems.append("neither a process nor a network block: it would match every connection")
+    process, network, problems = parse_sides(file.process, file.network)
     if problems:
         return None, [f"{path}: {p}" for p in problems]
     return (
@@ -78,22 +74,12 @@ def resolve(file: DetectionFile, path: Path) -> tuple[Detection | None, list[str
     )
 
 
-def _risk_problems(risk: Risk) -> list[str]:
-    problems = []
-    try:
-        asked = [
-            (f"risk.message: {{{field}}}", field)
-            for _, field, _, _ in Formatter().parse(risk.message)
-            if field is not None
-        ]
-    except ValueError as e:
-        return [f"risk.message: {e}; a plain brace is written twice"]
-    asked += [("risk.objects", o.field) for o in risk.objects] + [
-        ("risk.threat_objects", o.field) for o in risk.threat_objects
-    ]
-    for where, field in asked:
-        if field not in FINDINGS.names or field in ("message", "finding_id"):
-            problems.append(f"{where}: findings have no column {field!r}")
-        elif isinstance(FINDINGS[field].dataType, T.ArrayType):
-            problems.append(f"{where}: {field} holds several values")
-    return problems
+def parse_sides(
+    process: Mapping[str, Any] | None, network: Mapping[str, Any] | None
+) -> tuple[Predicate | None, Predicate | None, list[str]]:
+    """Both blocks as written -> their trees, None where a block is not there, and what is wrong with the two."""
+    if not process and not network:
+        return None, None, ["neither a process nor a network block: it would match every connection"]
+    on_process, problems = parse_side(process, PROCESS_TYPES, "process") if process else (None, [])
+    on_network, more = parse_side(network, NETWORK_TYPES, "network") if network else (None, [])
+    return on_process, on_network, [*problems, *more]

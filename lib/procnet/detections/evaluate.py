@@ -14,24 +14,30 @@ from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
 from procnet.predicates.column import to_candidate_column, to_column
+from procnet.predicates.model import fields_of
 from procnet.types import severity
-
-_NAMES = ("process_name", "original_file_name")
 
 
 def starts_wanted(detections: Sequence[Detection]) -> Column | None:
     """Which process starts any of the detections could want; None if none of them can be told by a process's name.
 
-    Asked of single records, before two sensors' records of one start are merged: an unknown field other than the names
-    may still be filled, so it does not drop the row. The list of names stands first, since it reaches the files.
+    Asked of single records, before two sensors' records of one start are merged (2-semantics, 1): what one lacks the
+    other may tell, so an unknown field drops no record. Merged records agree in `process_name` alone: one that is
+    wanted for its original file name only is kept whatever else it says, since the start it tells of may say otherwise.
     """
-    selective = [d for d in detections if d.names is not None]
+    selective = [d.process for d in detections if d.process is not None and d.names is not None]
     if not selective:
         return None
-    names = sorted(set().union(*[d.names or () for d in selective]))
-    named = F.col("process_name").isin(names) | F.lower("original_file_name").isin(names)
-    asked = [to_candidate_column(d.process, F.col, frozenset(_NAMES)) for d in selective if d.process is not None]
-    return named & _any(asked)
+    names = sorted(set().union(*[d.names or () for d in detections]))
+    by_name = F.col("process_name").isin(names)
+    asked = _any(to_candidate_column(p, F.col, frozenset({"process_name"})) for p in selective)
+    if not any("original_file_name" in fields_of(p) for p in selective):
+        return by_name & asked
+    # No file can be told by a `lower`. These bounds can reach it, and spare the files whose sensor (Security 4688) has
+    # no original file name, where they are sorted by process name.
+    reach = F.col("process_name").between(names[0], names[-1]) | F.col("original_file_name").isNotNull()
+    by_original = F.lower("original_file_name").isin(names)
+    return reach & (by_name | by_original) & (asked | ~F.coalesce(by_name, F.lit(False)))
 
 
 def connections_wanted(detections: Sequence[Detection]) -> Column:

@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from string import Formatter
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pyspark.sql import types as T
 
+from procnet.contract import FINDINGS
 from procnet.types import Duration, RiskScore, Technique, Uuid
 
+Item = TypeVar("Item")
+
+
+def _wrong(field: str) -> str | None:
+    if field not in FINDINGS.names or field in ("message", "finding_id"):
+        return f"findings have no column {field!r}"
+    return f"{field} holds several values" if isinstance(FINDINGS[field].dataType, T.ArrayType) else None
+
+
+def _column(field: str) -> str:
+    if problem := _wrong(field):
+        raise ValueError(problem)
+    return field
+
+
+def _template(message: str) -> str:
+    try:
+        asked = [(field, spec or how) for _, field, spec, how in Formatter().parse(message) if field is not None]
+    except ValueError as e:
+        raise ValueError(f"{e}; a plain brace is written twice") from None
+    problems = [problem for field, _ in asked if (problem := _wrong(field))]
+    problems += [f"{{{field}}} is filled in as it is, without a format" for field, how in asked if how]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return message
+
+
+def _some(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    # Pydantic's min_length counts what is valid: one wrong item of one would be told twice.
+    if not items:
+        raise ValueError("at least one is wanted")
+    return items
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+FindingsColumn = Annotated[str, AfterValidator(_column)]
 
 
 class _Strict(BaseModel):
@@ -18,14 +56,14 @@ class _Strict(BaseModel):
 class RiskObject(_Strict):
     """Whom the risk falls on: a column of the findings, and what it holds."""
 
-    field: str
+    field: FindingsColumn
     type: Literal["system", "user", "other"]
 
 
 class ThreatObject(_Strict):
     """What the threat came by: a column of the findings, and what it holds."""
 
-    field: str
+    field: FindingsColumn
     type: Literal["process_name", "parent_process_name", "ip_address", "domain", "file_hash", "command", "other"]
 
 
@@ -33,8 +71,8 @@ class Risk(_Strict):
     """Score 1..100, on whom it falls, and the message with `{column}`s of the findings."""
 
     score: RiskScore
-    message: Text
-    objects: tuple[RiskObject, ...] = Field(min_length=1)
+    message: Annotated[Text, AfterValidator(_template)]
+    objects: Annotated[tuple[RiskObject, ...], AfterValidator(_some)]
     threat_objects: tuple[ThreatObject, ...] = ()
 
 
@@ -54,7 +92,7 @@ class Case(_Strict):
     name: Text
     defect: Annotated[str, Field(pattern=r"^D\d{1,2}$")] | None = None
     processes: tuple[dict[str, Any], ...] = ()
-    connections: tuple[dict[str, Any], ...] = Field(min_length=1)
+    connections: Annotated[tuple[dict[str, Any], ...], AfterValidator(_some)]
     expect: Literal["match", "none"] | tuple[dict[str, Any], ...]
 
 
@@ -76,4 +114,4 @@ class DetectionFile(_Strict):
     false_positives: Text
     misses: Text
     references: tuple[str, ...] = ()
-    cases: tuple[Case, ...] = Field(min_length=1)
+    cases: Annotated[tuple[Case, ...], AfterValidator(_some)]

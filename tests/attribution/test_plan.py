@@ -1,0 +1,243 @@
+"""How Spark runs the question: what is scanned, how narrow, and by which joins (the shape is what makes it fast).
+
+Spark itself would broadcast tables as small as these; that is switched off here, so that every broadcast is one that
+the plan asks for, and a join that lost its broadcast is seen to shuffle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from lakes import at
+from procnet.attribution import plan as plans
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.detections.catalog import load_detections, select
+from procnet.detections.detection import Detection
+from procnet.lake.tables import Lake
+from procnet.predicates.model import All, Field, Predicate
+from procnet.runs.find import find
+from procnet.settings import Settings, default_conf_dir
+from procnet.types import Window
+
+MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
+TEN, NOON = datetime(2026, 3, 2, 10, tzinfo=timezone.utc), datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
+OWN_CHOICE = "spark.sql.autoBroadcastJoinThreshold", "spark.sql.adaptive.autoBroadcastJoinThreshold"
+
+pytestmark = pytest.mark.spark
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator of a physical plan; of a scan also its table, the columns it reads and the filters it was given."""
+
+    name: str
+    children: tuple[Node, ...]
+    table: str | None = None
+    columns: frozenset[str] = frozenset()
+    pushed: str = ""
+    filters: str = ""
+    partitions: str = ""
+
+    def paths(self) -> Iterator[tuple[Node, ...]]:
+        """Every way from this node to a leaf."""
+        for child in self.children:
+            for path in child.paths():
+                yield (self, *path)
+        if not self.children:
+            yield (self,)
+
+    def above(self, table: str) -> list[list[str]]:
+        """For each scan of the table, the operators from the top down to it."""
+        return [[n.name for n in path] for path in self.paths() if path[-1].table == table]
+
+    def scans(self, table: str) -> list[Node]:
+        return [path[-1] for path in self.paths() if path[-1].table == table]
+
+    def names(self) -> set[str]:
+        return {n.name for path in self.paths() for n in path}
+
+
+def tree(frame: DataFrame) -> Node:
+    """The plan of a frame: the final one of adaptive execution, if the frame has run."""
+    return _node(frame._jdf.queryExecution().executedPlan())
+
+
+def _node(operator: Any) -> Node:
+    name = operator.getClass().getSimpleName()
+    if name == "FileSourceScanExec":
+        said, roots = operator.metadata(), operator.relation().location().rootPaths()
+        columns = frozenset(operator.requiredSchema().fieldNames())
+        texts = (said.apply(k) for k in ("PushedFilters", "DataFilters", "PartitionFilters"))
+        return Node(name, (), roots.head().getName(), columns, *texts)
+    if name == "AdaptiveSparkPlanExec":
+        below = [operator.executedPlan()]
+    elif name.endswith("QueryStageExec"):
+        below = [operator.plan()]
+    else:
+        below = [operator.children().apply(i) for i in range(operator.children().size())]
+    return Node(name, tuple(map(_node, below)))
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """A host's events of two days in Delta, and a session that broadcasts nothing unasked."""
+    folder: Path = tmp_path_factory.mktemp("plans")
+    day, process = timedelta(days=1), {"host": "a", "process_id": 8, "process_name": "msiexec.exe"}
+    starts = [{**process, **at(t), "event_kind": "start"} for t in (TEN - day, TEN)]
+    connections = [{**process, **at(t), "dest_port": 443} for t in (NOON - day, TEN + timedelta(minutes=1))]
+    for table, rows, schema in (
+        ("process_events", starts, PROCESS_EVENTS),
+        ("network_events", connections, NETWORK_EVENTS),
+    ):
+        frame = spark.createDataFrame([tuple(r.get(n) for n in schema.names) for r in rows], schema)
+        frame.write.format("delta").partitionBy("event_date").save(str(folder / table))
+    for key in OWN_CHOICE:
+        spark.conf.set(key, "-1")
+    yield Lake(spark, Settings(lake=folder))
+    for key in OWN_CHOICE:
+        spark.conf.unset(key)
+
+
+def ask(lake: Lake, detection: Detection, bounded: Callable[[DataFrame, int], DataFrame | None]) -> dict[str, Any]:
+    """What `find` builds: keys of candidates, pairs over them, findings of those; `bounded` decides which plan."""
+    kept: dict[str, Any] = {}
+    attribute_connections = plans.attribute_connections
+
+    def keep_keys(keys: DataFrame, most: int) -> DataFrame | None:
+        kept["keys"] = keys
+        return bounded(keys, most)
+
+    def keep_pairs(*frames: DataFrame, **rules: Any) -> DataFrame:
+        kept["pairs"] = attribute_connections(*frames, **rules)
+        return kept["pairs"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plans, "bounded", keep_keys)
+        patch.setattr(plans, "attribute_connections", keep_pairs)
+        processes, connections = lake.read("process_events"), lake.read("network_events")
+        kept["findings"] = find(processes, connections, [detection], Window(TEN, NOON), lake.settings).findings
+    return kept
+
+
+@pytest.fixture(scope="module")
+def msiexec() -> Detection:
+    [detection] = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC])
+    return detection
+
+
+@pytest.fixture(scope="module")
+def broadcast(lake: Lake, msiexec: Detection) -> dict[str, Node]:
+    """The shipped detection's plans, run: adaptive execution has made up its mind."""
+    asked = ask(lake, msiexec, plans.bounded)
+    assert len(asked["pairs"].collect()) == 1
+    assert len(asked["findings"].collect()) == 1
+    return {name: tree(frame) for name, frame in asked.items()}
+
+
+@pytest.fixture(scope="module")
+def shuffled(lake: Lake, msiexec: Detection) -> dict[str, Node]:
+    """The same where no key is few enough. Not run: what is forced is seen before, and compiling it takes seconds."""
+    asked = ask(lake, msiexec, lambda keys, most: None)
+    return {name: tree(asked[name]) for name in ("keys", "pairs")}
+
+
+def test_broadcast_reads_connections_once_and_never_moves_them(broadcast: dict[str, Node]) -> None:
+    [above] = broadcast["pairs"].above("network_events")
+    assert [n for n in above if "Join" in n] == ["BroadcastHashJoinExec"] * 2
+    assert not [n for n in above if "Exchange" in n]
+
+
+def test_broadcast_moves_nothing_but_hits_on_the_way_to_findings(broadcast: dict[str, Node]) -> None:
+    """Detections are judged where the pairs are, and explode into hits: only these are exchanged."""
+    [above] = broadcast["findings"].above("network_events")
+    below_hits = above[len(above) - above[::-1].index("GenerateExec") :]
+    assert [n for n in below_hits if "Join" in n] == ["BroadcastHashJoinExec"] * 2
+    assert not [n for n in below_hits if "Exchange" in n]
+
+
+def test_broadcast_builds_and_sends_the_lives_once(broadcast: dict[str, Node]) -> None:
+    """One index answers by process id and by guid: the second join takes what was sent for the first."""
+    [way] = [path for path in broadcast["pairs"].paths() if path[-1].table == "network_events"]
+    sides = [next(join.children[1].paths()) for join in way if "Join" in join.name]
+    sent = [next(n.name for n in side if n.name.endswith("ExchangeExec")) for side in sides]
+    assert sorted(sent) == ["BroadcastExchangeExec", "ReusedExchangeExec"]
+
+
+def test_shuffled_broadcasts_nothing(shuffled: dict[str, Node]) -> None:
+    names = shuffled["pairs"].names()
+    assert "SortMergeJoinExec" in names
+    assert not [n for n in names if "Broadcast" in n]
+
+
+def test_no_plan_multiplies_rows(broadcast: dict[str, Node], shuffled: dict[str, Node]) -> None:
+    for plan in (*broadcast.values(), *shuffled.values()):
+        assert not plan.names() & {"CartesianProductExec", "BroadcastNestedLoopJoinExec"}
+
+
+@pytest.mark.parametrize(
+    ("table", "start", "end", "first", "last"),
+    [
+        ("network_events", "2026-03-02 10:00:00", "2026-03-02 12:00:00", "2026-03-02", "2026-03-02"),
+        # What a lookback of 24 h and the tolerances (2 s before, 1 + 2 x 2 s after) reach.
+        ("process_events", "2026-03-01 09:59:58", "2026-03-02 12:00:05", "2026-03-01", "2026-03-02"),
+    ],
+)
+def test_every_scan_is_bound_to_its_period(
+    broadcast: dict[str, Node], shuffled: dict[str, Node], table: str, start: str, end: str, first: str, last: str
+) -> None:
+    for plan in (*broadcast.values(), *shuffled.values()):
+        scans = plan.scans(table)
+        assert scans
+        for scan in scans:
+            assert "GreaterThanOrEqual(event_time," in scan.pushed
+            assert "LessThan(event_time," in scan.pushed
+            assert f">= {start})" in scan.filters
+            assert f"< {end})" in scan.filters
+            assert f">= {first})" in scan.partitions
+            assert f"<= {last})" in scan.partitions
+
+
+def test_ports_reach_the_files_of_connections(broadcast: dict[str, Node], shuffled: dict[str, Node]) -> None:
+    for plan in (*broadcast.values(), *shuffled.values()):
+        for scan in plan.scans("network_events"):
+            assert re.search(r"Or\(EqualTo\(dest_port,80\),EqualTo\(dest_port,443\)\)|In\(dest_port, ", scan.pushed)
+
+
+NAMED = All((Field("process_name", "eq", "a.exe"), Field("command_line", "contains", "/i")))
+KEYS = {"event_time", "event_kind", "host", "process_id", "process_guid", "process_name"}
+
+
+@pytest.mark.parametrize(
+    ("process", "pushed", "columns"),
+    [
+        # No file can be told by `lower(original_file_name)`: names reach it where there is no such name at all.
+        (None, "Or(And(GreaterThanOrEqual(process_name,msiexec.exe),LessThanOrEqual(process_name,msiexec.exe)),"
+               "IsNotNull(original_file_name))", {"original_file_name"}),
+        (Field("process_name", "eq", "a.exe"), "EqualTo(process_name,a.exe)", set()),
+        (NAMED, "EqualTo(process_name,a.exe)", {"command_line"}),
+    ],
+    ids=["as shipped", "by name", "by name and command line"],
+)  # fmt: skip
+def test_the_scan_for_candidates_is_by_name_and_narrow(
+    lake: Lake, msiexec: Detection, process: Predicate | None, pushed: str, columns: set[str]
+) -> None:
+    """It goes through the whole lookback: each text column that it reads costs more than the rows do (3-join)."""
+    kept = ask(
+        lake,
+        replace(msiexec, process=process or msiexec.process),
+        lambda keys, _: keys.sparkSession.createDataFrame([], keys.schema),  # nothing to ask: it ends here
+    )
+    [starts] = tree(kept["keys"]).scans("process_events")
+    assert pushed in starts.pushed
+    assert "EqualTo(event_kind,start)" in starts.pushed
+    assert starts.columns == KEYS | columns
+    [connections] = tree(kept["keys"]).scans("network_events")
+    assert connections.columns == (KEYS | columns | {"dest_port"}) - {"event_kind"}

@@ -1,0 +1,146 @@
+"""What is asked before the join may cost no finding: `find` against the judgement of every connection as it is.
+
+Each detection has lakes of its own: hosts, image names and original file names with its prefix. So no row of them is
+kept for the sake of another detection, though all are judged together.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+from written import detection
+
+from lakes import NOON, Lake, Row, at, seeded
+from procnet.attribution.plan import attribute_connections
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.detections.detection import Detection
+from procnet.detections.evaluate import evaluate, starts_wanted
+from procnet.runs.find import find
+from procnet.settings import Settings
+from procnet.types import Window
+
+EVER = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=1))
+LAKES = 60
+NAME, ORIGINAL = {"process_name": "msiexec.exe"}, {"original_file_name": "x"}
+
+# Process blocks a, b, c and their condition (None: not asked), and the network block.
+ASKED: list[tuple[tuple[dict[str, Any], ...], str | None, dict[str, Any]]] = [
+    ((NAME,), "a", {"dest_port": 443}),
+    ((NAME, ORIGINAL), "a or b", {"dest_port": 443}),
+    ((ORIGINAL,), "a", {"dest_port": [80, 443]}),
+    ((NAME, ORIGINAL), "a and b", {"dest_port|gte": 80}),
+    ((NAME, ORIGINAL), "a and not b", {"dest_port": 443}),
+    ((NAME, {"original_file_name": None}), "a and b", {"dest_port": [80, 443]}),
+    ((NAME, {"command_line|contains": "x", "user": None}), "a and b", {"dest_port|gte": 80}),
+    ((NAME, {"command_line|contains": "x"}, {"user": "y"}), "a and b and not c", {"dest_port": [80, 443]}),
+    ((ORIGINAL, {"user": "x"}), "a and b", {"dest_port|gte": 80}),
+    ((NAME, ORIGINAL, {"user": "x"}), "(a or b) and c", {"dest_port|gte": 80}),
+    ((NAME, ORIGINAL, {"user": "x"}), "a and b and c", {"dest_port|gte": 80}),
+    ((NAME, {"user": "x"}, {"command_line|exists": True}), "a and b and c", {"dest_port|gte": 80}),
+    ((NAME, {"parent_process_id|lt": 100}), "a and not b", {"dest_port": [80, 443]}),
+    ((NAME, {"command_line|fieldref": "user"}), "a and b", {"dest_port": [80, 443]}),
+    ((NAME,), "a", {}),  # the process only
+    ((), None, {"dest_port": 88}),  # the connection only
+    ((NAME,), "not a", {"dest_port": 88}),  # any program but one, on a port of few
+    (({"user": "x"},), "a", {"dest_port": 88}),
+    (({"process_name": None},), "a", {"dest_port": 88}),
+]
+
+
+def asking(number: int) -> Detection:
+    blocks, condition, network = ASKED[number]
+    named = [{k: own(number, v) if k in NAMES else v for k, v in block.items()} for block in blocks]
+    process = {**dict(zip("abc", named, strict=False)), "condition": condition} if blocks else None
+    own_hosts = {"host|startswith": own(number, "")}
+    return detection(number, process=process, network={"a": {**own_hosts, **network}, "condition": "a"}, lookback="5s")
+
+
+NAMES = (*NAME, *ORIGINAL)
+
+
+def own(number: int, value: str | None) -> str | None:
+    """A text with the detection's prefix."""
+    return None if value is None else f"d{number}-{value}"
+
+
+def moved(row: Row, number: int, lake: int) -> Row:
+    """The row with the names of one detection, on a host of one lake."""
+    host = None if row["host"] is None else f"{lake}-{row['host']}"
+    record = {"host": own(number, host), "record_id": own(number, f"{lake}-{row['record_id']}")}
+    return {**row, **record, **{k: own(number, row[k]) for k in NAMES}}
+
+
+def richer(lake: Lake, dice: random.Random) -> Lake:
+    """Connections with more ports, and that say more of their process: sources there are that tell all of it."""
+    told = ("original_file_name", "user", "command_line")
+    return Lake(
+        lake.processes,
+        [
+            {
+                **c,
+                "dest_port": dice.choice((80, 443, 88, None)),
+                **{k: dice.choice((None, None, "x", "y")) for k in told},
+            }
+            for c in lake.connections
+        ],
+    )
+
+
+def merged_of_two() -> Lake:
+    """A start that only the two records of it together tell: one has the user, another the rest."""
+    process = {"event_kind": "start", "host": "a", "process_id": 4, "process_name": "msiexec.exe", **at(NOON)}
+    leads = {**process, "process_guid": "G", "user": "x", "source": "flat", "record_id": "leads"}
+    told = {"original_file_name": "x", "command_line": "x", "user": "y"}
+    fills = {**process, **told, "source": "beats", "record_id": "fills"}
+    connection = {"host": "a", "process_id": 4, "dest_port": 443, "record_id": "c", **at(NOON + timedelta(seconds=1))}
+    return Lake(
+        [{n: row.get(n) for n in PROCESS_EVENTS.names} for row in (leads, fills)],
+        [{n: connection.get(n) for n in NETWORK_EVENTS.names}],
+    )
+
+
+def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> DataFrame:
+    return spark.createDataFrame([tuple(r.values()) for r in rows], schema, verifySchema=False)
+
+
+@pytest.mark.spark
+def test_nothing_is_lost_by_asking_less(spark: SparkSession) -> None:
+    dice = random.Random(7)
+    lakes = [*[richer(lake, dice) for lake in seeded(LAKES, 5)], merged_of_two()]
+    numbers, numbered = range(len(ASKED)), list(enumerate(lakes))
+    processes = [moved(r, n, i) for n in numbers for i, lake in numbered for r in lake.processes]
+    connections = [moved(r, n, i) for n in numbers for i, lake in numbered for r in lake.connections]
+    events = frame(spark, processes, PROCESS_EVENTS), frame(spark, connections, NETWORK_EVENTS)
+    detections = [asking(n) for n in numbers]
+
+    narrowed = find(*events, detections, EVER, Settings()).findings
+    assert narrowed is not None
+    pairs = attribute_connections(*events, max_age=timedelta(seconds=5), plan="broadcast")
+    found = narrowed.selectExpr("'find'", "detection_id", *TOLD)
+    whole = evaluate(pairs, detections).selectExpr("'all'", "detection.id", *TOLD_OF_PAIRS)
+    told: dict[str, dict[str, set[str]]] = {d.id: {"find": set(), "all": set()} for d in detections}
+    for who, detection_id, *row in found.unionAll(whole).collect():
+        told[detection_id][who].add(str(row))
+
+    for asked, t in zip(ASKED, told.values(), strict=True):
+        lost, made_up = sorted(t["all"] - t["find"]), sorted(t["find"] - t["all"])
+        assert not lost, f"{asked} lost {lost}"
+        assert not made_up, f"{asked} made up {made_up}"
+        assert 2 <= len(t["all"]) < len(connections) / len(ASKED), f"{asked} shows little: {t}"
+
+
+@pytest.mark.spark
+def test_no_start_is_asked_for_where_none_can_be_told_by_its_name() -> None:
+    assert starts_wanted([asking(n) for n in range(len(ASKED)) if not ASKED[n][0] or ASKED[n][1] == "not a"]) is None
+
+
+TOLD = ("attribution", "connection_record_id", "process_record_id", "unix_micros(process_time)",
+        "unix_micros(process_end_time)")  # fmt: skip
+TOLD_OF_PAIRS = ("attribution", "record_id", "instance.record_id", "unix_micros(instance.process_time)",
+                 "unix_micros(instance.process_end_time)")  # fmt: skip
