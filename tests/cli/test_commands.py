@@ -255,7 +255,7 @@ WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("chunk", "backfill --lake {lake} {period} --chunk some", 2, ("--chunk: 'some' is no duration", "--chunk 1d")),
     ("chunk of nothing", "backfill --lake {lake} {period} --chunk 0d", 2, ("has no width", "--chunk 1d")),
     ("detection", "detect --lake {lake} {period} --detection nosuch", 2, ("'nosuch'", "procnet detections list")),
-    ("detection file", "detect --lake {lake} {period} --detection {none}.yml", 2, ("{none}.yml: cannot be read: No such file",)),
+    ("detection file", "detect --lake {lake} {period} --detection {none}.yml", 2, ("{none}.yml: cannot be read",)),
     ("none", "detect --lake {lake} {period} --set detections.enabled=[]", 2, ("enabled is empty", "--detection")),
     ("one id twice", "detect --lake {lake} {period} --set detections.folder={twice}", 2,
      ("a.yml", "b.yml: id 0c9a8f3e-5d0b-4a0e-9a55-6f0d1c7be2a4 is that of", "lint")),

@@ -133,7 +133,8 @@ def _problem(case: Case, found: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _same(value: Any, wanted: Any) -> bool:
     if isinstance(value, datetime):
-        return wanted is not None and as_utc(value) == _time(wanted)
+        # `collect` gives a time as this machine's clock tells it, without a zone.
+        return wanted is not None and value.astimezone(timezone.utc) == _time(wanted)
     return bool(value == wanted)
 
 

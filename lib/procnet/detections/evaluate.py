@@ -21,23 +21,36 @@ from procnet.types import severity
 def starts_wanted(detections: Sequence[Detection]) -> Column | None:
     """Which process starts any of the detections could want; None if none of them can be told by a process's name.
 
-    Asked of single records, before two sensors' records of one start are merged (2-semantics, 1): what one lacks the
-    other may tell, so an unknown field drops no record. Merged records agree in `process_name` alone: one that is
-    wanted for its original file name only is kept whatever else it says, since the start it tells of may say otherwise.
+    Asked of single records, before two sensors' records of one start are merged (2-semantics, 1). The names of all
+    detections stand first: they are cheap, and reach the files.
     """
-    selective = [d.process for d in detections if d.process is not None and d.names is not None]
+    selective = [d for d in detections if d.names is not None]
     if not selective:
         return None
-    names = sorted(set().union(*[d.names or () for d in detections]))
-    by_name = F.col("process_name").isin(names)
-    asked = _any(to_candidate_column(p, F.col, frozenset({"process_name"})) for p in selective)
-    if not any("original_file_name" in fields_of(p) for p in selective):
-        return by_name & asked
-    # No file can be told by a `lower`. These bounds can reach it, and spare the files whose sensor (Security 4688) has
-    # no original file name, where they are sorted by process name.
-    reach = F.col("process_name").between(names[0], names[-1]) | F.col("original_file_name").isNotNull()
-    by_original = F.lower("original_file_name").isin(names)
-    return reach & (by_name | by_original) & (asked | ~F.coalesce(by_name, F.lit(False)))
+    names = sorted(set().union(*[d.names or () for d in selective]))
+    named = F.col("process_name").isin(names)
+    if any(map(_asks_original, selective)):
+        # No file can be told by a `lower`. These bounds can reach it, and spare the files whose sensor (Security 4688)
+        # has no original file name, where they are sorted by process name: of 4 million rows 20,000 were read.
+        reach = F.col("process_name").between(names[0], names[-1]) | F.col("original_file_name").isNotNull()
+        named = reach & (named | F.lower("original_file_name").isin(names))
+    return named & _any(map(_start_wanted, selective))
+
+
+def _start_wanted(detection: Detection) -> Column:
+    """What one record lacks the other may tell, so an unknown field drops none. Merged records agree in process_name
+    alone: one that is wanted for its original file name stays whatever it says, since the start may say otherwise."""
+    by_name = F.col("process_name").isin(names := sorted(detection.names or ()))
+    rest = F.lit(True)
+    if detection.process is not None:
+        rest = to_candidate_column(detection.process, F.col, frozenset({"process_name"}))
+    if not _asks_original(detection):
+        return by_name & rest
+    return F.when(by_name, rest).otherwise(F.lower("original_file_name").isin(names))
+
+
+def _asks_original(detection: Detection) -> bool:
+    return detection.process is not None and "original_file_name" in fields_of(detection.process)
 
 
 def connections_wanted(detections: Sequence[Detection]) -> Column:
