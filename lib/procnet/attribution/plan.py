@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from procnet.attribution import broadcast, match, shuffled
 from procnet.attribution.lifetimes import host_key, lives
+from procnet.frames import at_most
 from procnet.types import HostMatch, Tolerances
 
 Plan = Literal["broadcast", "shuffled"]
@@ -67,12 +68,9 @@ def with_process_ids(keys: DataFrame, processes: DataFrame, host_match: HostMatc
 
 
 def bounded(keys: DataFrame, limit: int) -> DataFrame | None:
-    """The keys as a local frame, or None if they are more than `limit`. The one action before the findings are written.
-
-    Its rows are kept, not only counted, so that the scans that found them run once.
-    """
-    table = keys.limit(limit + 1).toArrow()
-    return None if table.num_rows > limit else keys.sparkSession.createDataFrame(table, keys.schema)
+    """The keys as a local frame, or None if they are more than `limit`: the action that chooses the plan."""
+    table = at_most(keys, limit)
+    return None if table is None else keys.sparkSession.createDataFrame(table, keys.schema)
 
 
 def events_on(processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool) -> DataFrame:

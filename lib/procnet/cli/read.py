@@ -18,8 +18,7 @@ from procnet.cli.out import age, csv_cell, json_line, print_json, print_table, s
 from procnet.cli.run import period_of, settings_of
 from procnet.errors import UsageError
 from procnet.lake.ledger import last_runs
-from procnet.lake.tables import Lake
-from procnet.runs.find import between
+from procnet.lake.tables import Lake, in_period
 from procnet.session import open_session
 from procnet.types import format_duration
 
@@ -86,8 +85,7 @@ def _findings(args: Namespace) -> None:
     lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
     rows = lake.read("findings")
     if period is not None:
-        dated = rows.withColumn("event_date", F.col("finding_date"))
-        rows = between(dated, period.start, period.end).drop("event_date")
+        rows = rows.where(in_period(period.start, period.end, "finding_date"))
     if args.detection:
         rows = rows.where(F.col("detection_id").startswith(args.detection.lower()))
     if args.host:

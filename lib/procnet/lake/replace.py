@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import FINDINGS
-from procnet.lake.tables import Lake
+from procnet.frames import at_most
+from procnet.lake.tables import Lake, in_period
 from procnet.types import Window
 
 if TYPE_CHECKING:
@@ -29,24 +30,18 @@ def replace_findings(
     In: `contract.FINDINGS`, all inside the window; Delta refuses the commit if a row lies outside. One commit, and none
     where the table holds the very same rows already: a repeated run leaves no trace. Returns attribution -> findings.
     """
-    dates = F.col("finding_date").between(F.lit(window.start.date()), F.lit(window.end.date()))
-    inside = (F.col("event_time") >= F.lit(window.start)) & (F.col("event_time") < F.lit(window.end))
-    place = dates & inside & F.col("detection_id").isin(list(detections))
+    place = in_period(window.start, window.end, "finding_date") & F.col("detection_id").isin(list(detections))
     there = lake.read("findings").where(place)
-    rows = lake.read("findings").limit(0) if findings is None else findings.select(*FINDINGS.names)
-    new = _small(rows)
+    none = lake.spark.createDataFrame([], FINDINGS)
+    rows = none if findings is None else findings.select(*FINDINGS.names)
+    new = at_most(rows, SMALL)
     if new is None:
         rows.writeTo(lake.ref("findings")).overwrite(place)
         return {r[0]: int(r[1]) for r in there.groupBy("attribution").count().collect()}
-    old = _small(there)
+    old = at_most(there, SMALL)
     if old is None or _ordered(old) != _ordered(new):
         lake.spark.createDataFrame(new, FINDINGS).writeTo(lake.ref("findings")).overwrite(place)
     return Counter(new.column("attribution").to_pylist())
-
-
-def _small(rows: DataFrame) -> pa.Table | None:
-    table = rows.limit(SMALL + 1).toArrow()
-    return table if table.num_rows <= SMALL else None
 
 
 def _ordered(table: pa.Table) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -15,6 +15,7 @@ from procnet.attribution import plan as plans
 from procnet.detections.detection import Detection
 from procnet.detections.evaluate import connections_wanted, evaluate, stands_alone, starts_wanted
 from procnet.findings.rows import to_findings
+from procnet.lake.tables import in_period
 from procnet.settings import Settings
 from procnet.types import Window
 
@@ -87,7 +88,5 @@ def _hits(
 
 
 def between(events: DataFrame, start: datetime, end: datetime) -> DataFrame:
-    """Events in `[start, end)`. The bounds are literals on event_date and event_time, so that files are pruned."""
-    first, last = (t.astimezone(timezone.utc).date() for t in (start, end))
-    in_time = (F.col("event_time") >= F.lit(start)) & (F.col("event_time") < F.lit(end))
-    return events.where(F.col("event_date").between(F.lit(first), F.lit(last)) & in_time)
+    """Canonical events in `[start, end)`."""
+    return events.where(in_period(start, end))
