@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -17,6 +18,13 @@ class ProcnetError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  next: {self.hint}" if self.hint else self.message
+
+
+def cause(error: Exception) -> str:
+    """What Spark says is wrong, in one line: from its `[CONDITION_LIKE_THIS]` on, else the first line that says any."""
+    said = str(error).strip() or type(error).__name__
+    condition = re.search(r"\[[A-Z][A-Z0-9_.]+\].*", said)
+    return condition[0] if condition else said.splitlines()[0]
 
 
 class UsageError(ProcnetError):

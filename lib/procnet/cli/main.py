@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from procnet.errors import ProcnetError
+from procnet.errors import ProcnetError, cause
 from procnet.version import package_version
 
 _EXIT_CODES = """exit codes: 0 done; 2 usage or configuration; 3 the data breaks the contract;
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Py4J's own where Spark has no class for an error of Java's: a disk that is full, a folder that is a file.
         if args.verbose or type(e).__module__.partition(".")[0] not in ("pyspark", "py4j"):
             raise
-        return _tell(args, ProcnetError(_cause(e), hint="the same command with -v shows all that Spark says of it"))
+        return _tell(args, ProcnetError(cause(e), hint="the same command with -v shows all that Spark says of it"))
 
 
 def _tell(args: argparse.Namespace, error: ProcnetError) -> int:
@@ -101,10 +101,3 @@ def _asked(args: argparse.Namespace) -> str:
     pairs = [("--conf", args.conf), ("--lake", args.lake), *[("--set", o) for o in args.overrides]]
     pairs += [("--detection", d) for d in getattr(args, "detection", None) or []]
     return "".join(f"{option} {shlex.quote(str(value))} " for option, value in pairs if value is not None)
-
-
-def _cause(error: Exception) -> str:
-    """What Spark says is wrong: a line from its `[CONDITION_LIKE_THIS]` on, else the first line."""
-    said = str(error).strip() or type(error).__name__
-    condition = re.search(r"\[[A-Z][A-Z_.]+\].*", said)
-    return condition[0] if condition else said.splitlines()[0]

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
-from procnet.errors import ProcnetError, UsageError, WindowFailed
+from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
 from procnet.runs.find import between, find
@@ -78,7 +78,7 @@ def detect(
         raise
     except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
         failed = WindowFailed(
-            f"window {window} failed: {_first_line(e)}",
+            f"window {window} failed: {cause(e)[:500]}",
             hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
         )
         record(lake, clock, kind, "failed", error=str(failed), **of)
@@ -93,7 +93,3 @@ def _read(connections: DataFrame, window: Window) -> dict[str, int]:
     no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
     row = inside.agg(F.count("*").alias("connections"), F.count_if(no_key).alias("connections_without_key")).first()
     return {k: int(v) for k, v in row.asDict().items()} if row else {}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:500]

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, QUARANTINE
-from procnet.errors import SourceError
+from procnet.errors import SourceError, cause
 from procnet.sources.canonical import NUMBERS, as_read, cleaned, completed, is_no_number, known, stripped
 from procnet.sources.mapping import ASKED_HOST, COLUMNS, FILE, EventMapping, SourceMapping, read_mapping
 from procnet.sources.readers import RAW_SCHEMA
@@ -80,7 +80,7 @@ def load_source(name_or_path: str | Path, folder: Path | None = None) -> SourceM
         frame = _records(spark.createDataFrame([], schema), source, None)
         _ = frame.schema
     except AnalysisException as e:
-        raise SourceError(f"{source.path}: {source.reader} schema: {_first_line(e)}") from None
+        raise SourceError(f"{source.path}: {source.reader} schema: {cause(e)}") from None
     for name, text in {**source.given, **source.shared.given}.items():
         wrong = _wrong(frame, text)
         problems += [f"{source.path}: given.{name}: {text.strip()}: {wrong}"] if wrong else []
@@ -252,12 +252,8 @@ def _wrong(frame: DataFrame, *texts: str) -> str | None:
     try:
         _ = frame.select(*(F.expr(t) for t in texts)).schema
     except AnalysisException as e:
-        return _first_line(e)
+        return cause(e)
     return None
-
-
-def _first_line(e: AnalysisException) -> str:
-    return next((line.strip() for line in str(e).splitlines() if line.strip()), type(e).__name__)
 
 
 def _as(frame: DataFrame, schema: T.StructType) -> DataFrame:
