@@ -95,15 +95,14 @@ def _lead(records: DataFrame, tolerances: Tolerances) -> DataFrame:
     )
     # The process was there when the first of its records was written: the one that leads may be a second late.
     first = F.least("event_time", F.array_min(F.transform("peers", lambda q: q["time"])))
-    alone = F.coalesce(F.size("peers") == 0, F.lit(True))
-    return with_peers.where(alone | ~outranked).select(
+    return with_peers.where(~F.coalesce(outranked, F.lit(False))).select(
         *_KEY,
         "event_kind",
-        F.when(alone, F.col("event_time")).otherwise(first).alias("event_time"),
+        first.alias("event_time"),
         F.col("event_time").alias("told"),
         "process_guid",
         # Who wins an instant is judged by what is known of a start, so by its filled columns.
-        F.when(alone, record["known"]).otherwise(filled).alias("known"),
+        F.coalesce(filled, record["known"]).alias("known"),
         record["own"].alias("own"),
     )
 
