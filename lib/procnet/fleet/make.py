@@ -43,7 +43,7 @@ class Fleet:
 def make_fleet(
     folder: Path,
     *,
-    hosts: int = 300,
+    hosts: int = 200,
     hours: int = 48,
     seed: int = 7,
     start: datetime = datetime(2026, 3, 2, tzinfo=timezone.utc),

@@ -66,7 +66,6 @@ def prepare(spark: SparkSession, settings: Settings, *, hosts: int, hours: int, 
     fleet = make_fleet(settings.lake / "raw", hosts=hosts, hours=hours, seed=seed)
     seconds["make"] = time.monotonic() - mark
     mark = time.monotonic()
-    Lake(spark, settings).create()
     ingested = ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=now)
     seconds["ingest"] = time.monotonic() - mark
     return Demo(fleet, ingested, None, seconds)
