@@ -136,6 +136,16 @@ def test_nothing_is_lost_by_asking_less(spark: SparkSession) -> None:
 
 
 @pytest.mark.spark
+def test_a_start_is_asked_for_where_another_record_may_fill_either_field(spark: SparkSession) -> None:
+    same = {"a": NAME, "b": {"process_name|fieldref": "original_file_name"}, "condition": "a and b"}
+    wanted = starts_wanted([detection(process=same)])
+    assert wanted is not None
+    records = [("msiexec.exe", None), ("msiexec.exe", "msiexec.exe"), ("msiexec.exe", "x"), ("x", None)]
+    frame = spark.createDataFrame(records, "process_name string, original_file_name string")
+    assert [tuple(r) for r in frame.where(wanted).collect()] == records[:2]
+
+
+@pytest.mark.spark
 def test_no_start_is_asked_for_where_none_can_be_told_by_its_name() -> None:
     assert starts_wanted([asking(n) for n in range(len(ASKED)) if not ASKED[n][0] or ASKED[n][1] == "not a"]) is None
 

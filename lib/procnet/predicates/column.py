@@ -40,7 +40,9 @@ def to_candidate_column(predicate: Predicate, column: Columns, strict: frozenset
 def _candidate(predicate: Predicate, column: Columns, strict: frozenset[str], *, positive: bool) -> Column:
     if isinstance(predicate, Field):
         test = _leaf(predicate, column)
-        if predicate.field in strict:
+        # A fieldref asks two fields, and either may still be filled in.
+        asked = {predicate.field, str(predicate.value)} if predicate.op == "fieldref" else {predicate.field}
+        if asked <= strict:
             return test
         if predicate.op == "isnull":  # what is unknown now may be known later, and never the other way round
             return test if positive else F.lit(False)
