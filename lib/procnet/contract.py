@@ -162,6 +162,7 @@ RUNS = _table(
     ("detections", T.MapType(_STRING, _STRING), "detection id -> fingerprint"),
     ("table_versions", T.MapType(_STRING, _LONG), "table -> Delta version read"),
     ("counts", T.MapType(_STRING, _LONG), "what was read, unusable, attributed, found"),
+    ("inputs", T.MapType(_STRING, _STRING), "file read -> mark of its content and of how it was read (ingest)"),
     ("plan", _STRING, "broadcast or shuffled, and why"),
     ("seconds", T.MapType(_STRING, T.DoubleType()), "stage -> wall seconds"),
     ("status", _STRING, "succeeded, nothing_to_read or failed"),

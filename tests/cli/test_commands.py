@@ -330,7 +330,7 @@ def test_the_screen_of_the_demo_fits_100_columns(
     fleet = make_fleet(tmp_path, hosts=6, hours=6)
     rows = [{**vars(a), "process_name": "fleet-updater.exe"} for a in fleet.answers]
     reasons = {"no start of the process within a day: only the connection names it (D7)": 6}
-    ingested = IngestReport("windows_flat", 755, 310, 443, 6, {"process_events": 308}, 6, {}, {"no JSON": 1})
+    ingested = IngestReport("windows_flat", 0, 755, 310, 443, 6, {"process_events": 308}, 6, {}, {"no JSON": 1})
     detected = Detected(rows, Score(66, 66, (), ()), LiteralScore(62, 15, 34, reasons, reasons), 3, True)
     monkeypatch.setenv("COLUMNS", "100")
     _print(Demo(fleet, ingested, detected, {}), {"make": 0.1}, Settings(lake=Path("demo-lake")))

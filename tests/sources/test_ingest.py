@@ -42,7 +42,7 @@ def read_in(spark: SparkSession, lake: Path, *paths: Path, source: str = "window
 
 @pytest.fixture(scope="module")
 def bad(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, IngestReport, IngestReport, Path]:
-    """A folder in which most is wrong, ingested twice."""
+    """A folder in which most is wrong, read twice."""
     raw, lake = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("lake")
     whole = json.dumps(CONNECTION)
     write(
@@ -54,7 +54,7 @@ def bad(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     packed = gzip.compress("\n".join(lines).encode())
     (raw / "cut.json.gz").write_bytes(packed[: len(packed) // 2])
     settings = Settings(lake=lake)
-    reports = [ingest(spark, settings, "windows_flat", [raw], now=NOW.replace(hour=h)) for h in (0, 1)]
+    reports = [ingest(spark, settings, "windows_flat", [raw], again=h > 0, now=NOW.replace(hour=h)) for h in (0, 1)]
     return Lake(spark, settings), reports[0], reports[1], raw
 
 
@@ -102,6 +102,13 @@ def test_overlapping_files_add_what_is_new(spark: SparkSession, tmp_path: Path) 
     report = read_in(spark, lake, write(tmp_path / "b.json", CONNECTION, later))
     assert report.new["network_events"] == 1
     assert report.duplicates == 1
+
+
+def test_files_that_have_not_changed_are_not_opened(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
+    lake, _, _, raw = bad
+    report = ingest(lake.spark, lake.settings, "windows_flat", [raw], now=NOW)
+    assert (report.known_files, report.read) == (2, 0)
+    assert report.lines() == [("files read before, unchanged", 2)]
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])

@@ -32,6 +32,7 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     ingest = commands.add_parser("ingest", parents=[common], help="raw files -> canonical tables, idempotent")
     ingest.add_argument("--source", required=True, metavar="NAME", help="name of the format, or a mapping file")
     ingest.add_argument("--host", help="host of records that name none (default: the file's name)")
+    ingest.add_argument("--again", action="store_true", help="read files too that were read before and are unchanged")
     ingest.add_argument("paths", nargs="+", metavar="PATH", help="files, globs, folders; .gz too")
     ingest.set_defaults(answer=_ingest)
 
@@ -103,7 +104,8 @@ def _ingest(args: Namespace) -> None:
 
     settings = settings_of(args)
     spark = open_session(settings.spark, lake=settings.lake)
-    report = ingest(spark, settings, args.source, args.paths, host=args.host, now=datetime.now(timezone.utc))
+    now = datetime.now(timezone.utc)
+    report = ingest(spark, settings, args.source, args.paths, host=args.host, again=args.again, now=now)
     if args.json:
         print_json(report.as_dict())
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -29,6 +29,7 @@ class Run:
     detections: Mapping[str, str] = field(default_factory=dict)
     table_versions: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
     plan: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
@@ -57,6 +58,13 @@ def done_windows(
         runs = runs.where(condition)
     micros = runs.select(F.unix_micros("window_start"), F.unix_micros("window_end")).distinct().collect()
     return {(_utc(a), _utc(b)) for a, b in micros if a is not None and b is not None}
+
+
+def ingested(lake: Lake, marks: Iterable[str]) -> set[str]:
+    """Those of the marks of files (see `runs.inputs`) that an ingest has read to its end and written."""
+    runs = lake.read("runs").where((F.col("kind") == "ingest") & (F.col("status") == "succeeded"))
+    told = runs.select(F.explode(F.map_values("inputs")).alias("mark"))
+    return {mark for (mark,) in told.where(F.col("mark").isin(*marks)).distinct().collect()}
 
 
 def last_runs(lake: Lake, limit: int) -> DataFrame:

@@ -23,7 +23,7 @@ from procnet.runs.literal import LiteralScore, judge_literal, literal_pairs
 from procnet.settings import Settings
 from procnet.types import Window, as_utc
 
-_HOURS_AGAIN = 3
+_HOURS_AGAIN = 2  # enough to see that a window replaces itself; each costs seconds
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,18 @@ class Demo:
     seconds: Mapping[str, float]
 
 
-def prepare(spark: SparkSession, settings: Settings, *, hosts: int, hours: int, seed: int, now: datetime) -> Demo:
-    """Make the fleet's raw records beside the lake and ingest them."""
+def make(settings: Settings, *, hosts: int, hours: int, seed: int) -> Fleet:
+    """Write the fleet's raw records beside the lake. Needs no session."""
     if settings.lake is None:
         raise UsageError("the demo needs a folder for its lake", hint="procnet demo --lake DIR")
-    seconds = {}
-    mark = time.monotonic()
-    fleet = make_fleet(settings.lake / "raw", hosts=hosts, hours=hours, seed=seed)
-    seconds["make"] = time.monotonic() - mark
+    return make_fleet(settings.lake / "raw", hosts=hosts, hours=hours, seed=seed)
+
+
+def bring_in(spark: SparkSession, settings: Settings, fleet: Fleet, *, now: datetime) -> Demo:
+    """Ingest the fleet's records."""
     mark = time.monotonic()
     ingested = ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=now)
-    seconds["ingest"] = time.monotonic() - mark
-    return Demo(fleet, ingested, None, seconds)
+    return Demo(fleet, ingested, None, {"ingest": time.monotonic() - mark})
 
 
 def run_detections(

@@ -14,10 +14,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.lake.tables import Lake
+from procnet.runs.inputs import to_read
 from procnet.runs.record import Clock, record
 from procnet.settings import Settings
 from procnet.sources.load import Normalized, load_source, normalize
-from procnet.sources.readers import read_raw
+from procnet.sources.mapping import read_mapping
+from procnet.sources.readers import find_files, read_raw
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class IngestReport:
     """What became of the records. Every record read is an event, skipped or quarantined."""
 
     source: str
+    known_files: int  # files that were read before and have not changed: not read again
     read: int
     process_events: int
     network_events: int
@@ -33,6 +36,11 @@ class IngestReport:
     duplicates: int  # events that are exact copies, in these files or of the lake's
     skipped: dict[str, int]  # event id -> records of events that are not asked for
     quarantined: dict[str, int]  # reason -> records
+
+    @classmethod
+    def of_nothing(cls, source: str, known_files: int) -> IngestReport:
+        """All files were read before."""
+        return cls(source, known_files, 0, 0, 0, 0, {}, 0, {}, {})
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -43,7 +51,7 @@ class IngestReport:
         kept_aside, others = sum(self.quarantined.values()), sum(self.skipped.values())
         read = {"records": self.read, "process_events": self.process_events, "network_events": self.network_events}
         more = {"without_key": self.no_key, "duplicates": self.duplicates, "quarantined": kept_aside, "skipped": others}
-        return {**read, **more, **{f"new_{table}": n for table, n in self.new.items()}}
+        return {"known_files": self.known_files, **read, **more, **{f"new_{table}": n for table, n in self.new.items()}}
 
     def lines(self) -> list[tuple[str, int]]:
         """(what, count) for a person; counts of 0 that say nothing are left out."""
@@ -53,11 +61,14 @@ class IngestReport:
             ("network events", self.network_events),
         ]
         some = [
+            ("files read before, unchanged", self.known_files),
             ("events without process id and guid", self.no_key),
             ("events that were there already", self.duplicates),
             *((f"quarantined: {reason}", n) for reason, n in self.quarantined.items()),
             *((f"skipped: event {event_id}", n) for event_id, n in self.skipped.items()),
         ]
+        if self.known_files and not self.read:
+            return some[:1]
         added = [(f"new rows in {table}", n) for table, n in self.new.items()]
         return [*fixed, *((what, n) for what, n in some if n), *added]
 
@@ -69,22 +80,31 @@ def ingest(
     paths: Sequence[str | Path],
     *,
     host: str | None = None,
+    again: bool = False,
     now: datetime,
 ) -> IngestReport:
     """Read `paths` as a source and add to process_events, network_events and quarantine what they do not hold yet.
 
+    A file that an earlier ingest read as it is now is not opened, unless `again` asks for it (see inputs.py).
     `host` is for records that name none; `now` (with a zone) becomes the rows' ingest_time. Tables that are missing
     are created. SourceError for the source, DataError for a path.
     """
     lake, clock = Lake(spark, settings), Clock()
+    source = read_mapping(source_name)
+    found = find_files(paths) if source.reader != "table" else []
+    new_tables = lake.create()
+    inputs = to_read(lake, source, host, found, again=again or "runs" in new_tables)
+    if inputs.known and not inputs.files:
+        report = IngestReport.of_nothing(source.name, len(inputs.known))
+        record(lake, clock, "ingest", "nothing_to_read", counts=report.totals())
+        return report
     source = load_source(source_name)
-    result = normalize(read_raw(spark, source, paths), source, host=host, ingest_time=now)
+    result = normalize(read_raw(spark, source, inputs.files or paths), source, host=host, ingest_time=now)
     with _kept(result.records) as records:
         result = Normalized(records, result.source, now)
         clock.lap("open")
         counts = _counts(records)
         clock.lap("read")
-        lake.create()
         new = {
             "process_events": _add(lake, "process_events", result.process_events, counts.dates("start", "end")),
             "network_events": _add(lake, "network_events", result.network_events, counts.dates("network")),
@@ -95,6 +115,7 @@ def ingest(
     added = new["process_events"] + new["network_events"]
     report = IngestReport(
         source=source.name,
+        known_files=len(inputs.known),
         read=sum(n for *_, n, _ in counts.rows),
         process_events=processes,
         network_events=connections,
@@ -104,7 +125,8 @@ def ingest(
         skipped=counts.skipped(),
         quarantined=counts.quarantined(),
     )
-    record(lake, clock, "ingest", "succeeded" if report.read else "nothing_to_read", counts=report.totals())
+    status = "succeeded" if report.read else "nothing_to_read"
+    record(lake, clock, "ingest", status, counts=report.totals(), inputs=inputs.marks)
     return report
 
 
