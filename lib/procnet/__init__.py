@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from procnet.runs.backfill import backfill
     from procnet.runs.detect import detect
     from procnet.settings import Settings, load_settings
-    from procnet.sources.load import normalize
+    from procnet.sources.normalize import normalize
     from procnet.types import Window
 
 _HOMES = {
@@ -27,7 +27,7 @@ _HOMES = {
     "findings_cim": "procnet.findings.rows",
     "load_detections": "procnet.detections.catalog",
     "load_settings": "procnet.settings",
-    "normalize": "procnet.sources.load",
+    "normalize": "procnet.sources.normalize",
     "Settings": "procnet.settings",
     "Window": "procnet.types",
     **dict.fromkeys(

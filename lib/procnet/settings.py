@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,6 +53,18 @@ class DetectionSettings(_Frozen):
     enabled: tuple[str, ...] = ()
 
 
+class SourceSettings(_Frozen):
+    """Raw tables that are read in place, by a mapping of conf/sources, beside the lake's own tables."""
+
+    mapping: str  # name or file
+    tables: tuple[str, ...] = Field(min_length=1)
+    table_format: str | None = None  # Spark's name, where it is neither Delta nor Parquet: iceberg
+    column: str | None = None  # the column with the record's text, where the mapping reads JSON or XML
+    host: str | None = None  # of records that name none
+    host_match: Literal[HostMatch.SHORT] | None = None  # cut domains off this source's hosts, where host.match is full
+    clock_ahead: Duration = timedelta(0)  # how far its sensors' clocks run ahead
+
+
 class Settings(_Frozen):
     """All settings. `lake` is a folder of Delta tables; `namespace` is `catalog.schema`; `tables` names single ones."""
 
@@ -62,6 +74,7 @@ class Settings(_Frozen):
     window: WindowSettings = WindowSettings()
     host: HostSettings = HostSettings()
     attribution: AttributionSettings = AttributionSettings()
+    sources: dict[str, SourceSettings] = {}
     detections: DetectionSettings = DetectionSettings()
     spark: dict[str, str] = {}
 

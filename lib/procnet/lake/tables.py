@@ -29,6 +29,10 @@ def table_ref(settings: Settings, name: str) -> str:
             f"nobody said where table {name} is: looked for tables.{name}, lake and namespace in the settings",
             hint="give --lake DIR, or set namespace: catalog.schema in the configuration",
         )
+    return _ref(place)
+
+
+def _ref(place: str) -> str:
     if "/" in place:
         return f"delta.`{place.replace('`', '``')}`"
     return ".".join(f"`{part.replace('`', '``')}`" for part in place.replace("`", "").split("."))
@@ -120,8 +124,19 @@ class Lake:
 
     def version(self, name: str) -> int:
         """The table's present Delta version."""
-        (row,) = self.spark.sql(f"DESCRIBE HISTORY {self.ref(name)} LIMIT 1").select("version").collect()
-        return int(row[0])
+        return _version(self.spark, self.ref(name))
+
+    def version_at(self, place: str) -> int | None:
+        """The Delta version of any table, by catalog name or folder; None if it has none."""
+        try:
+            return _version(self.spark, _ref(place))
+        except AnalysisException:
+            return None
+
+
+def _version(spark: SparkSession, ref: str) -> int:
+    (row,) = spark.sql(f"DESCRIBE HISTORY {ref} LIMIT 1").select("version").collect()
+    return int(row[0])
 
 
 def in_period(start: datetime, end: datetime, date: str = "event_date") -> Column:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pyspark.sql import SparkSession
 
@@ -13,6 +13,7 @@ from procnet.errors import PartlyDone, WindowFailed
 from procnet.lake.ledger import done_windows
 from procnet.lake.tables import Lake
 from procnet.runs.detect import Report, detect
+from procnet.runs.events import versions_of
 from procnet.settings import Settings
 from procnet.types import Window, format_duration
 
@@ -45,8 +46,7 @@ def backfill(
     Raises PartlyDone, with the command that goes on, where chunks failed; all others are done then.
     """
     lake = Lake(spark, settings)
-    versions = {t: lake.version(t) for t in ("process_events", "network_events") if lake.exists(t)}
-    done = done_windows(lake, {d.id: d.fingerprint for d in detections}, versions) if lake.exists("runs") else set()
+    done = _done(lake, detections)
     chunks = period.chunks(chunk)
     reports: list[Report] = []
     skipped: list[Window] = []
@@ -69,3 +69,13 @@ def backfill(
             f"--chunk {format_duration(chunk)} goes on with what is left",
         )
     return Backfilled(tuple(reports), tuple(skipped))
+
+
+def _done(lake: Lake, detections: Sequence[Detection]) -> set[tuple[datetime, datetime]]:
+    if not lake.exists("runs"):
+        return set()
+    told = versions_of(lake)
+    versions = {t: v for t, v in told.items() if v is not None}
+    if len(versions) < len(told):  # of a table without versions nobody can say that it has not changed
+        return set()
+    return done_windows(lake, {d.id: d.fingerprint for d in detections}, versions)

@@ -14,12 +14,11 @@ from procnet.detections.detection import Detection
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
+from procnet.runs.events import read_events
 from procnet.runs.find import between, find
 from procnet.runs.record import Clock, record
 from procnet.settings import Settings
 from procnet.types import Window
-
-_READ = ("process_events", "network_events")
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,11 @@ def detect(
             hint="name one with --detection, or under detections.enabled; procnet detections list shows them",
         )
     lake, clock = Lake(spark, settings), Clock()
-    processes, connections = lake.read("process_events"), lake.read("network_events")
+    events = read_events(lake)
+    processes, connections = events.processes, events.connections
     lake.read("findings")
-    versions = {t: lake.version(t) for t in _READ}
     told = {d.id: d.fingerprint for d in detections}
-    of: dict[str, Any] = {"window": window, "detections": told, "table_versions": versions}
+    of: dict[str, Any] = {"window": window, "detections": told, "table_versions": events.known_versions}
     clock.lap("open")
     try:
         counts = _read(connections, window)

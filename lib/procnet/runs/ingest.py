@@ -17,9 +17,10 @@ from procnet.lake.tables import Lake
 from procnet.runs.inputs import to_read
 from procnet.runs.record import Clock, record
 from procnet.settings import Settings
-from procnet.sources.load import Normalized, load_source, normalize
+from procnet.sources.load import load_source
 from procnet.sources.mapping import read_mapping
-from procnet.sources.readers import find_files, read_raw
+from procnet.sources.normalize import Normalized, normalize
+from procnet.sources.readers import read_raw, sort_out
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def ingest(
     """
     lake, clock = Lake(spark, settings), Clock()
     source = read_mapping(source_name)
-    found = find_files(paths) if source.reader != "table" else []
+    found, _ = sort_out(source, paths)
     new_tables = lake.create()
     inputs = to_read(lake, source, host, found, again=again or "runs" in new_tables)
     if inputs.known and not inputs.files:

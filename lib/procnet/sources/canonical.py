@@ -12,7 +12,7 @@ from procnet.sources import clean
 
 Typed = Callable[[Column, T.DataType], Column]
 # Columns whose raw value may be typed already; all others are read as text.
-_TYPED: dict[str, Typed] = {
+TYPED: dict[str, Typed] = {
     **dict.fromkeys(("event_time", "process_start_time"), clean.time),
     **dict.fromkeys(("process_id", "parent_process_id"), clean.process_id),
     **dict.fromkeys(("src_port", "dest_port"), clean.port),
@@ -36,7 +36,7 @@ _ADDRESS_LIKE = r"^[0-9.]+$|:"  # no host name has a colon or is all digits and 
 
 def as_read(column: str, value: Column, kind: T.DataType) -> Column:
     """A raw value as the clean-up takes it: typed where the column has a use for the type, else text."""
-    return value if column in _TYPED or isinstance(kind, T.StringType) else value.cast("string")
+    return value if column in TYPED or isinstance(kind, T.StringType) else value.cast("string")
 
 
 def stripped(column: str, value: Column) -> Column:
@@ -55,8 +55,8 @@ def cleaned(column: str, values: Sequence[tuple[Column, T.DataType]]) -> Column:
 
 
 def _clean(column: str, value: Column, kind: T.DataType) -> Column:
-    if column in _TYPED:
-        return _TYPED[column](value, kind)
+    if column in TYPED:
+        return TYPED[column](value, kind)
     return _TEXT[column](value) if column in _TEXT else value
 
 
@@ -68,13 +68,21 @@ def is_no_number(values: Sequence[tuple[Column, T.DataType]]) -> Column:
     return wrong
 
 
-def completed(columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Columns with what follows from others: a name from its path, the protocol's version from the address."""
+def completed(
+    columns: Mapping[str, Column], by: Callable[[Column, Callable[[Column], Column]], Column] = lambda c, step: step(c)
+) -> dict[str, Column]:
+    """Columns with what follows from others: a name from its path, the protocol's version from the address.
+
+    `by` says how a step that names its argument several times is put on a column.
+    """
     done = dict(columns)
     for name, path in (("process_name", "process_path"), ("parent_process_name", "parent_process_path")):
-        done[name] = F.coalesce(columns[name], clean.base_name(columns[path]))
+        done[name] = F.coalesce(columns[name], by(columns[path], clean.base_name))
     # The CIM's `dest` is an address or a name; an address is no name.
-    done["dest_host"] = F.when(~columns["dest_host"].rlike(_ADDRESS_LIKE), columns["dest_host"])
-    version = F.when(columns["dest_ip"].contains(":"), "ipv6").when(columns["dest_ip"].isNotNull(), "ipv4")
-    done["protocol_version"] = F.coalesce(columns["protocol_version"], version)
+    done["dest_host"] = by(columns["dest_host"], lambda c: F.when(~c.rlike(_ADDRESS_LIKE), c))
+    done["protocol_version"] = F.coalesce(columns["protocol_version"], by(columns["dest_ip"], _version))
     return done
+
+
+def _version(address: Column) -> Column:
+    return F.when(address.contains(":"), "ipv6").when(address.isNotNull(), "ipv4")

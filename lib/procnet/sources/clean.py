@@ -38,7 +38,8 @@ _LONGEST = max(map(len, NULL_WORDS))
 _BLANK = " \t\r\n"
 _WHOLE = r"^(0[xX][0-9a-fA-F]+|[+-]?[0-9]+)$"
 _CIVIL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
-_DIGITS = r"^[0-9]{1,18}(\.[0-9]*)?$"
+# Also `1.591367999305988E9`, as Spark spells a JSON number with a fraction that it reads as text.
+_DIGITS = r"^[0-9]{1,18}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?$"
 _FILETIME_1970 = 116_444_736_000_000_000  # 1970 on the FILETIME clock: units of 100 ns since 1601
 _YEAR_10000 = 253_402_300_800_000_000  # in microseconds; Spark writes later years, Python and Delta's readers fail
 
@@ -120,8 +121,10 @@ def transport(c: Column) -> Column:
 
 
 def integrity_level(c: Column) -> Column:
-    """low, medium, high or system, from the word or from the mandatory label's SID."""
-    return _renamed(F.lower(c), LABELS)
+    """low, medium, high or system, from the word or from the mandatory label's SID or name."""
+    # Splunk's XML has the label by its name: `Mandatory Label\High Mandatory Level`.
+    word = F.regexp_extract(F.lower(c), r"^mandatory label\\(\w+)( plus)? mandatory level$", 1)
+    return _renamed(F.when(word != "", word).otherwise(F.lower(c)), LABELS)
 
 
 def address(c: Column) -> Column:

@@ -3,7 +3,8 @@
 A source is a container of records. It says how a record is read (`reader`, `record` or `table`), what the container
 calls the things that events are told apart by (`given`), and which canonical column comes from where (`columns`, per
 kind of event in `events`), all as Spark SQL expressions. `use` names a shared file of events (conf/sources/shared), so
-that what Sysmon and Windows Security records hold is written once for all the containers that carry them.
+that what Sysmon and Windows Security records hold is written once for all the containers that carry them; `like` names
+another source of which this one says only what differs.
 """
 
 from __future__ import annotations
@@ -62,24 +63,31 @@ class _Events(_Frozen):
 
 
 class SourceMapping(_Events):
-    """A source: `record` is the Spark type that a raw JSON record is parsed to, `table` the columns of a raw table."""
+    """A source: `record` is the Spark type that a raw record is parsed to, `table` the columns of a raw table.
+
+    Records are JSON (a row of CSV and an event of EVTX come as an object) or XML.
+    """
 
     name: str
     description: str = ""
-    reader: Literal["json", "table"]
+    reader: Literal["json", "csv", "evtx", "xml", "table"]
     record: str | None = None
     table: str | None = None
     event_id: str = Field(description="what skipped records are counted by")
+    as_is: tuple[str, ...] = ()  # columns that the table holds in their canonical spelling: predicates reach its files
+    event_date: str | None = None  # a partition column that is the UTC date of event_time, and of nothing else
     shared: _Events = Field(default=_Events(), exclude=True)
     path: Path = Path()
 
     @model_validator(mode="after")
     def _whole(self) -> SourceMapping:
-        wanted, other = ("record", "table") if self.reader == "json" else ("table", "record")
+        wanted, other = ("table", "record") if self.reader == "table" else ("record", "table")
         if getattr(self, wanted) is None or getattr(self, other) is not None:
             raise ValueError(f"reader {self.reader} needs `{wanted}` and no `{other}`")
         if not self.all_events:
             raise ValueError("events: none, neither here nor in the shared file")
+        if unknown := sorted(set(self.as_is) - set(COLUMNS)):
+            raise ValueError(f"as_is: {', '.join(unknown)}: no canonical column that a source may fill")
         for column in ("event_time", "host"):
             for name, event in self.all_events.items():
                 if column not in self.columns_of(event):
@@ -119,6 +127,11 @@ def read_mapping(name_or_path: str | Path, folder: Path | None = None) -> Source
         what = f"source file {path} does not exist" if by_file else f"unknown source {str(name_or_path)!r}"
         raise SourceError(f"{what}; known sources: {known}", hint=f"sources are the files of {folder}")
     values = _yaml(path)
+    if (like := values.pop("like", None)) is not None:
+        base = next((p for p in (path.parent / f"{like}.yml", sources_folder() / f"{like}.yml") if p.is_file()), None)
+        if base is None:
+            raise SourceError(f"{path}: like: {like}: no such source; known: {', '.join(known_sources())}")
+        values = _changed(_yaml(base), values)
     if (use := values.pop("use", None)) is not None:
         # Beside the file that asks for it, else among the shipped ones: a user's own source may use those.
         places = [base / "shared" / f"{use}.yml" for base in (path.parent, sources_folder())]
@@ -128,6 +141,12 @@ def read_mapping(name_or_path: str | Path, folder: Path | None = None) -> Source
         values["shared"] = _checked(_Events, _yaml(shared), shared)
     source: SourceMapping = _checked(SourceMapping, {"name": path.stem, **values, "path": path}, path)
     return source
+
+
+def _changed(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Another source's values with what is said anew in their place; groups are merged, all else is replaced."""
+    both = {k: _changed(base[k], v) for k, v in values.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
+    return {**base, **values, **both}
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Paths -> raw frames. The only I/O of the sources: JSON files (see text.py), tables by name or folder.
+"""Paths -> raw frames. The only I/O of the sources: files (see records.py), tables by name or folder.
 
 A raw frame of files has RAW_SCHEMA: `file` and `line` say where a record was read, `raw` is its text, `problem` is null
 or says why the file could not be read further. Files are read by Python workers, streaming, one task a file: that gives
-line numbers, arrays, byte order marks and all rows before the cut of a damaged gzip in ONE pass, none of which Spark's
-own text and JSON readers do. Tables are scanned in place.
+line numbers, archives, arrays, byte order marks and all rows before the cut of a damaged gzip in ONE pass, none of
+which Spark's own text and JSON readers do. Tables are scanned in place.
 """
 
 from __future__ import annotations
@@ -19,34 +19,68 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.errors import DataError, UsageError
+from procnet.sources.files import has_suffix
 from procnet.sources.mapping import SourceMapping
-from procnet.sources.text import Record, read_records
+from procnet.sources.records import SUFFIXES, Record, read_records
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 RAW_SCHEMA = "file string, line bigint, raw string, problem string"
-SUFFIXES = (".json", ".jsonl", ".ndjson", ".log", ".txt")  # what is taken from a folder, also with .gz behind it
+ARCHIVES = (".zip", ".tar", ".tgz")  # taken from a folder too, whatever the format
 
 _BATCH_ROWS, _BATCH_CHARS = 8192, 4 << 20
 _MAX_TASKS = 512
 
 
-def read_raw(spark: SparkSession, source: SourceMapping, paths: Sequence[str | Path]) -> DataFrame:
-    """The raw frame of a source: of files, folders and globs, or of tables. DataError for what is not there; lazy."""
+def read_raw(
+    spark: SparkSession, source: SourceMapping, paths: Sequence[str | Path], *, table_format: str | None = None
+) -> DataFrame:
+    """The raw frame of a source: of files, folders and globs, or of tables. DataError for what is not there; lazy.
+
+    A source of tables reads files too: JSON, or CSV by the file's name. `table_format` is Spark's name of the tables'
+    format where it is neither Delta nor Parquet, such as iceberg.
+    """
     if not paths:
         raise UsageError(f"nothing to read for source {source.name}", hint="name files, folders, globs or tables")
-    if source.reader == "table":
-        frames = [read_table(spark, str(p)) for p in paths]
-        whole = frames[0]
-        for frame in frames[1:]:
-            whole = whole.unionByName(frame, allowMissingColumns=True)
-        return whole
-    return read_files(spark, find_files(paths))
+    files, tables = sort_out(source, paths)
+    if files and tables:
+        raise UsageError(f"{tables[0]} is a table and {files[0]} a file", hint="name them in two calls")
+    if files:
+        return read_files(spark, files, kind_of(source, files))
+    frames = [read_table(spark, t, table_format) for t in tables]
+    whole = frames[0]
+    for frame in frames[1:]:
+        whole = whole.unionByName(frame, allowMissingColumns=True)
+    return whole
 
 
-def find_files(paths: Iterable[str | Path]) -> list[str]:
-    """Absolute paths of the files that `paths` mean, sorted, each once. A folder means its JSON files, at any depth."""
+def sort_out(source: SourceMapping, paths: Sequence[str | Path]) -> tuple[list[str], list[str]]:
+    """Which files and which tables `paths` mean."""
+    tables = [str(p) for p in paths if source.reader == "table" and not _holds_files(str(p))]
+    files = [p for p in paths if str(p) not in tables]
+    return find_files(files, SUFFIXES[kind_of(source, files)]) if files else [], tables
+
+
+def kind_of(source: SourceMapping, files: Sequence[str | Path]) -> str:
+    """Which of records.SUFFIXES the files of a source are."""
+    if source.reader != "table":
+        return source.reader
+    return "csv" if all(has_suffix(str(f), SUFFIXES["csv"]) for f in files) else "json"
+
+
+def _holds_files(path: str) -> bool:
+    if os.path.isdir(path):
+        return any(has_suffix(n, (*SUFFIXES["json"], *SUFFIXES["csv"], *ARCHIVES)) for n in os.listdir(path))
+    return has_suffix(path, (*SUFFIXES["json"], *SUFFIXES["csv"], *ARCHIVES)) or os.path.isfile(path)
+
+
+def find_files(paths: Iterable[str | Path], suffixes: tuple[str, ...]) -> list[str]:
+    """Absolute paths of the files that `paths` mean, sorted, each once.
+
+    A folder means its files with one of the suffixes, at any depth, packed or not, and its archives.
+    """
+    wanted = (*suffixes, *ARCHIVES)
     found: set[str] = set()
     for given in map(str, paths):
         if "://" in given:
@@ -56,23 +90,19 @@ def find_files(paths: Iterable[str | Path]) -> list[str]:
             )
         # A name may hold [ or * itself: what exists is meant as it stands.
         hits = [given] if os.path.exists(given) else glob.glob(given, recursive=True)
-        files = [f for hit in hits for f in (_in_folder(Path(hit)) if os.path.isdir(hit) else [hit])]
+        files = [f for hit in hits for f in (_in_folder(Path(hit), wanted) if os.path.isdir(hit) else [hit])]
         if not files:
-            raise _nothing_there(given, hits)
+            raise _nothing_there(given, hits, wanted)
         found.update(os.path.abspath(f) for f in files)
     return sorted(found)
 
 
-def _in_folder(folder: Path) -> list[str]:
-    return [
-        str(f)
-        for f in folder.rglob("*")
-        if f.is_file() and f.name[0] not in "._" and f.name.lower().removesuffix(".gz").endswith(SUFFIXES)
-    ]
+def _in_folder(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
+    return [str(f) for f in folder.rglob("*") if f.is_file() and f.name[0] not in "._" and has_suffix(f.name, suffixes)]
 
 
-def _nothing_there(given: str, hits: list[str]) -> DataError:
-    wanted = f"files named *{', *'.join(SUFFIXES)} (or .gz of them)"
+def _nothing_there(given: str, hits: list[str], suffixes: tuple[str, ...]) -> DataError:
+    wanted = f"files named *{', *'.join(suffixes)} (or .gz of them)"
     if hits:
         names = sorted(p.name for hit in hits for p in Path(hit).iterdir())
         found = f"it holds {len(names)} entries: {', '.join(names[:5])}{', ...' if names[5:] else ''}" if names else ""
@@ -88,43 +118,50 @@ def _nothing_there(given: str, hits: list[str]) -> DataError:
     )
 
 
-def read_files(spark: SparkSession, files: Sequence[str]) -> DataFrame:
-    """The records of files as a raw frame. Lazy: files are opened by the tasks."""
+def read_files(spark: SparkSession, files: Sequence[str], kind: str = "json") -> DataFrame:
+    """The records of files as a raw frame; `kind` is a key of records.SUFFIXES. Lazy: files are opened by the tasks."""
+    if kind == "evtx":
+        from procnet.sources.evtx import EvtxDataSource
+
+        spark.dataSource.register(EvtxDataSource)
+        return spark.read.format("evtx").option("paths", "\n".join(files)).load()
     # Large files first, so that the last task to start is a short one.
     ordered = sorted(files, key=os.path.getsize, reverse=True)
     tasks = min(len(ordered), _MAX_TASKS)
     shares = [ordered[i::tasks] for i in range(tasks)]
-    return spark.range(0, tasks, 1, tasks).mapInArrow(_reader(shares), RAW_SCHEMA)
+    return spark.range(0, tasks, 1, tasks).mapInArrow(_reader(shares, kind), RAW_SCHEMA)
 
 
-def _reader(shares: list[list[str]]) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _reader(shares: list[list[str]], kind: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for share in batch.column(0).to_pylist():
                 for file in shares[share]:
-                    yield from _arrow(file, read_records(file))
+                    yield from arrow_batches(read_records(file, kind))
 
     return read
 
 
-def _arrow(file: str, records: Iterator[Record]) -> Iterator[pa.RecordBatch]:
+def arrow_batches(records: Iterator[tuple[str, Record]]) -> Iterator[pa.RecordBatch]:
+    """(file, record) -> Arrow batches of RAW_SCHEMA, bounded in rows and characters."""
     import pyarrow as pa
 
-    def batch(rows: list[Record]) -> pa.RecordBatch:
-        lines, texts, problems = zip(*rows, strict=True)
+    def batch(rows: list[tuple[str, Record]]) -> pa.RecordBatch:
+        files, told = zip(*rows, strict=True)
+        lines, texts, problems = zip(*told, strict=True)
         columns = [
-            pa.array([file] * len(rows), pa.string()),
+            pa.array(files, pa.string()),
             pa.array(lines, pa.int64()),
             pa.array(texts, pa.string()),
             pa.array(problems, pa.string()),
         ]
         return pa.RecordBatch.from_arrays(columns, names=["file", "line", "raw", "problem"])
 
-    rows: list[Record] = []
+    rows: list[tuple[str, Record]] = []
     chars = 0
-    for record in records:
-        rows.append(record)
-        chars += len(record.text)
+    for row in records:
+        rows.append(row)
+        chars += len(row[1].text)
         if len(rows) >= _BATCH_ROWS or chars >= _BATCH_CHARS:
             yield batch(rows)
             rows, chars = [], 0
@@ -132,11 +169,16 @@ def _arrow(file: str, records: Iterator[Record]) -> Iterator[pa.RecordBatch]:
         yield batch(rows)
 
 
-def read_table(spark: SparkSession, name: str) -> DataFrame:
-    """A table by catalog name, or a folder of Delta or Parquet; `file` is added: the name. DataError if not there."""
+def read_table(spark: SparkSession, name: str, table_format: str | None = None) -> DataFrame:
+    """A table by catalog name, or a folder of Delta, Parquet or of `table_format`; `file` is added: the name.
+
+    DataError if it is not there.
+    """
     try:
         if "/" not in name and not os.path.exists(name):
             frame = spark.table(name)
+        elif table_format is not None:
+            frame = spark.read.format(table_format).load(name)
         elif os.path.isdir(os.path.join(name, "_delta_log")):
             frame = spark.read.format("delta").load(name)
         else:

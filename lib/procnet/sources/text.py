@@ -1,36 +1,26 @@
-"""Text files of JSON records -> records with their line, as they are and whatever state they are in. No Spark here.
+"""JSON lines, arrays and pretty-printed objects, with or without a byte order mark -> records. No Spark here.
 
-JSON lines, arrays and pretty-printed objects, with or without a byte order mark, gzip or not. What cannot be read does
-not hide the rest: a damaged file gives its good records and then one row that says what is wrong and where.
 Lines are streamed; an array or pretty-printed file is held in memory, since its records have no line to end them.
 """
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from io import BufferedReader
-from typing import NamedTuple
+
+from procnet.sources.files import damage
+from procnet.sources.records import Record
 
 _BLOCK = 1 << 20
 _decode = json.JSONDecoder(strict=False).raw_decode
 
 
-class Record(NamedTuple):
-    """One record as read: the line it begins on, its text, and what is wrong with it, if anything."""
-
-    line: int
-    text: str
-    problem: str | None = None
-
-
-def read_records(path: str) -> Iterator[Record]:
-    """All records of a file, in order. Never raises for what is in the file or for a file that cannot be opened."""
-    lines = _lines(path)
+def json_records(stream: BufferedReader) -> Iterator[Record]:
+    """All records of a file, in order."""
+    lines = _lines(stream)
     first = next((r for r in lines if r.problem or r.text.strip()), None)
     if first is None:
         return
@@ -52,26 +42,18 @@ def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
     yield from rest
 
 
-def _lines(path: str) -> Iterator[Record]:
+def _lines(stream: BufferedReader) -> Iterator[Record]:
     """The lines of a file; one that could not be read to its end gives a last row with the problem."""
     number, rest, problem = 1, "", None
-    decoder: codecs.IncrementalDecoder | None = None
     try:
-        with open(path, "rb") as raw:
-            for block in _blocks(raw):
-                # The mark decides: PowerShell redirects its output as UTF-16. "replace", as one bad byte is one bad
-                # character and not a lost file.
-                decoder = decoder or codecs.getincrementaldecoder(_encoding(block))("replace")
-                *lines, rest = (rest + decoder.decode(block)).split("\n")
-                for line in lines:
-                    yield Record(number, line)
-                    number += 1
-            if decoder:
-                rest += decoder.decode(b"", final=True)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
-        problem = f"damaged gzip: {e}"
-    except OSError as e:
-        problem = f"unreadable file: {e.strerror or e}"
+        for block in decoded(stream):
+            *lines, rest = (rest + block).split("\n")
+            for line in lines:
+                yield Record(number, line)
+                number += 1
+    except Exception as e:
+        if (problem := damage(e)) is None:
+            raise
     if problem and _is_object(rest):
         yield Record(number, rest)
         rest = ""
@@ -79,24 +61,25 @@ def _lines(path: str) -> Iterator[Record]:
         yield Record(number, rest, problem)
 
 
+def decoded(stream: BufferedReader) -> Iterator[str]:
+    """The text of a file in blocks. Raises what a damaged file raises, after all that stands before the damage."""
+    # "replace", as one bad byte is one bad character and not a lost file.
+    decoder = codecs.getincrementaldecoder(encoding_of(stream.peek(4)))("replace")
+    while block := stream.read1(_BLOCK):
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
+
+
+def encoding_of(begin: bytes) -> str:
+    """The byte order mark decides: PowerShell redirects its output as UTF-16."""
+    return "utf-16" if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+
+
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _blocks(raw: BufferedReader) -> Iterator[bytes]:
-    # By its first bytes and not by its name: exports are renamed, and a .gz may have been unpacked on the way.
-    packed = raw.read(2) == b"\x1f\x8b"
-    raw.seek(0)
-    stream = gzip.GzipFile(fileobj=raw) if packed else raw
-    while block := stream.read1(_BLOCK):
-        yield block
-
-
-def _encoding(block: bytes) -> str:
-    return "utf-16" if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def _document(first: Record, rest: Iterator[Record]) -> Iterator[Record]:

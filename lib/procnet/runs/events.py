@@ -1,0 +1,86 @@
+"""All events of a run: the lake's own tables and the raw tables of `sources` in the settings, side by side, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from procnet.errors import DataError
+from procnet.lake.tables import Lake
+from procnet.settings import SourceSettings
+from procnet.sources.load import load_source
+from procnet.sources.readers import read_table
+from procnet.sources.view import canonical_view
+
+OWN = ("process_events", "network_events")
+
+
+@dataclass(frozen=True)
+class Events:
+    """`contract.PROCESS_EVENTS` and `NETWORK_EVENTS`; the versions they were read at, None for a table without."""
+
+    processes: DataFrame
+    connections: DataFrame
+    versions: Mapping[str, int | None]
+
+    @property
+    def known_versions(self) -> dict[str, int]:
+        """For the ledger."""
+        return {t: v for t, v in self.versions.items() if v is not None}
+
+
+def read_events(lake: Lake) -> Events:
+    """Everything that the settings name. DataError where a table or a column that must be there is not.
+
+    The lake's own tables are optional once there are sources: whoever reads in place need not have them.
+    """
+    sources = lake.settings.sources
+    own = [t for t in OWN if not sources or lake.exists(t)]
+    frames = {t: [lake.read(t)] if t in own else [] for t in OWN}
+    for name, asked in sources.items():
+        for table in OWN:
+            frames[table] += _views(lake, name, asked, table)
+    for table in OWN:
+        if not frames[table]:
+            raise DataError(
+                f"nothing gives {table}: neither the lake nor the sources {', '.join(sources)}",
+                hint="add a source that maps such events under sources in the settings",
+            )
+    processes, connections = (reduce(DataFrame.unionByName, frames[t]) for t in OWN)
+    return Events(processes, connections, versions_of(lake))
+
+
+def versions_of(lake: Lake) -> dict[str, int | None]:
+    """Table -> its Delta version now, None for one that has no versions."""
+    told: dict[str, int | None] = {t: lake.version(t) for t in OWN if lake.exists(t)}
+    for name, asked in lake.settings.sources.items():
+        told |= {f"{name}:{table}": lake.version_at(table) for table in asked.tables}
+    return told
+
+
+def _views(lake: Lake, name: str, asked: SourceSettings, table: str) -> list[DataFrame]:
+    source = load_source(asked.mapping)
+    views = []
+    for raw_table in asked.tables:
+        raw = read_table(lake.spark, raw_table, asked.table_format)
+        if asked.column is not None:
+            if asked.column not in raw.columns:
+                raise DataError(
+                    f"source {name}: table {raw_table} has no column {asked.column}; it has {', '.join(raw.columns)}"
+                )
+            raw = raw.select("file", F.col(asked.column).alias("raw"), F.lit(None).cast("string").alias("problem"))
+        view = canonical_view(
+            raw,
+            source,
+            table,
+            name=name,
+            host=asked.host,
+            short_hosts=asked.host_match is not None,
+            clock_ahead=asked.clock_ahead,
+        )
+        views += [view] if view is not None else []
+    return views

@@ -1,0 +1,50 @@
+"""A raw frame as the mapping's expressions see it: its columns or its parsed record, and where each record was read."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from procnet.sources.drift import conformed
+from procnet.sources.mapping import ASKED_HOST, FILE, SourceMapping
+from procnet.sources.readers import RAW_SCHEMA
+
+CORRUPT = "corrupt"
+PLACE = ("line", "raw", "problem")
+
+
+def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataFrame:
+    """The raw frame as the mapping's expressions see it, and beside it place, text and what is wrong with a record."""
+    there = {f.name.lower(): f for f in raw.schema}
+    parsed = source.reader != "table" or {"raw", "problem"} <= set(there)
+    place = struct_of(RAW_SCHEMA)
+    asked_host = F.lit(host).cast("string").alias(ASKED_HOST)
+    if not parsed:
+        columns = [conformed(f, there.get(f.name.lower())) for f in struct_of(f"{source.table}, {FILE} string")]
+        none = F.lit(None).cast("string")
+        extra = {"raw": F.to_json(F.struct(*raw.columns)), "line": none.cast("bigint"), "problem": none}
+        return raw.select(*columns, asked_host, *(c.alias(n) for n, c in extra.items()), F.lit(False).alias(CORRUPT))
+    columns = [F.col(f.name) if f.name in there else F.lit(None).cast(f.dataType).alias(f.name) for f in place]
+    ddl = source.record or source.table or ""
+    kind = T.DataType.fromDDL(ddl)
+    schema: T.StructType | str = ddl
+    if isinstance(kind, T.StructType):
+        schema = T.StructType([*kind, T.StructField(CORRUPT, T.StringType())])
+    parse = F.from_xml if source.reader == "xml" else F.from_json
+    record = parse("raw", schema, {"columnNameOfCorruptRecord": CORRUPT})
+    frame = raw.select(*columns, asked_host, record.alias("record"))
+    corrupt = F.col("record").isNull()
+    if isinstance(kind, T.StructType):
+        corrupt = corrupt | F.col(f"record.{CORRUPT}").isNotNull()
+    if source.reader == "table":  # its expressions name columns: the fields of a record in a file
+        fields = [F.col("record")[f.name].alias(f.name) for f in struct_of(ddl) if f.name != FILE]
+        frame = frame.select(*(f.name for f in place), ASKED_HOST, "record", *fields)
+    return frame.withColumn(CORRUPT, corrupt)
+
+
+def struct_of(ddl: str) -> T.StructType:
+    """The columns that a DDL text names."""
+    kind = T.DataType.fromDDL(ddl)
+    assert isinstance(kind, T.StructType)
+    return kind

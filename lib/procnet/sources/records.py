@@ -1,0 +1,65 @@
+"""Files -> records with the file and line they begin on, as they are and whatever state they are in. No Spark here.
+
+What cannot be read does not hide the rest: a damaged file gives its good records, then one that says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from io import BufferedReader
+from typing import NamedTuple
+
+from procnet.sources.files import damage, members
+
+# Format -> what its files are called; others are read where they are named themselves.
+SUFFIXES = {
+    "json": (".json", ".jsonl", ".ndjson", ".log", ".txt", ".event"),
+    "xml": (".xml", ".log", ".txt", ".raw"),
+    "csv": (".csv", ".tsv"),
+    "evtx": (".evtx",),
+}
+
+
+class Record(NamedTuple):
+    """One record as read: the line it begins on, its text, and what is wrong with it, if anything."""
+
+    line: int
+    text: str
+    problem: str | None = None
+
+
+def read_records(path: str, kind: str) -> Iterator[tuple[str, Record]]:
+    """(file, record) of all records of a file or of the files in an archive, in order. Never raises for what is in it.
+
+    `kind` is a key of SUFFIXES. The text of a record is XML for xml, else JSON: a row of CSV becomes an object.
+    """
+    split = _splitter(kind)
+    last = path
+    try:
+        for member in members(path, SUFFIXES[kind]):
+            last = member.name
+            for record in split(member.stream):
+                yield last, record
+    except Exception as e:
+        if (problem := damage(e)) is None:
+            raise
+        yield last, Record(1, "", problem)
+
+
+def _splitter(kind: str) -> Callable[[BufferedReader], Iterator[Record]]:
+    # Each where it is asked for: evtx is an extra.
+    if kind == "xml":
+        from procnet.sources.xml import xml_records
+
+        return xml_records
+    if kind == "csv":
+        from procnet.sources.table_text import csv_records
+
+        return csv_records
+    if kind == "evtx":
+        from procnet.sources.evtx import evtx_records
+
+        return evtx_records
+    from procnet.sources.text import json_records
+
+    return json_records

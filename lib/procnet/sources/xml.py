@@ -1,0 +1,61 @@
+"""XML of Windows events -> the text of each `<Event>`. No Spark here; Spark parses the text (load.py).
+
+Events stand one a line, over many lines, or all on one; inside `<Events>` or bare. A file is streamed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import BufferedReader
+from itertools import pairwise
+
+from procnet.sources.files import damage
+from procnet.sources.records import Record
+from procnet.sources.text import decoded
+
+_BEGIN = re.compile(r"<Event[\s>]")
+_END = "</Event>"
+# What may stand between events without being a record that was cut.
+_AROUND = re.compile(r"(?:\s|<\?xml[^>]*\?>|</?Events[^>]*>|,)*")
+
+
+def xml_records(stream: BufferedReader) -> Iterator[Record]:
+    """All events, and whatever stands between them that is none."""
+    rest, line, problem = "", 1, None
+    blocks = decoded(stream)
+    while True:
+        try:
+            block = next(blocks, None)
+        except Exception as e:
+            if (problem := damage(e)) is None:
+                raise
+            block = None
+        if block is None:
+            break
+        rest += block
+        at = 0
+        while (end := rest.find(_END, at)) >= 0:
+            end += len(_END)
+            for begin, stop in _parts(rest, at, end):
+                line += rest.count("\n", at, begin)
+                at = begin
+                yield Record(line, rest[begin:stop])
+            line += rest.count("\n", at, end)
+            at = end
+        rest = rest[at:]
+    for begin, stop in _parts(rest, 0, len(rest)):
+        yield Record(line + rest.count("\n", 0, begin), rest[begin:stop].rstrip())
+    if problem:
+        yield Record(line + rest.count("\n"), "", problem)
+
+
+def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Spans of records up to one end tag: the event, before it what was cut before its own end tag came."""
+    around = _AROUND.match(text, start, end)
+    at = around.end() if around else start
+    begins = [m.start() for m in _BEGIN.finditer(text, at, end)]
+    cuts = sorted({at, *begins, end})
+    for begin, stop in pairwise(cuts):
+        if text[begin:stop].strip():
+            yield begin, stop

