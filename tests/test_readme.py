@@ -99,7 +99,7 @@ def test_every_example_runs_and_says_what_it_is_said_to(
                 exec(compile(block.text, page.name, "exec"), names)
                 assert names["pairs"].columns[-2:] == ["attribution", "instance"], page.name
     commands_run = {words[1] for words in ran}
-    assert commands_run == {"init", "ingest", "detect", "backfill", "findings", "status", "detections"}
+    assert commands_run == {"init", "ingest", "detect", "backfill", "findings", "status", "detections", "sources"}
 
 
 def test_every_page_is_run_and_every_link_leads_somewhere() -> None:
@@ -113,7 +113,7 @@ def flat(values: Any, prefix: str = "") -> dict[str, Any]:
     found = {}
     for key, value in dict(values).items():
         if isinstance(value, BaseModel) or (
-            isinstance(value, dict) and prefix == "" and key not in ("spark", "tables")
+            isinstance(value, dict) and prefix == "" and key not in ("spark", "tables", "sources")
         ):
             found |= flat(value, f"{key}.")
         else:

@@ -163,6 +163,22 @@ RUNS = _table(
     ("table_versions", T.MapType(_STRING, _LONG), "table -> Delta version read"),
     ("counts", T.MapType(_STRING, _LONG), "what was read, unusable, attributed, found"),
     ("inputs", T.MapType(_STRING, _STRING), "file read -> mark of its content and of how it was read (ingest)"),
+    (
+        "health",
+        T.ArrayType(
+            T.StructType(
+                [
+                    T.StructField("source", _STRING),
+                    T.StructField("connections", _LONG),
+                    T.StructField("without_host", _LONG),
+                    T.StructField("without_key", _LONG),
+                    T.StructField("without_process", _LONG),
+                    T.StructField("newest", _TIME),
+                ]
+            )
+        ),
+        "of each source: connections of the window, those without host, ids, or anything that names a process; newest",
+    ),
     ("plan", _STRING, "broadcast or shuffled, and why"),
     ("seconds", T.MapType(_STRING, T.DoubleType()), "stage -> wall seconds"),
     ("status", _STRING, "succeeded, nothing_to_read or failed"),

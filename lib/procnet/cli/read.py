@@ -17,7 +17,7 @@ from procnet.attribution.lifetimes import host_key
 from procnet.cli.out import age, csv_cell, json_line, print_json, print_table, say
 from procnet.cli.run import period_of, settings_of
 from procnet.errors import UsageError
-from procnet.lake.ledger import last_runs
+from procnet.lake.ledger import last_runs, sources_seen
 from procnet.lake.tables import Lake, in_period
 from procnet.session import open_session
 from procnet.types import format_duration
@@ -144,8 +144,9 @@ def _status(args: Namespace) -> None:
     lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
     tables = [_freshness(lake, t) for t in ("process_events", "network_events", "findings", "quarantine")]
     runs = [r.asDict(recursive=True) for r in last_runs(lake, args.last).collect()]
+    sources = [r.asDict() for r in sources_seen(lake).collect()]
     if args.json:
-        print_json({"tables": tables, "runs": runs})
+        print_json({"tables": tables, "runs": runs, "sources": sources})
         return
     print_table(("table", "rows", "oldest", "newest"), [tuple(t.values()) for t in tables], title="tables")
     print_table(
@@ -163,6 +164,15 @@ def _status(args: Namespace) -> None:
         ],
         title="\nlast runs",
     )
+    # A sensor that has gone silent is one that the last runs have not seen.
+    print_table(
+        ("source", "seen by a run", "connections", "no host", "no ids", "no process", "newest"),
+        [tuple(s[c] for c in _SOURCE) for s in sources],
+        title="\nsources, in the last window that held rows of them",
+    )
+
+
+_SOURCE = ("source", "seen", "connections", "without_host", "without_key", "without_process", "newest")
 
 
 def _freshness(lake: Lake, name: str) -> dict[str, Any]:

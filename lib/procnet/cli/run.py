@@ -1,4 +1,4 @@
-"""Commands that write: init, ingest, detect, backfill, demo."""
+"""Commands that write: init, ingest, normalize, detect, backfill, demo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from procnet.types import Window, parse_duration, parse_time
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """init, ingest, detect, backfill, demo."""
+    """init, ingest, normalize, detect, backfill, demo."""
     init = commands.add_parser("init", parents=[common], help="create the tables of the lake")
     init.set_defaults(answer=_init)
 
@@ -35,6 +35,13 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     ingest.add_argument("--again", action="store_true", help="read files too that were read before and are unchanged")
     ingest.add_argument("paths", nargs="+", metavar="PATH", help="files, globs, folders; .gz too")
     ingest.set_defaults(answer=_ingest)
+
+    copy = commands.add_parser("normalize", parents=[common], help="raw tables -> canonical tables, a window at a time")
+    copy.add_argument("--source", required=True, metavar="NAME", help="name of the format, or a mapping file")
+    copy.add_argument("--host", help="host of records that name none")
+    _period(copy, required=False)
+    copy.add_argument("tables", nargs="+", metavar="TABLE", help="catalog.schema.table, or a Delta or Parquet folder")
+    copy.set_defaults(answer=_normalize)
 
     one = commands.add_parser("detect", parents=[common], help="evaluate one window (default: the last complete one)")
     _period(one, required=False)
@@ -110,6 +117,20 @@ def _ingest(args: Namespace) -> None:
         print_json(report.as_dict())
     else:
         print_table(("records", "count"), report.lines(), title=f"ingested as {args.source}")
+
+
+def _normalize(args: Namespace) -> None:
+    from procnet.runs.normalize import normalize_tables
+
+    settings = settings_of(args)
+    now = datetime.now(timezone.utc)
+    window = period_of(args) or detecting.last_complete(now, settings)
+    spark = open_session(settings.spark, lake=settings.lake)
+    report = normalize_tables(spark, settings, args.source, args.tables, window, host=args.host, now=now)
+    if args.json:
+        print_json({"source": report.source, "start": window.start, "end": window.end, "rows": report.rows})
+    else:
+        print_table(("table", "rows now"), list(report.rows.items()), title=f"{report.source} in {window}")
 
 
 def _detect(args: Namespace) -> None:

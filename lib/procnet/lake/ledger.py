@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -30,6 +31,7 @@ class Run:
     table_versions: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    health: Sequence[Mapping[str, Any]] = ()
     plan: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
@@ -43,6 +45,7 @@ def append_run(lake: Lake, run: Run) -> None:
         "window_end": run.window.end if run.window else None,
         "run_date": run.started_at.date(),
     }
+    row["health"] = [dict(source) for source in run.health]
     rows = [tuple(dict(v) if isinstance(v := row[n], Mapping) else v for n in RUNS.names)]
     lake.append("runs", lake.spark.createDataFrame(rows, RUNS))
 
@@ -70,6 +73,16 @@ def ingested(lake: Lake, marks: Iterable[str]) -> set[str]:
 def last_runs(lake: Lake, limit: int) -> DataFrame:
     """The newest runs first."""
     return lake.read("runs").orderBy(F.col("started_at").desc(), "run_id").limit(limit)
+
+
+def sources_seen(lake: Lake) -> DataFrame:
+    """Each source's health in the newest run that saw it: `source`, `seen` (that run's start) and `runs.health`."""
+    told = lake.read("runs").select("started_at", F.explode("health").alias("h"))
+    newest = told.groupBy("h.source").agg(F.max("started_at").alias("seen"), F.max_by("h", "started_at").alias("h"))
+    return newest.select(F.col("source"), "seen", *(F.col(f"h.{c}") for c in _HEALTH)).orderBy("source")
+
+
+_HEALTH = ("connections", "without_host", "without_key", "without_process", "newest")
 
 
 def _utc(micros: int) -> datetime:

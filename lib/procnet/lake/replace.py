@@ -1,4 +1,4 @@
-"""Findings of a window are replaced as one atomic act: exactly that window, those detections (2-semantics, 6)."""
+"""Rows of a window are replaced as one atomic act: exactly that window, those detections, that source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.contract import FINDINGS
+from procnet.contract import FINDINGS, TABLES
 from procnet.frames import at_most
 from procnet.lake.tables import Lake, in_period
 from procnet.types import Window
@@ -42,6 +42,16 @@ def replace_findings(
     if old is None or _ordered(old) != _ordered(new):
         lake.spark.createDataFrame(new, FINDINGS).writeTo(lake.ref("findings")).overwrite(place)
     return Counter(new.column("attribution").to_pylist())
+
+
+def replace_events(
+    lake: Lake, table: str, rows: DataFrame, window: Window, source: str, *, sorted_by: Sequence[str]
+) -> int:
+    """Put canonical `rows` in the place of all that `table` holds of this window and this source; returns how many."""
+    place = in_period(window.start, window.end) & (F.col("source") == source)
+    ordered = rows.select(*TABLES[table][0].names).sortWithinPartitions("event_date", *sorted_by)
+    ordered.writeTo(lake.ref(table)).overwrite(place)
+    return lake.read(table).where(place).count()
 
 
 def _ordered(table: pa.Table) -> list[dict[str, object]]:

@@ -66,7 +66,9 @@ def detect(
     of: dict[str, Any] = {"window": window, "detections": told, "table_versions": events.known_versions}
     clock.lap("open")
     try:
-        counts = _read(connections, window)
+        health = _health(connections, window)
+        counts = _counts(health)
+        of["health"] = health
         clock.lap("read")
         found = find(processes, connections, detections, window, settings)
         clock.lap("candidates")
@@ -87,8 +89,22 @@ def detect(
     return Report(run.run_id, window, status, found.plan, counts, run.seconds)
 
 
-def _read(connections: DataFrame, window: Window) -> dict[str, int]:
+def _health(connections: DataFrame, window: Window) -> list[dict[str, Any]]:
+    """One row a source, of the window's connections: a sensor that is silent, or has lost its ids, is seen by them."""
     inside = between(connections, window.start, window.end)
     no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
-    row = inside.agg(F.count("*").alias("connections"), F.count_if(no_key).alias("connections_without_key")).first()
-    return {k: int(v) for k, v in row.asDict().items()} if row else {}
+    of_source = inside.groupBy("source").agg(
+        F.count("*").alias("connections"),
+        F.count_if(F.col("host").isNull()).alias("without_host"),
+        F.count_if(no_key).alias("without_key"),
+        F.count_if(no_key & F.col("process_name").isNull()).alias("without_process"),
+        F.max("event_time").alias("newest"),
+    )
+    return sorted((r.asDict() for r in of_source.collect()), key=lambda r: r["source"] or "")
+
+
+def _counts(health: list[dict[str, Any]]) -> dict[str, int]:
+    return {
+        "connections": sum(r["connections"] for r in health),
+        "connections_without_key": sum(r["without_key"] for r in health),
+    }

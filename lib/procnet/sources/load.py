@@ -22,6 +22,9 @@ def load_source(name_or_path: str | Path, folder: Path | None = None) -> SourceM
     Needs a Spark session, reads no data. SourceError: unknown (lists the known ones), or wrong, with all that is wrong.
     """
     source = read_mapping(name_or_path, folder)
+    written = (source.model_dump_json(), source.shared.model_dump_json())
+    if written in _ANALYSED:
+        return source
     spark = SparkSession.active()
     schema = source.table if source.reader == "table" else RAW_SCHEMA
     assert schema is not None, "the mapping's model sees to it"
@@ -50,7 +53,12 @@ def load_source(name_or_path: str | Path, folder: Path | None = None) -> SourceM
         ]
     if problems:
         raise SourceError("\n".join(problems), hint="expressions are Spark SQL over the record and what `given` names")
+    _ANALYSED.add(written)
     return source
+
+
+# What has been found to be right in this process: the analysis takes a second, and a run asks for a source often.
+_ANALYSED: set[tuple[str, str]] = set()
 
 
 def _expressions(source: SourceMapping) -> Iterable[tuple[str, str]]:
