@@ -19,7 +19,7 @@ from procnet.runs.detect import detect
 from procnet.runs.events import read_events
 from procnet.settings import Settings, SourceSettings
 from procnet.sources.load import load_source
-from procnet.sources.normalize import normalize
+from procnet.sources.normalize import Normalized, normalize
 from procnet.sources.readers import read_table
 from procnet.sources.view import canonical_view
 from procnet.types import Window
@@ -80,7 +80,8 @@ def test_in_place_says_what_taking_in_says(spark: SparkSession, raw: Path) -> No
         frame = read_table(spark, str(raw / place))
         view = canonical_view(frame, source, table)
         assert view is not None
-        taken = getattr(normalize(frame, source, ingest_time=TEN), table)
+        told = normalize(frame, source, ingest_time=TEN)
+        taken = getattr(Normalized(told.records.persist(), told.source, TEN), table)
         there = [c for c in view.columns if c != "ingest_time"]
         assert sorted(view.select(*there).collect()) == sorted(taken.select(*there).collect())
         assert view.schema.simpleString() == taken.schema.simpleString()
@@ -120,14 +121,28 @@ def test_sources_side_by_side_are_detected_in_place(spark: SparkSession, raw: Pa
 
 def test_normalize_replaces_its_window_and_no_more(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
     argv = ["normalize", "--lake", tmp_path, "--source", "cim", raw / "starts", raw / "connections_delta", "--json"]
-    hour = ["--start", "2026-03-02T10:00Z", "--end", "2026-03-02T11:00Z"]
-    rows = [json.loads(procnet(*argv, *hour).out)["rows"] for _ in range(2)]
-    assert rows == [{"process_events": 1, "network_events": 1}] * 2
-    later = ["--start", "2026-03-02T11:00Z", "--end", "2026-03-02T12:00Z"]
-    assert json.loads(procnet(*argv, *later).out)["rows"] == {"process_events": 0, "network_events": 1}
+    start = ["--start", "2026-03-02T10:00Z", "--end"]
+    one = json.loads(procnet(*argv, *start, "2026-03-02T11:00Z").out)["rows"]
+    two = json.loads(procnet(*argv, *start, "2026-03-02T12:00Z").out)["rows"]
+    assert (one, two) == ({"process_events": 1, "network_events": 1}, {"process_events": 1, "network_events": 2})
     lake = Lake(spark, Settings(lake=tmp_path))
     times = [str(r[0]) for r in lake.read("network_events").select("event_time").orderBy("event_time").collect()]
     assert times == ["2026-03-02 10:00:05", "2026-03-02 11:23:20"]
+
+
+def test_columns_that_must_be_there_are_all_told(spark: SparkSession, tmp_path: Path) -> None:
+    raw = spark.createDataFrame([(1, "x")], "pid int, path string")
+    raw.write.parquet(str(tmp_path / "raw"))
+    in_place = Settings(lake=tmp_path, sources={"s": SourceSettings(mapping="cim", tables=(str(tmp_path / "raw"),))})
+    with pytest.raises(DataError) as taken_in:
+        normalize(raw, load_source("cim"), ingest_time=TEN)
+    with pytest.raises(DataError) as read:
+        read_events(Lake(spark, in_place))
+    for e in (taken_in.value, read.value):
+        assert "no column for event_time: looked for event_time, _time" in e.message
+        assert "no column for host: looked for host, dest, dvc, src" in e.message
+        assert "the table has pid, path" in e.message
+        assert "--host NAME" in (e.hint or "")
 
 
 def test_a_column_that_is_not_there_is_told(spark: SparkSession, raw: Path, tmp_path: Path) -> None:

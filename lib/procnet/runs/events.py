@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from procnet.errors import DataError
 from procnet.lake.tables import Lake
 from procnet.settings import SourceSettings
+from procnet.sources.drift import REQUIRED, not_there
 from procnet.sources.load import load_source
 from procnet.sources.readers import read_table
 from procnet.sources.view import canonical_view
@@ -42,8 +43,9 @@ def read_events(lake: Lake) -> Events:
     own = [t for t in OWN if not sources or lake.exists(t)]
     frames = {t: [lake.read(t)] if t in own else [] for t in OWN}
     for name, asked in sources.items():
-        for table in OWN:
-            frames[table] += _views(lake, name, asked, table)
+        for raw in _raw(lake, name, asked):
+            for table, view in _views(raw, name, asked).items():
+                frames[table].append(view)
     for table in OWN:
         if not frames[table]:
             raise DataError(
@@ -62,17 +64,21 @@ def versions_of(lake: Lake) -> dict[str, int | None]:
     return told
 
 
-def _views(lake: Lake, name: str, asked: SourceSettings, table: str) -> list[DataFrame]:
+def _raw(lake: Lake, name: str, asked: SourceSettings) -> Iterator[DataFrame]:
+    for table in asked.tables:
+        raw = read_table(lake.spark, table, asked.table_format)
+        if asked.column is None:
+            yield raw
+        elif asked.column in raw.columns:
+            yield raw.select("file", F.col(asked.column).alias("raw"), F.lit(None).cast("string").alias("problem"))
+        else:
+            raise DataError(f"source {name}: {table} has no column {asked.column}; it has {', '.join(raw.columns)}")
+
+
+def _views(raw: DataFrame, name: str, asked: SourceSettings) -> dict[str, DataFrame]:
     source = load_source(asked.mapping)
-    views = []
-    for raw_table in asked.tables:
-        raw = read_table(lake.spark, raw_table, asked.table_format)
-        if asked.column is not None:
-            if asked.column not in raw.columns:
-                raise DataError(
-                    f"source {name}: table {raw_table} has no column {asked.column}; it has {', '.join(raw.columns)}"
-                )
-            raw = raw.select("file", F.col(asked.column).alias("raw"), F.lit(None).cast("string").alias("problem"))
+    found: dict[str, DataFrame] = {}
+    for table in OWN:
         view = canonical_view(
             raw,
             source,
@@ -82,5 +88,7 @@ def _views(lake: Lake, name: str, asked: SourceSettings, table: str) -> list[Dat
             short_hosts=asked.host_match is not None,
             clock_ahead=asked.clock_ahead,
         )
-        views += [view] if view is not None else []
-    return views
+        found |= {table: view} if view is not None else {}
+    if not found:
+        raise not_there(raw, source, REQUIRED)
+    return found

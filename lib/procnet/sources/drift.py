@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column
+from collections.abc import Iterable, Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
+
+from procnet.errors import DataError
+from procnet.sources.mapping import ASKED_HOST, FILE, SourceMapping
+
+REQUIRED = ("event_time", "host")
 
 
 def conformed(wanted: T.StructField, there: T.StructField | None) -> Column:
@@ -48,3 +55,24 @@ def _struct(value: Column, there: T.StructType, wanted: T.StructType) -> Column:
         for f in wanted
     ]
     return F.when(value.isNotNull(), F.struct(*fields))
+
+
+def lacking(asked: Mapping[str, Iterable[str]], kinds: Mapping[str, T.DataType]) -> list[str]:
+    """What every event must have and a table has no column at all for.
+
+    `asked` are the names of a canonical column's raw values, `kinds` their types.
+    """
+    return [c for c in REQUIRED if all(isinstance(kinds[name], T.NullType) for name in asked[c])]
+
+
+def not_there(raw: DataFrame, source: SourceMapping, columns: Sequence[str]) -> DataError:
+    """The error that says what was looked for, under every spelling, and what the table has."""
+    problems = []
+    for column in columns:
+        told = [x for e in source.all_events.values() for x in source.columns_of(e)[column] if x != ASKED_HOST]
+        problems.append(f"no column for {column}: looked for {', '.join(dict.fromkeys(told))}")
+    there = ", ".join(c for c in raw.columns if c != FILE)
+    return DataError(
+        "\n".join([*problems, f"the table has {there}"]),
+        hint=f"map them: like: {source.name}, with columns of your own; --host NAME gives all rows a host",
+    )

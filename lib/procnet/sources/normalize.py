@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, QUARANTINE
 from procnet.sources.canonical import NUMBERS, as_read, cleaned, completed, is_no_number, known, stripped
+from procnet.sources.drift import lacking, not_there
 from procnet.sources.load import load_source
 from procnet.sources.mapping import COLUMNS, FILE, EventMapping, SourceMapping
 from procnet.sources.raw import CORRUPT, PLACE, records_of
@@ -82,6 +83,9 @@ def normalize(
     place = [F.col(c).alias(f"_{c}") for c in (FILE, *PLACE, CORRUPT)]
     values = [value.alias(name) for column in asked.values() for name, value in column.items()]
     frame = frame.select("_event", F.expr(source.event_id).cast("string").alias("_event_id"), *place, *values)
+    kinds = {f.name: f.dataType for f in frame.schema}
+    if missing := lacking(asked, kinds):
+        raise not_there(raw, source, missing)
     return Normalized(_judged(frame, source, asked), source.name, ingest_time)
 
 

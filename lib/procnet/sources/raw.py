@@ -19,7 +19,7 @@ def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataF
     there = {f.name.lower(): f for f in raw.schema}
     parsed = source.reader != "table" or {"raw", "problem"} <= set(there)
     place = struct_of(RAW_SCHEMA)
-    asked_host = F.lit(host).cast("string").alias(ASKED_HOST)
+    asked_host = F.lit(host).alias(ASKED_HOST)  # of no type where nobody asked: see drift.check_required
     if not parsed:
         columns = [conformed(f, there.get(f.name.lower())) for f in struct_of(f"{source.table}, {FILE} string")]
         none = F.lit(None).cast("string")

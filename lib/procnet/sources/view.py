@@ -18,6 +18,7 @@ from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.sources.canonical import TYPED, as_read, cleaned, completed, known, stripped
+from procnet.sources.drift import lacking
 from procnet.sources.mapping import COLUMNS, SourceMapping
 from procnet.sources.normalize import alternatives, case
 from procnet.sources.raw import records_of
@@ -35,7 +36,7 @@ def canonical_view(
     short_hosts: bool = False,
     clock_ahead: timedelta = timedelta(0),
 ) -> DataFrame | None:
-    """`contract.PROCESS_EVENTS` or `NETWORK_EVENTS`, as `table` says, of a raw frame; None if the source has none.
+    """`contract.PROCESS_EVENTS` or `NETWORK_EVENTS`, as `table` says, of a raw frame; None where it can hold none.
 
     `name` is what the rows call their source (default: the mapping's). `host` is taken where a record names none,
     `short_hosts` cuts domains off, `clock_ahead` is how far the sensors' clocks run ahead: it is taken off event_time.
@@ -63,6 +64,8 @@ def canonical_view(
     frame = frame.select(event.alias("_event"), *day, *(v.alias(c) for c, v in plain.items()), *values)
     frame = frame.where(F.col("_event").isNotNull())
     kinds = {f.name: f.dataType for f in frame.schema}
+    if lacking({c: [c] if c in plain else list(rest[c]) for c in asked}, kinds):
+        return None
     typed = {f.name: f.dataType for f in schema}
     done = {c: F.col(c) for c in plain} | {c: _cleaned(c, list(several), kinds) for c, several in rest.items()}
     columns = {c: done[c].cast(typed[c]) for c in typed if c in done}
