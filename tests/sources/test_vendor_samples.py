@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.sources.load import load_source
 from procnet.sources.normalize import normalize
 from procnet.sources.readers import RAW_SCHEMA
@@ -612,13 +613,14 @@ def told(frame: DataFrame) -> list[Row]:
 
 
 def canonical(frame: DataFrame, source: str, host: str | None) -> tuple[list[Row], list[Row]]:
-    """Rows of both tables, and the records that they were made of; computed once."""
+    """Rows of both tables, and the records that they are made of; in one job."""
     found = normalize(frame, load_source(source), host=host, ingest_time=NOW)
-    found = replace(found, records=found.records.persist())
-    try:
-        return [*told(found.process_events), *told(found.network_events)], told(found.records)
-    finally:
-        found.records.unpersist()
+    records = told(found.records.withColumns({"source": F.lit(found.source), "event_date": F.to_date("event_time")}))
+    rows = []
+    for schema, kinds in ((PROCESS_EVENTS, ("start", "end")), (NETWORK_EVENTS, ("network",))):
+        used = [r for r in records if "reason" not in r and r.get("event_kind") in kinds]
+        rows += [{n: r[n] for n in schema.names if n in r} for r in used]
+    return rows, records
 
 
 def whole(expected: Row, source: str) -> Row:
