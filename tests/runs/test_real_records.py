@@ -118,7 +118,8 @@ def test_without_guids_what_is_named_is_right_still(events: tuple[DataFrame, Dat
 
 def test_the_installer_service_and_not_the_reused_id(spark: SparkSession, tmp_path: Path) -> None:
     lake = Lake(spark, Settings(lake=tmp_path))
-    ingest(spark, lake.settings, "eqllib", [str(DATA / "eqllib" / "sysmon-rta.json.gz")], now=NOW)
+    report = ingest(spark, lake.settings, "eqllib", [str(DATA / "eqllib" / "sysmon-rta.json.gz")], now=NOW)
+    assert (report.process_events, report.network_events, report.quarantined) == (574, 87, {})
     catalogue = load_detections(default_conf_dir() / "detections")
     chosen = select(catalogue, ["msiexec_any_port", "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"])
     day = Window(datetime(2018, 12, 4, tzinfo=timezone.utc), datetime(2018, 12, 5, tzinfo=timezone.utc))

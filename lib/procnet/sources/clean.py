@@ -59,7 +59,7 @@ def known(c: Column) -> Column:
 
 def command_line(c: Column) -> Column:
     """A command line as it is, null where it is a null word. Its blanks are evidence and stay."""
-    return F.when(~((F.octet_length(c) <= 2 * _LONGEST) & _is_null_word(F.trim(c, F.lit(_BLANK)))), c)
+    return F.when(~((F.octet_length(c) <= 4 * _LONGEST) & _is_null_word(F.trim(c, F.lit(_BLANK)))), c)
 
 
 def lowered(c: Column) -> Column:
@@ -75,7 +75,9 @@ def host(c: Column) -> Column:
 def guid(c: Column) -> Column:
     """A unique key: braces off, upper case. The zero guid (Sysmon's for a process it does not know) and 0 -> null."""
     bare = F.when(c.startswith("{") | c.endswith("}"), known(F.trim(c, F.lit(_BLANK + "{}")))).otherwise(c)
-    return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z"), F.upper(bare))
+    # Compared in upper case, as it is written: `lower(upper(x))` is `lower(x)` to Spark, which is not so for a sharp s.
+    upper = F.upper(bare)
+    return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z") & ~upper.isin(*map(str.upper, NULL_WORDS)), upper)
 
 
 def base_name(c: Column) -> Column:
@@ -124,7 +126,7 @@ def integrity_level(c: Column) -> Column:
     """low, medium, high or system, from the word or from the mandatory label's SID or name."""
     # Splunk's XML has the label by its name: `Mandatory Label\High Mandatory Level`.
     word = F.regexp_extract(F.lower(c), r"^mandatory label\\(\w+)( plus)? mandatory level$", 1)
-    return _renamed(F.when(word != "", word).otherwise(F.lower(c)), LABELS)
+    return _renamed(F.when(word != "", known(word)).otherwise(F.lower(c)), LABELS)
 
 
 def address(c: Column) -> Column:
@@ -146,9 +148,9 @@ def time(c: Column, kind: T.DataType = TEXT) -> Column:
         return _epoch(c.try_cast("decimal(38,6)"))
     # The guard matters: a bare cast reads `12:30` as a time of today, and a year alone as its first of January.
     zoned = F.when(c.rlike(_CIVIL + r"(\.[0-9]*)?$"), F.concat(c, F.lit("Z"))).otherwise(c)
-    return F.when(c.rlike(_CIVIL), zoned.try_cast("timestamp")).when(
-        c.rlike(_DIGITS), _epoch(c.try_cast("decimal(38,6)"))
-    )
+    # Named once and asked about as a list's element, since Spark would read the text again for each bound.
+    at = F.get(F.filter(F.array(zoned.try_cast("timestamp")), lambda t: _is_telling(F.unix_micros(t))), F.lit(0))
+    return F.when(c.rlike(_CIVIL), at).when(c.rlike(_DIGITS), _epoch(c.try_cast("decimal(38,6)")))
 
 
 def _epoch(n: Column) -> Column:
@@ -158,13 +160,18 @@ def _epoch(n: Column) -> Column:
         .when(n < 10**17, n)
         .when(n < 10**18, (n - _FILETIME_1970) / 10)
     ).try_cast("bigint")
+    return F.when(_is_telling(micros), F.timestamp_micros(micros))
+
+
+def _is_telling(micros: Column) -> Column:
     # 0 is what exporters write for "no time", and no telemetry is older than 1970.
-    return F.when((micros > 0) & (micros < _YEAR_10000), F.timestamp_micros(micros))
+    return (micros > 0) & (micros < _YEAR_10000)
 
 
 def _is_null_word(text: Column) -> Column:
     # The length is asked first: most values are too long to be one, and are not put in lower case for it.
-    return (F.octet_length(text) <= _LONGEST) & F.lower(text).isin(*NULL_WORDS)
+    # In letters, not bytes: the sign of the kelvin has three bytes, and its small form is k.
+    return (F.length(text) <= _LONGEST) & F.lower(text).isin(*NULL_WORDS)
 
 
 def _between(c: Column, low: int, high: int) -> Column:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 _HEADER, _CHUNK = 4096, 65536
-_MAGIC = b"ElfFile\0"
+_MAGIC, _CHUNK_MAGIC = b"ElfFile\0", b"ElfChnk\0"
 _NUMBER = re.compile(r"chunk number (\d+)")
 
 
@@ -39,9 +39,12 @@ def evtx_records(stream: BufferedReader) -> Iterator[Record]:
         return
     told = int.from_bytes(data[42:44], "little")
     whole, cut = divmod(len(data) - _HEADER, _CHUNK)
+    # A log that was copied while it was written says less than it holds.
+    begins = enumerate(range(_HEADER, len(data), _CHUNK), start=1)
+    used = max([told, *(n for n, at in begins if data.startswith(_CHUNK_MAGIC, at))])
     try:
         events = PyEvtxParser(io.BytesIO(data)).records_json()
-    except RuntimeError as e:
+    except (OSError, RuntimeError) as e:
         yield Record(1, "", f"no EVTX: {e}")
         return
     while True:
@@ -50,7 +53,7 @@ def evtx_records(stream: BufferedReader) -> Iterator[Record]:
         except RuntimeError as e:
             number = int(found[1]) if (found := _NUMBER.search(str(e))) else None
             # Behind the chunks in use lies room for more, with whatever was in it before.
-            if number is None or number < told:
+            if number is None or number < used:
                 yield Record(number or 0, "", "broken EVTX chunk" if number is not None else "broken EVTX record")
             continue
         if event is None:

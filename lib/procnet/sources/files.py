@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
 _BLOCK = 1 << 20
+# A member of a tar is read in small steps: of one that the damage cuts, all steps before it are kept.
+_STEP = 4096
 _GZIP, _ZIP, _TAR, _TAR_AT = b"\x1f\x8b", b"PK\x03\x04", b"ustar", 257
 
 
@@ -46,7 +48,7 @@ def members(path: str, suffixes: tuple[str, ...]) -> Iterator[Member]:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for entry in tar:
                 if entry.isfile() and _wanted(entry.name, suffixes) and (inner := tar.extractfile(entry)):
-                    yield Member(f"{path}!{entry.name}", _unpacked(inner))
+                    yield Member(f"{path}!{entry.name}", _unpacked(inner, _STEP))
 
 
 def damage(error: Exception) -> str | None:
@@ -72,25 +74,26 @@ def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
     return name.lower().removesuffix(".gz").endswith(suffixes)
 
 
-def _unpacked(stream: IO[bytes]) -> io.BufferedReader:
-    buffered = _buffered(stream)
-    return _buffered(gzip.GzipFile(fileobj=buffered)) if buffered.peek(2)[:2] == _GZIP else buffered
+def _unpacked(stream: IO[bytes], step: int = _BLOCK) -> io.BufferedReader:
+    buffered = _buffered(stream, step)
+    return _buffered(gzip.GzipFile(fileobj=buffered), step) if buffered.peek(2)[:2] == _GZIP else buffered
 
 
-def _buffered(stream: Any) -> io.BufferedReader:
-    return io.BufferedReader(_Whole(stream), _BLOCK)
+def _buffered(stream: Any, step: int) -> io.BufferedReader:
+    return io.BufferedReader(_Whole(stream, step), _BLOCK)
 
 
 class _Whole(io.RawIOBase):
     """Reads as much as one step of the stream gives: what stands before the cut of a damaged file is not lost."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, step: int) -> None:
+        self._step = step
         self._read = getattr(stream, "read1", stream.read)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        block = self._read(len(buffer))
+        block = self._read(min(len(buffer), self._step))
         buffer[: len(block)] = block
         return len(block)

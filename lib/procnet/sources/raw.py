@@ -31,16 +31,19 @@ def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataF
     schema: T.StructType | str = ddl
     if isinstance(kind, T.StructType):
         schema = T.StructType([*kind, T.StructField(CORRUPT, T.StringType())])
-    parse = F.from_xml if source.reader == "xml" else F.from_json
-    record = parse("raw", schema, {"columnNameOfCorruptRecord": CORRUPT})
+    corrupt = {"columnNameOfCorruptRecord": CORRUPT}
+    if source.reader == "xml":  # blanks at the end of a command line are evidence
+        record = F.from_xml("raw", schema, {**corrupt, "ignoreSurroundingSpaces": "false"})
+    else:
+        record = F.from_json("raw", schema, corrupt)
     frame = raw.select(*columns, asked_host, record.alias("record"))
-    corrupt = F.col("record").isNull()
+    broken = F.col("record").isNull()
     if isinstance(kind, T.StructType):
-        corrupt = corrupt | F.col(f"record.{CORRUPT}").isNotNull()
+        broken = broken | F.col(f"record.{CORRUPT}").isNotNull()
     if source.reader == "table":  # its expressions name columns: the fields of a record in a file
         fields = [F.col("record")[f.name].alias(f.name) for f in struct_of(ddl) if f.name != FILE]
         frame = frame.select(*(f.name for f in place), ASKED_HOST, "record", *fields)
-    return frame.withColumn(CORRUPT, corrupt)
+    return frame.withColumn(CORRUPT, broken)
 
 
 def struct_of(ddl: str) -> T.StructType:

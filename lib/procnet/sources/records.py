@@ -34,16 +34,18 @@ def read_records(path: str, kind: str) -> Iterator[tuple[str, Record]]:
     `kind` is a key of SUFFIXES. The text of a record is XML for xml, else JSON: a row of CSV becomes an object.
     """
     split = _splitter(kind)
-    last = path
+    last, told = path, None
     try:
         for member in members(path, SUFFIXES[kind]):
             last = member.name
             for record in split(member.stream):
+                told = record.problem
                 yield last, record
     except Exception as e:
         if (problem := damage(e)) is None:
             raise
-        yield last, Record(1, "", problem)
+        if problem != told:  # the damage that has ended a member ends its archive too
+            yield last, Record(1, "", problem)
 
 
 def _splitter(kind: str) -> Callable[[BufferedReader], Iterator[Record]]:
