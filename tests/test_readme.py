@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # In the order in which they build on each other: the first makes the lake that the others ask.
 PAGES = [DOCS / "first-findings.md", ROOT / "README.md",
-         *(DOCS / f"{n}.md" for n in ("settings", "detections", "attribution", "sources"))]  # fmt: skip
+         *(DOCS / f"{n}.md" for n in ("settings", "detections", "attribution", "sources", "ingest-speed"))]  # fmt: skip
 
 
 @dataclass(frozen=True)

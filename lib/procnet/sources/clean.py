@@ -75,9 +75,8 @@ def host(c: Column) -> Column:
 def guid(c: Column) -> Column:
     """A unique key: braces off, upper case. The zero guid (Sysmon's for a process it does not know) and 0 -> null."""
     bare = F.when(c.startswith("{") | c.endswith("}"), known(F.trim(c, F.lit(_BLANK + "{}")))).otherwise(c)
-    # Compared in upper case, as it is written: `lower(upper(x))` is `lower(x)` to Spark, which is not so for a sharp s.
-    upper = F.upper(bare)
-    return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z") & ~upper.isin(*map(str.upper, NULL_WORDS)), upper)
+    # The trim stands between two cases: to Spark `lower(upper(x))` is `lower(x)`, which is not so for a sharp s.
+    return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z"), known(F.trim(F.upper(bare))))
 
 
 def base_name(c: Column) -> Column:
