@@ -71,8 +71,12 @@ def events(spark: SparkSession) -> Iterator[tuple[DataFrame, DataFrame]]:
         source = load_source(name)
         told = normalize(read_raw(spark, source, [DATA / p for p in paths]), source, ingest_time=NOW)
         read.append(Normalized(told.records.persist(), told.source, NOW))
+        assert read[-1].records.count(), name
     processes = reduce(DataFrame.unionByName, [n.process_events for n in read]).persist()
-    yield processes, reduce(DataFrame.unionByName, [n.network_events for n in read]).distinct().persist()
+    connections = reduce(DataFrame.unionByName, [n.network_events for n in read]).distinct().persist()
+    # Counted before they are asked: of what is not computed yet Spark knows no size, and plans the join for any.
+    assert (processes.count(), connections.count()) > (0, 0)
+    yield processes, connections
     for n in read:
         n.records.unpersist()
 

@@ -608,8 +608,15 @@ class Read:
 def told(frame: DataFrame) -> list[Row]:
     """Rows without what is null, times as text (in the session's zone, which is UTC)."""
     times = [f.name for f in frame.schema if isinstance(f.dataType, T.TimestampType | T.DateType)]
+    # A few rows a plan: to compile it takes ten times as long as to interpret it.
+    frame.sparkSession.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    frame.sparkSession.conf.set("spark.sql.codegen.wholeStage", "false")
     rows = frame.drop("ingest_time").withColumns({n: F.col(n).cast("string") for n in times if n != "ingest_time"})
-    return [{n: v for n, v in row.asDict().items() if v is not None} for row in rows.collect()]
+    try:
+        return [{n: v for n, v in row.asDict().items() if v is not None} for row in rows.collect()]
+    finally:
+        frame.sparkSession.conf.unset("spark.sql.codegen.factoryMode")
+        frame.sparkSession.conf.unset("spark.sql.codegen.wholeStage")
 
 
 def canonical(frame: DataFrame, source: str, host: str | None) -> tuple[list[Row], list[Row]]:
