@@ -88,7 +88,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
         "to a file": ("findings", *at, "--format", "csv", "--output", out / "f.csv"),
         "of a host": ("findings", *at, "--host", "WS-1", "--json"),
         "of an hour": ("findings", *at, "--start", "2026-03-01T11:00:00Z", "--end", "2026-03-01T12:00:00Z", "--json"),
-        "check": ("sources", "check", "windows_flat", raw, "--sample", "50"),
+        "check": ("sources", "check", "windows_flat", raw / "mixed.jsonl"),
         "status": ("status", *at),
         "status --json": ("status", *at, "--last", "1", "--json"),
     }

@@ -97,7 +97,7 @@ def _print(c: Checked) -> None:
     for kind in c.kinds:
         _print_kind(kind)
     if c.verdict:
-        sys.stdout.write("\nwhat to change:\n" + "".join(f"- {shown(v)}\n" for v in c.verdict))
+        print_table(("",), [(f"- {v}",) for v in c.verdict], title="\nwhat to change:")
     else:
         sys.stdout.write("\nnothing to change: ingest or read it as it is\n")
 
