@@ -20,7 +20,7 @@ test-quick: setup
 
 # All four run, so that one call shows everything there is to mend.
 check: $(VENV)/.package
-	@bad=0; for c in "ruff check" "ruff format --check" "mypy" "lint-imports"; do \
+	@bad=0; for c in "ruff check" "ruff format --check" "mypy" "mypy bench" "lint-imports"; do \
 	  echo "$$c"; PYTHONPATH=lib $(BIN)/$$c || bad=1; \
 	done; exit $$bad
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from procnet.detections.catalog import load_detections, select
 from procnet.lake.tables import Lake
-from procnet.runs.demo import prepare
+from procnet.runs.demo import bring_in, make
 from procnet.runs.detect import detect
 from procnet.runs.find import between
 from procnet.session import open_session
@@ -33,10 +33,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings(lake=Path(folder))
         spark = open_session(settings.spark, lake=settings.lake)
-        made = prepare(spark, settings, hosts=args.hosts, hours=args.hours, seed=7, now=datetime.now(timezone.utc))
+        fleet = make(settings, hosts=args.hosts, hours=args.hours, seed=7)
+        bring_in(spark, settings, fleet, now=datetime.now(timezone.utc))
         lake = Lake(spark, settings)
         detections = select(load_detections(settings.detections_folder), list(settings.detections.enabled))
-        window = Window(made.fleet.end - timedelta(hours=1), made.fleet.end)
+        window = Window(fleet.end - timedelta(hours=1), fleet.end)
 
         def scan() -> None:
             processes = between(lake.read("process_events"), window.start - timedelta(hours=24), window.end)
