@@ -21,17 +21,10 @@ from pyspark.sql import types as T
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.sources.load import load_source
 from procnet.sources.normalize import normalize
-from procnet.sources.readers import RAW_SCHEMA
-from records import DATA
+from procnet.sources.records import RAW_SCHEMA
+from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, interpreted, told
 
-SAMPLES = DATA / "format_samples"
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.records,
-    pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample records at {SAMPLES}"),
-]
-NOW = datetime(2026, 3, 2, tzinfo=timezone.utc)
-Row = dict[str, Any]
+pytestmark = NEEDS_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -605,24 +598,12 @@ class Read:
     rows: list[Row]
 
 
-def told(frame: DataFrame) -> list[Row]:
-    """Rows without what is null, times as text (in the session's zone, which is UTC)."""
-    times = [f.name for f in frame.schema if isinstance(f.dataType, T.TimestampType | T.DateType)]
-    # A few rows a plan: to compile it takes ten times as long as to interpret it.
-    frame.sparkSession.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-    frame.sparkSession.conf.set("spark.sql.codegen.wholeStage", "false")
-    rows = frame.drop("ingest_time").withColumns({n: F.col(n).cast("string") for n in times if n != "ingest_time"})
-    try:
-        return [{n: v for n, v in row.asDict().items() if v is not None} for row in rows.collect()]
-    finally:
-        frame.sparkSession.conf.unset("spark.sql.codegen.factoryMode")
-        frame.sparkSession.conf.unset("spark.sql.codegen.wholeStage")
-
-
 def canonical(frame: DataFrame, source: str, host: str | None) -> tuple[list[Row], list[Row]]:
     """Rows of both tables, and the records that they are made of; in one job."""
     found = normalize(frame, load_source(source), host=host, ingest_time=NOW)
-    records = told(found.records.withColumns({"source": F.lit(found.source), "event_date": F.to_date("event_time")}))
+    stamps = {"source": F.lit(found.source), "event_date": F.to_date("event_time")}
+    with interpreted(frame.sparkSession):
+        records = told(found.records.withColumns(stamps))
     rows = []
     for schema, kinds in ((PROCESS_EVENTS, ("start", "end")), (NETWORK_EVENTS, ("network",))):
         used = [r for r in records if "reason" not in r and r.get("event_kind") in kinds]

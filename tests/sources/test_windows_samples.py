@@ -8,34 +8,24 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from functools import reduce
-from typing import Any
 
 import pytest
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from procnet.sources.evtx import EvtxDataSource
 from procnet.sources.load import load_source
 from procnet.sources.normalize import Normalized, normalize
-from procnet.sources.readers import RAW_SCHEMA
-from procnet.sources.records import read_records
+from procnet.sources.records import RAW_SCHEMA, read_records
 from records import DATA
+from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, interpreted, told
 
-SAMPLES = DATA / "format_samples"
 SIGMA = DATA / "sigma_regression"
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.records,
-    pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample records at {SAMPLES}"),
-]
-NOW = datetime(2026, 3, 2, tzinfo=timezone.utc)
-Row = dict[str, Any]
+pytestmark = NEEDS_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -433,13 +423,6 @@ CASES = {
 }
 
 
-def told(frame: DataFrame) -> list[Row]:
-    """Rows without what is null, times as text (in the session's zone, which is UTC)."""
-    times = [f.name for f in frame.schema if isinstance(f.dataType, T.TimestampType | T.DateType)]
-    rows = frame.withColumns({n: F.col(n).cast("string") for n in times}).collect()
-    return [{n: v for n, v in row.asDict().items() if v is not None} for row in rows]
-
-
 @dataclass(frozen=True)
 class Read:
     """What the sources made of all cases: per source and name of a case its record; and the rows of both tables."""
@@ -450,14 +433,8 @@ class Read:
 
 @pytest.fixture(scope="module")
 def read(spark: SparkSession) -> Read:
-    """All cases of all sources, each record parsed once: two jobs for the two tables, one for where they come from.
-
-    Eight plans over a few rows each: to compile them takes longer than all else, so Spark interprets them here.
-    """
-    interpreted = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
-    before = {key: spark.conf.get(key) for key in interpreted}
-    configure(spark, interpreted)
-    try:
+    """All cases of all sources, each record parsed once: two jobs for the two tables, one for where they come from."""
+    with interpreted(spark):
         made: dict[str, Normalized] = {}
         for source, cases in CASES.items():
             raw = spark.createDataFrame([(c.name, n, c.text(), None) for n, c in enumerate(cases, 1)], RAW_SCHEMA)
@@ -471,15 +448,7 @@ def read(spark: SparkSession) -> Read:
         rows = [*told(processes), *told(connections)]
         for found in made.values():
             found.records.unpersist()
-    finally:
-        configure(spark, before)
     return Read(records, rows)
-
-
-def configure(spark: SparkSession, values: Mapping[str, str | None]) -> None:
-    for key, value in values.items():
-        if value is not None:
-            spark.conf.set(key, value)
 
 
 def union(frames: Iterable[DataFrame]) -> DataFrame:
