@@ -167,12 +167,9 @@ def _status(args: Namespace) -> None:
     # A sensor that has gone silent is one that the last runs have not seen.
     print_table(
         ("source", "seen by a run", "connections", "no host", "no ids", "no process", "newest"),
-        [tuple(s[c] for c in _SOURCE) for s in sources],
+        [tuple(s.values()) for s in sources],
         title="\nsources, in the last window that held rows of them",
     )
-
-
-_SOURCE = ("source", "seen", "connections", "without_host", "without_key", "without_process", "newest")
 
 
 def _freshness(lake: Lake, name: str) -> dict[str, Any]:

@@ -122,20 +122,20 @@ class Lake:
         (row,) = self.spark.sql(f"DESCRIBE DETAIL {self.ref(name)}").select("id").collect()
         return str(row[0])
 
-    def version(self, name: str) -> int:
-        """The table's present Delta version."""
+    def version(self, name: str) -> int | None:
+        """The table's present Delta version; None if it is not there."""
         return _version(self.spark, self.ref(name))
 
     def version_at(self, place: str) -> int | None:
         """The Delta version of any table, by catalog name or folder; None if it has none."""
-        try:
-            return _version(self.spark, _ref(place))
-        except AnalysisException:
-            return None
+        return _version(self.spark, _ref(place))
 
 
-def _version(spark: SparkSession, ref: str) -> int:
-    (row,) = spark.sql(f"DESCRIBE HISTORY {ref} LIMIT 1").select("version").collect()
+def _version(spark: SparkSession, ref: str) -> int | None:
+    try:
+        (row,) = spark.sql(f"DESCRIBE HISTORY {ref} LIMIT 1").select("version").collect()
+    except AnalysisException:
+        return None
     return int(row[0])
 
 

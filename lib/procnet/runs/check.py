@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import TABLES
 from procnet.sources.load import load_source
 from procnet.sources.mapping import MADE, SourceMapping
 from procnet.sources.normalize import normalize
@@ -94,11 +95,11 @@ def check_source(
         in_place=in_place,
         verdict=(),
     )
-    return Checked(**{**vars(checked), "verdict": tuple(_verdict(checked, source))})
+    return replace(checked, verdict=tuple(_verdict(checked)))
 
 
 def _kind(table: str, used: list[dict[str, Any]]) -> Kind | None:
-    schema = NETWORK_EVENTS if table == "network_events" else PROCESS_EVENTS
+    schema, _ = TABLES[table]
     of_it = [r for r in used if (r["event_kind"] == "network") == (table == "network_events")]
     if not of_it:
         return None
@@ -123,11 +124,8 @@ def _text(row: dict[str, Any]) -> str:
     return json.dumps({k: v for k, v in row.items() if v is not None and k != "file"}, default=str, ensure_ascii=False)
 
 
-def _counted(keys: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for key in keys:
-        counts[key] = counts.get(key, 0) + 1
-    return dict(sorted(counts.items(), key=lambda kv: (-kv[1], kv[0])))
+def _counted(keys: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(keys).most_common())
 
 
 def _in_place(raw: DataFrame, source: SourceMapping) -> dict[str, str]:
@@ -147,7 +145,7 @@ def _in_place(raw: DataFrame, source: SourceMapping) -> dict[str, str]:
     return told
 
 
-def _verdict(c: Checked, source: SourceMapping) -> list[str]:
+def _verdict(c: Checked) -> list[str]:
     events = sum(k.events for k in c.kinds)
     if not c.sample:
         return ["there are no records"]

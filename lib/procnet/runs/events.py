@@ -58,7 +58,7 @@ def read_events(lake: Lake) -> Events:
 
 def versions_of(lake: Lake) -> dict[str, int | None]:
     """Table -> its Delta version now, None for one that has no versions."""
-    told: dict[str, int | None] = {t: lake.version(t) for t in OWN if lake.exists(t)}
+    told: dict[str, int | None] = {t: v for t in OWN if (v := lake.version(t)) is not None}
     for name, asked in lake.settings.sources.items():
         told |= {f"{name}:{table}": lake.version_at(table) for table in asked.tables}
     return told

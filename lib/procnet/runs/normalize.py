@@ -58,8 +58,7 @@ def normalize_tables(
         view = canonical_view(raw, source, table, host=host)
         if view is None:
             continue
-        rows = view.where(in_period(window.start, window.end)).where(F.col("host").isNotNull())
-        rows = rows.distinct().withColumn("ingest_time", F.lit(now))
+        rows = view.where(in_period(window.start, window.end)).distinct().withColumn("ingest_time", F.lit(now))
         counts[table] = replace_events(lake, table, rows, window, source.name, sorted_by=by)
         clock.lap(table)
     if not counts:

@@ -6,9 +6,7 @@ is broken costs its own records and nothing else: it gives one record that says 
 
 from __future__ import annotations
 
-import glob
 import io
-import os
 import re
 from collections.abc import Iterator
 from io import BufferedReader
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from procnet.errors import DataError
-from procnet.sources.records import Record, read_records
+from procnet.sources.records import RAW_SCHEMA, SUFFIXES, Record, read_records
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -64,7 +62,7 @@ def evtx_records(stream: BufferedReader) -> Iterator[Record]:
 
 
 class EvtxDataSource(DataSource):
-    """`spark.read.format("evtx").load(PATH)`: files, folders and globs, one partition a file; readers.RAW_SCHEMA."""
+    """`spark.read.format("evtx").load(PATH)`: files, folders and globs, one partition a file; RAW_SCHEMA."""
 
     @classmethod
     def name(cls) -> str:
@@ -72,8 +70,8 @@ class EvtxDataSource(DataSource):
         return "evtx"
 
     def schema(self) -> str:
-        """As the other raw frames."""
-        return "file string, line bigint, raw string, problem string"
+        """That of all raw frames of files."""
+        return RAW_SCHEMA
 
     def reader(self, schema: Any) -> DataSourceReader:
         """The reader of `path` or of `paths`, one a line."""
@@ -81,21 +79,14 @@ class EvtxDataSource(DataSource):
         return _Reader([p for p in asked.split("\n") if p])
 
 
-class _File(InputPartition):
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-
-
 class _Reader(DataSourceReader):
     def __init__(self, paths: list[str]) -> None:
         self.paths = paths
 
     def partitions(self) -> list[InputPartition]:
-        hits = [h for p in self.paths for h in ([p] if os.path.exists(p) else glob.glob(p, recursive=True))]
-        files = [f for h in hits for f in (glob.glob(f"{h}/**/*.evtx", recursive=True) if os.path.isdir(h) else [h])]
-        if not files:
-            raise DataError(f"no .evtx file at {', '.join(self.paths)}", hint="check the path")
-        return [_File(f) for f in sorted(set(files))]
+        from procnet.sources.readers import find_files
+
+        return [InputPartition(f) for f in find_files(self.paths, SUFFIXES["evtx"])]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         from procnet.sources.readers import arrow_batches

@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 from procnet.errors import SourceError, cause
 from procnet.sources.mapping import EventMapping, SourceMapping, read_mapping
 from procnet.sources.raw import records_of
-from procnet.sources.readers import RAW_SCHEMA
+from procnet.sources.records import RAW_SCHEMA
 
 
 def load_source(name_or_path: str | Path, folder: Path | None = None) -> SourceMapping:

@@ -15,7 +15,7 @@ from procnet.sources.canonical import NUMBERS, as_read, cleaned, completed, is_n
 from procnet.sources.drift import lacking, not_there
 from procnet.sources.load import load_source
 from procnet.sources.mapping import COLUMNS, FILE, EventMapping, SourceMapping
-from procnet.sources.raw import CORRUPT, PLACE, records_of
+from procnet.sources.raw import CORRUPT, PLACE, records_of, with_given
 
 _RAW_CHARS = 64 * 1024
 
@@ -68,14 +68,12 @@ def normalize(
 ) -> Normalized:
     """Canonical events of a raw frame, by a source's mapping or its name.
 
-    In: for a file source RAW_SCHEMA of readers.py (only `raw`, the record's text, must be there); for a table source
+    In: for a file source RAW_SCHEMA of records.py (only `raw`, the record's text, must be there); for a table source
     the table. `host` is taken where a record names none. `ingest_time` is when the lake received them, UTC.
     """
     if isinstance(source, str):
         source = load_source(source)
-    frame = records_of(raw, source, host)
-    for name, text in {**source.given, **source.shared.given}.items():
-        frame = frame.withColumn(name, F.expr(text))
+    frame = with_given(records_of(raw, source, host), source)
     events = source.all_events
     # By number: every column asks which event it is, and a number is compared in no time.
     frame = frame.withColumn("_event", case((F.expr(e.when), F.lit(i)) for i, e in enumerate(events.values())))
@@ -119,7 +117,7 @@ def alternatives(
 
 def _judged(frame: DataFrame, source: SourceMapping, asked: dict[str, dict[str, Column]]) -> DataFrame:
     """Raw values -> canonical columns, and the reason where a record cannot be used."""
-    frame, kinds = known_values(frame, asked)
+    frame, kinds = _known(frame, asked)
     kinds_of = {f.name: f.dataType for schema in (PROCESS_EVENTS, NETWORK_EVENTS) for f in schema}
     values = {column: [(F.col(name), kinds[name]) for name in names] for column, names in asked.items()}
     columns = {c: (cleaned(c, v) if v else F.lit(None)).cast(kinds_of[c]).alias(c) for c, v in values.items()}
@@ -138,15 +136,15 @@ def _judged(frame: DataFrame, source: SourceMapping, asked: dict[str, dict[str, 
         F.coalesce(spoiled, mistyped).alias("reason"),
         *columns.values(),
     )  # fmt: skip
-    lacking = F.when(F.col("event_time").isNull(), "no time").when(F.col("host").isNull(), "no host")
-    reason = F.coalesce("reason", F.when(F.col("event").isNotNull(), lacking))
+    missing = F.when(F.col("event_time").isNull(), "no time").when(F.col("host").isNull(), "no host")
+    reason = F.coalesce("reason", F.when(F.col("event").isNotNull(), missing))
     done = completed({c: F.col(c) for c in COLUMNS})
     return first.withColumns(
         {**done, "reason": reason, "raw": F.when(reason.isNotNull(), F.left("raw", F.lit(_RAW_CHARS)))}
     )
 
 
-def known_values(frame: DataFrame, asked: dict[str, dict[str, Column]]) -> tuple[DataFrame, dict[str, T.DataType]]:
+def _known(frame: DataFrame, asked: dict[str, dict[str, Column]]) -> tuple[DataFrame, dict[str, T.DataType]]:
     """Raw values as stripped, known text, each step in columns of its own (see clean.py), and the types of all."""
     column_of = {name: column for column, names in asked.items() for name in names}
     raw = {f.name: f.dataType for f in frame.schema if f.name in column_of}

@@ -8,7 +8,7 @@ from pyspark.sql import types as T
 
 from procnet.sources.drift import conformed
 from procnet.sources.mapping import ASKED_HOST, FILE, SourceMapping
-from procnet.sources.readers import RAW_SCHEMA
+from procnet.sources.records import RAW_SCHEMA
 
 CORRUPT = "corrupt"
 PLACE = ("line", "raw", "problem")
@@ -19,7 +19,7 @@ def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataF
     there = {f.name.lower(): f for f in raw.schema}
     parsed = source.reader != "table" or {"raw", "problem"} <= set(there)
     place = struct_of(RAW_SCHEMA)
-    asked_host = F.lit(host).alias(ASKED_HOST)  # of no type where nobody asked: see drift.check_required
+    asked_host = F.lit(host).alias(ASKED_HOST)  # of no type where nobody asked: see drift.lacking
     if not parsed:
         columns = [conformed(f, there.get(f.name.lower())) for f in struct_of(f"{source.table}, {FILE} string")]
         none = F.lit(None).cast("string")
@@ -44,6 +44,13 @@ def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataF
         fields = [F.col("record")[f.name].alias(f.name) for f in struct_of(ddl) if f.name != FILE]
         frame = frame.select(*(f.name for f in place), ASKED_HOST, "record", *fields)
     return frame.withColumn(CORRUPT, broken)
+
+
+def with_given(frame: DataFrame, source: SourceMapping) -> DataFrame:
+    """The frame of `records_of` with what `given` names, of the source and then of its shared file."""
+    for name, text in {**source.given, **source.shared.given}.items():
+        frame = frame.withColumn(name, F.expr(text))
+    return frame
 
 
 def struct_of(ddl: str) -> T.StructType:

@@ -21,12 +21,11 @@ from pyspark.sql import functions as F
 from procnet.errors import DataError, UsageError
 from procnet.sources.files import has_suffix
 from procnet.sources.mapping import SourceMapping
-from procnet.sources.records import SUFFIXES, Record, read_records
+from procnet.sources.records import RAW_SCHEMA, SUFFIXES, Record, read_records
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
-RAW_SCHEMA = "file string, line bigint, raw string, problem string"
 ARCHIVES = (".zip", ".tar", ".tgz")  # taken from a folder too, whatever the format
 
 _BATCH_ROWS, _BATCH_CHARS = 8192, 4 << 20

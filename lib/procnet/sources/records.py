@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from procnet.sources.files import damage, members
 
+# A raw frame of files, as Spark DDL: `raw` is the record's text, `problem` is null or says why a file ended there.
+RAW_SCHEMA = "file string, line bigint, raw string, problem string"
 # Format -> what its files are called; others are read where they are named themselves.
 SUFFIXES = {
     "json": (".json", ".jsonl", ".ndjson", ".log", ".txt", ".event"),
@@ -55,7 +57,7 @@ def _splitter(kind: str) -> Callable[[BufferedReader], Iterator[Record]]:
 
         return xml_records
     if kind == "csv":
-        from procnet.sources.table_text import csv_records
+        from procnet.sources.csv import csv_records
 
         return csv_records
     if kind == "evtx":

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import TABLES
 from procnet.sources.canonical import TYPED, as_read, cleaned, completed, known, stripped
 from procnet.sources.drift import lacking
 from procnet.sources.mapping import COLUMNS, SourceMapping
 from procnet.sources.normalize import alternatives, case
-from procnet.sources.raw import records_of
-
-TABLES = {"process_events": PROCESS_EVENTS, "network_events": NETWORK_EVENTS}
+from procnet.sources.raw import records_of, with_given
 
 
 def canonical_view(
@@ -42,17 +41,15 @@ def canonical_view(
     `short_hosts` cuts domains off, `clock_ahead` is how far the sensors' clocks run ahead: it is taken off event_time.
     Nothing is put aside here: a row without time or host stays and joins nothing. ingest_time is null, unless mapped.
     """
-    schema = TABLES[table]
+    schema, _ = TABLES[table]
     events = [e for e in source.all_events.values() if (e.kind == "network") == (table == "network_events")]
     if not events:
         return None
-    frame = records_of(raw, source, host)
-    for given, text in {**source.given, **source.shared.given}.items():
-        frame = frame.withColumn(given, F.expr(text))
+    frame = with_given(records_of(raw, source, host), source)
     number = case((F.expr(e.when), F.lit(i)) for i, e in enumerate(events))
     parsed = "record" in frame.columns
     if not parsed:  # where columns are asked, `when` may reach the files too
-        frame = frame.where(_any([F.expr(e.when) for e in events]))
+        frame = frame.where(reduce(or_, [F.expr(e.when) for e in events]))
     frame = frame.withColumn("_event", number)
     asked = alternatives(source, events, whole=True)
     # What is written in the canonical spelling is not cleaned; only its first expression counts.
@@ -122,10 +119,3 @@ def _finished(
         columns["event_kind"] = kinds[0] if len(set(events)) == 1 else F.get(F.array(*kinds), F.col("_event"))
     rest = {f.name: F.lit(None) for f in schema if f.name not in columns}
     return frame.select(*({**columns, **rest}[f.name].cast(f.dataType).alias(f.name) for f in schema))
-
-
-def _any(conditions: list[Column]) -> Column:
-    whole = conditions[0]
-    for condition in conditions[1:]:
-        whole = whole | condition
-    return whole
