@@ -6,9 +6,7 @@ import contextlib
 import importlib.util
 import io
 import json
-from collections.abc import Iterator
 from datetime import datetime, timezone
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +62,16 @@ READ = {
 
 
 @pytest.fixture(scope="module")
-def events(spark: SparkSession) -> Iterator[tuple[DataFrame, DataFrame]]:
+def events(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[DataFrame, DataFrame]:
     """Process and network events of all sources; each file is parsed once."""
-    read = []
+    folder = tmp_path_factory.mktemp("events")
     for name, paths in READ.items():
         source = load_source(name)
         told = normalize(read_raw(spark, source, [DATA / p for p in paths]), source, ingest_time=NOW)
-        read.append(Normalized(told.records.persist(), told.source, NOW))
-        assert read[-1].records.count(), name
-    processes = reduce(DataFrame.unionByName, [n.process_events for n in read]).persist()
-    connections = reduce(DataFrame.unionByName, [n.network_events for n in read]).distinct().persist()
-    # Counted before they are asked: of what is not computed yet Spark knows no size, and plans the join for any.
-    assert (processes.count(), connections.count()) > (0, 0)
-    yield processes, connections
-    for n in read:
-        n.records.unpersist()
+        # Written, and not kept in memory: every plan over a frame that is kept carries all that made it.
+        told.records.write.mode("append").parquet(str(folder))
+    records = Normalized(spark.read.parquet(str(folder)), "all", NOW)
+    return records.process_events, records.network_events.distinct()
 
 
 def _score(rows: list[dict[str, Any]], tmp_path: Path) -> str:

@@ -62,7 +62,7 @@ def evtx_records(stream: BufferedReader) -> Iterator[Record]:
 
 
 class EvtxDataSource(DataSource):
-    """`spark.read.format("evtx").load(PATH)`: files, folders and globs, one partition a file; RAW_SCHEMA."""
+    """`spark.read.format("evtx").load(PATH)`: files, folders and globs; a file is in one partition; RAW_SCHEMA."""
 
     @classmethod
     def name(cls) -> str:
@@ -84,11 +84,12 @@ class _Reader(DataSourceReader):
         self.paths = paths
 
     def partitions(self) -> list[InputPartition]:
-        from procnet.sources.readers import find_files
+        from procnet.sources.readers import find_files, in_shares
 
-        return [InputPartition(f) for f in find_files(self.paths, SUFFIXES["evtx"])]
+        return [InputPartition(share) for share in in_shares(find_files(self.paths, SUFFIXES["evtx"]))]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         from procnet.sources.readers import arrow_batches
 
-        yield from arrow_batches(read_records(partition.value, "evtx"))
+        for file in partition.value:
+            yield from arrow_batches(read_records(file, "evtx"))

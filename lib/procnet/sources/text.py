@@ -44,16 +44,20 @@ def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
 
 def _lines(stream: BufferedReader) -> Iterator[Record]:
     """The lines of a file; one that could not be read to its end gives a last row with the problem."""
-    number, rest, problem = 1, "", None
+    number, problem = 1, None
+    open_line: list[str] = []  # its parts: joined once, as a large array may be one line
     try:
         for block in decoded(stream):
-            *lines, rest = (rest + block).split("\n")
+            end, *lines = block.split("\n")
+            open_line.append(end)
             for line in lines:
-                yield Record(number, line)
+                yield Record(number, "".join(open_line))
                 number += 1
+                open_line = [line]
     except Exception as e:
         if (problem := damage(e)) is None:
             raise
+    rest = "".join(open_line)
     if problem and _is_object(rest):
         yield Record(number, rest)
         rest = ""

@@ -16,13 +16,16 @@ from procnet.sources.text import decoded
 
 _BEGIN = re.compile(r"<Event[\s>]")
 _END = "</Event>"
+# A text longer than this without an end is no event (the Windows event log ends one at 64 KiB): it is put out as it is,
+# so that a large file of another format is neither held in memory nor searched again with every block.
+_LONGEST = 1 << 20
 # What may stand between events without being a record that was cut.
 _AROUND = re.compile(r"(?:\s|<\?xml[^>]*\?>|</?Events[^>]*>|,)*")
 
 
 def xml_records(stream: BufferedReader) -> Iterator[Record]:
     """All events, and whatever stands between them that is none."""
-    rest, line, problem = "", 1, None
+    rest, searched, line, problem = "", 0, 1, None
     blocks = decoded(stream)
     while True:
         try:
@@ -35,15 +38,20 @@ def xml_records(stream: BufferedReader) -> Iterator[Record]:
             break
         rest += block
         at = 0
-        while (end := rest.find(_END, at)) >= 0:
+        while (end := rest.find(_END, max(at, searched))) >= 0:
             end += len(_END)
             for begin, stop in _parts(rest, at, end):
                 line += rest.count("\n", at, begin)
                 at = begin
                 yield Record(line, rest[begin:stop])
             line += rest.count("\n", at, end)
-            at = end
+            at = searched = end
+        if len(rest) - at > _LONGEST:
+            yield Record(line, rest[at:].strip())
+            line += rest.count("\n", at)
+            at = len(rest)
         rest = rest[at:]
+        searched = max(0, len(rest) - len(_END))
     for begin, stop in _parts(rest, 0, len(rest)):
         yield Record(line + rest.count("\n", 0, begin), rest[begin:stop].rstrip())
     if problem:
