@@ -12,11 +12,13 @@ setup: $(VENV)/.ready
 demo: setup
 	$(BIN)/procnet demo --lake .demo
 
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-quick: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 # All four run, so that one call shows everything there is to mend.
 check: $(VENV)/.package

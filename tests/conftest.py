@@ -11,6 +11,20 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+# Where one test takes a minute. They go first, so that a worker does not begin one when the other is done.
+LONG = ("test_real_records.py", "test_commands.py", "test_readme.py", "test_tiling.py", "test_windows_samples.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others as they come."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+# Most tests ask wide plans of a few rows: to compile them takes longer than all else (a fifth of ingest and detect).
+INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session a user gets, with what serves short runs: tables of a few rows need one partition, not more."""
@@ -21,7 +35,18 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.master": "local[2]",
         "spark.driver.memory": "2g",  # two workers beside each other, on a small machine too
         "spark.sql.shuffle.partitions": "1",
+        **INTERPRETED,
     }
     session = open_session(settings, lake=tmp_path_factory.mktemp("lake"), app="procnet tests")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module")
+def compiled(spark: SparkSession) -> Iterator[None]:
+    """Plans run as they do for a user: for the modules that judge many rows, or plans."""
+    for key in INTERPRETED:
+        spark.conf.set(key, "true" if key.endswith("wholeStage") else "FALLBACK")
+    yield
+    for key, value in INTERPRETED.items():
+        spark.conf.set(key, value)

@@ -42,6 +42,7 @@ def drawn(count: int, number: int) -> list[Lake]:
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
 def test_plans_agree_with_the_oracle(spark: SparkSession, rules: Rules, plan: str) -> None:
@@ -49,6 +50,7 @@ def test_plans_agree_with_the_oracle(spark: SparkSession, rules: Rules, plan: st
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.slow
 @pytest.mark.parametrize("plan", PLANS)
 def test_plans_agree_with_the_oracle_on_5000_lakes(spark: SparkSession, plan: str) -> None:
@@ -99,6 +101,7 @@ def test_windows_change_nothing_in_the_rules() -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("plan", PLANS)
 def test_windows_order_and_repeats_change_nothing_in_a_plan(spark: SparkSession, plan: str) -> None:
     """Each window's rows, shuffled and some told twice, are a lake of the job; together they answer as the whole."""

@@ -17,10 +17,7 @@ from pyspark.sql import functions as F
 
 from procnet.cli.out import plain
 from procnet.detections.catalog import load_detections, select
-from procnet.lake.tables import Lake
-from procnet.runs.detect import detect
 from procnet.runs.find import find
-from procnet.runs.ingest import ingest
 from procnet.settings import Settings, default_conf_dir
 from procnet.sources.load import load_source
 from procnet.sources.normalize import Normalized, normalize
@@ -30,6 +27,7 @@ from procnet.types import Window
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 DATA, TRUTH = SHARED / "data", SHARED / "truth"
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
+MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 EVER = Window(datetime(2015, 1, 1, tzinfo=timezone.utc), datetime(2027, 1, 1, tzinfo=timezone.utc))
 WEB = {
     "id": "11111111-1111-4111-8111-111111111111", "name": "web", "version": 1,
@@ -44,6 +42,7 @@ pytestmark = [
     pytest.mark.spark,
     pytest.mark.slow,
     pytest.mark.records,
+    pytest.mark.usefixtures("compiled"),
     pytest.mark.skipif(not (TRUTH / "truth.parquet").is_file(), reason="the real records are not beside the checkout"),
 ]
 
@@ -113,16 +112,12 @@ def test_without_guids_what_is_named_is_right_still(events: tuple[DataFrame, Dat
     assert "(185/193 connections" in text, text  # the other eight have no process id
 
 
-def test_the_installer_service_and_not_the_reused_id(spark: SparkSession, tmp_path: Path) -> None:
-    lake = Lake(spark, Settings(lake=tmp_path))
-    report = ingest(spark, lake.settings, "eqllib", [str(DATA / "eqllib" / "sysmon-rta.json.gz")], now=NOW)
-    assert (report.process_events, report.network_events, report.quarantined) == (574, 87, {})
-    catalogue = load_detections(default_conf_dir() / "detections")
-    chosen = select(catalogue, ["msiexec_any_port", "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"])
+def test_the_installer_service_and_not_the_reused_id(events: tuple[DataFrame, DataFrame]) -> None:
+    chosen = select(load_detections(default_conf_dir() / "detections"), ["msiexec_any_port", MSIEXEC])
     day = Window(datetime(2018, 12, 4, tzinfo=timezone.utc), datetime(2018, 12, 5, tzinfo=timezone.utc))
-    detect(lake.spark, lake.settings, day, chosen)
-    found = [
-        (r["process_id"], r["dest_ip"], r["dest_port"], r["attribution"])
-        for r in lake.read("findings").where(F.col("event_time") < F.lit(day.end)).orderBy("event_time").collect()
+    found = find(*events, chosen, day, Settings()).findings
+    assert found is not None
+    told = [
+        (r["process_id"], r["dest_ip"], r["dest_port"], r["attribution"]) for r in found.orderBy("event_time").collect()
     ]
-    assert found == [(1952, "192.168.162.135", 8000, "guid")] * 2
+    assert told == [(1952, "192.168.162.135", 8000, "guid")] * 2

@@ -57,7 +57,7 @@ def test_a_process_that_ends_after_the_window_reads_the_same_by_hour_and_by_day(
 @pytest.mark.spark
 @pytest.mark.slow
 def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_path: Path) -> None:
-    fleet = make_fleet(tmp_path / "raw", hosts=6, hours=3, seed=3)
+    fleet = make_fleet(tmp_path / "raw", hosts=6, hours=2, seed=3)
     settings = Settings(lake=tmp_path / "lake")
     ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=NOW)
     lake, detections = Lake(spark, settings), load_detections(default_conf_dir() / "detections")

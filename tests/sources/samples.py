@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -29,18 +27,3 @@ def told(frame: DataFrame) -> list[Row]:
     times = [f.name for f in frame.schema if isinstance(f.dataType, T.TimestampType | T.DateType)]
     rows = frame.withColumns({n: F.col(n).cast("string") for n in times}).collect()
     return [{n: v for n, v in row.asDict().items() if v is not None} for row in rows]
-
-
-@contextmanager
-def interpreted(spark: SparkSession) -> Iterator[None]:
-    """Wide plans over a few rows: to compile them takes longer than all else, so Spark interprets them here."""
-    settings = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
-    before = {key: spark.conf.get(key) for key in settings}
-    try:
-        for key, value in settings.items():
-            spark.conf.set(key, value)
-        yield
-    finally:
-        for key, was in before.items():
-            if was is not None:
-                spark.conf.set(key, was)

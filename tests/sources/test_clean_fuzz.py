@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from procnet.sources import clean
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.usefixtures("compiled")]
 # A hundred thousand in every run of the suite; a million by PROCNET_FUZZ_ROWS=1000000, a minute on two cores.
 ROWS = int(os.environ.get("PROCNET_FUZZ_ROWS", "100000"))
 SEED, PIECES = 20260301, 6

@@ -41,7 +41,7 @@ def read_in(spark: SparkSession, lake: Path, *paths: Path, source: str = "window
 
 @pytest.fixture(scope="module")
 def bad(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, IngestReport, IngestReport, Path]:
-    """A folder in which most is wrong, read twice."""
+    """A folder in which most is wrong, read twice: the second time with a file that holds one new event."""
     raw, lake = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("lake")
     whole = json.dumps(CONNECTION)
     write(
@@ -53,8 +53,10 @@ def bad(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     packed = gzip.compress("\n".join(lines).encode())
     (raw / "cut.json.gz").write_bytes(packed[: len(packed) // 2])
     settings = Settings(lake=lake)
-    reports = [ingest(spark, settings, "windows_flat", [raw], again=h > 0, now=NOW.replace(hour=h)) for h in (0, 1)]
-    return Lake(spark, settings), reports[0], reports[1], raw
+    first = ingest(spark, settings, "windows_flat", [raw], now=NOW)
+    write(raw / "overlapping.json", CONNECTION, {**CONNECTION, "@timestamp": "2026-03-01T10:00:01Z"})
+    second = ingest(spark, settings, "windows_flat", [raw], again=True, now=NOW.replace(hour=1))
+    return Lake(spark, settings), first, second, raw
 
 
 def test_every_record_is_counted_once(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
@@ -76,11 +78,12 @@ def test_rows_before_the_cut_of_a_gzip_are_kept(bad: tuple[Lake, IngestReport, I
     assert 100 < report.process_events < 400
 
 
-def test_a_second_ingest_adds_nothing(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
+def test_a_second_ingest_adds_what_is_new_and_no_more(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
     lake, first, second, _ = bad
-    assert set(second.new.values()) == {0}
-    assert second.read == first.read
-    assert lake.read("network_events").count() == 1
+    assert second.new == {"process_events": 0, "network_events": 1, "quarantine": 0}
+    assert second.read == first.read + 2
+    assert second.duplicates == first.process_events + first.network_events + 1
+    assert lake.read("network_events").count() == 2
     assert lake.read("process_events").count() == first.new["process_events"]
 
 
@@ -94,20 +97,11 @@ def test_quarantine_says_where(bad: tuple[Lake, IngestReport, IngestReport, Path
     assert next(r.raw for r in rows if r.line == 4) == json.dumps(CONNECTION)[:60]
 
 
-def test_overlapping_files_add_what_is_new(spark: SparkSession, tmp_path: Path) -> None:
-    lake = tmp_path / "lake"
-    later = {**CONNECTION, "@timestamp": "2026-03-01T10:00:01Z"}
-    read_in(spark, lake, write(tmp_path / "a.json", CONNECTION))
-    report = read_in(spark, lake, write(tmp_path / "b.json", CONNECTION, later))
-    assert report.new["network_events"] == 1
-    assert report.duplicates == 1
-
-
 def test_files_that_have_not_changed_are_not_opened(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
     lake, _, _, raw = bad
     report = ingest(lake.spark, lake.settings, "windows_flat", [raw], now=NOW)
-    assert (report.known_files, report.read) == (2, 0)
-    assert report.lines() == [("files read before, unchanged", 2)]
+    assert (report.known_files, report.read) == (3, 0)
+    assert report.lines() == [("files read before, unchanged", 3)]
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])

@@ -22,7 +22,7 @@ from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.sources.load import load_source
 from procnet.sources.normalize import normalize
 from procnet.sources.records import RAW_SCHEMA
-from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, interpreted, told
+from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, told
 
 pytestmark = NEEDS_SAMPLES
 
@@ -602,8 +602,7 @@ def canonical(frame: DataFrame, source: str, host: str | None) -> tuple[list[Row
     """Rows of both tables, and the records that they are made of; in one job."""
     found = normalize(frame, load_source(source), host=host, ingest_time=NOW)
     stamps = {"source": F.lit(found.source), "event_date": F.to_date("event_time")}
-    with interpreted(frame.sparkSession):
-        records = told(found.records.withColumns(stamps))
+    records = told(found.records.withColumns(stamps))
     rows = []
     for schema, kinds in ((PROCESS_EVENTS, ("start", "end")), (NETWORK_EVENTS, ("network",))):
         used = [r for r in records if "reason" not in r and r.get("event_kind") in kinds]

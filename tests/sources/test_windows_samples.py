@@ -22,7 +22,7 @@ from procnet.sources.load import load_source
 from procnet.sources.normalize import Normalized, normalize
 from procnet.sources.records import RAW_SCHEMA, read_records
 from records import DATA
-from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, interpreted, told
+from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, told
 
 SIGMA = DATA / "sigma_regression"
 pytestmark = NEEDS_SAMPLES
@@ -434,20 +434,19 @@ class Read:
 @pytest.fixture(scope="module")
 def read(spark: SparkSession) -> Read:
     """All cases of all sources, each record parsed once: two jobs for the two tables, one for where they come from."""
-    with interpreted(spark):
-        made: dict[str, Normalized] = {}
-        for source, cases in CASES.items():
-            raw = spark.createDataFrame([(c.name, n, c.text(), None) for n, c in enumerate(cases, 1)], RAW_SCHEMA)
-            found = normalize(raw.coalesce(1), load_source(source), ingest_time=NOW)
-            made[source] = replace(found, records=found.records.persist())
-        place = ["file", "event", "reason", "event_time", "host", "vendor_product", "event_kind"]
-        whole = union(n.records.select(F.lit(s).alias("source"), *place) for s, n in made.items())
-        processes = union(n.process_events.drop("ingest_time") for n in made.values())
-        connections = union(n.network_events.drop("ingest_time") for n in made.values())
-        records = {(r.pop("source"), r.pop("file")): r for r in told(whole)}
-        rows = [*told(processes), *told(connections)]
-        for found in made.values():
-            found.records.unpersist()
+    made: dict[str, Normalized] = {}
+    for source, cases in CASES.items():
+        raw = spark.createDataFrame([(c.name, n, c.text(), None) for n, c in enumerate(cases, 1)], RAW_SCHEMA)
+        found = normalize(raw.coalesce(1), load_source(source), ingest_time=NOW)
+        made[source] = replace(found, records=found.records.persist())
+    place = ["file", "event", "reason", "event_time", "host", "vendor_product", "event_kind"]
+    whole = union(n.records.select(F.lit(s).alias("source"), *place) for s, n in made.items())
+    processes = union(n.process_events.drop("ingest_time") for n in made.values())
+    connections = union(n.network_events.drop("ingest_time") for n in made.values())
+    records = {(r.pop("source"), r.pop("file")): r for r in told(whole)}
+    rows = [*told(processes), *told(connections)]
+    for found in made.values():
+        found.records.unpersist()
     return Read(records, rows)
 
 

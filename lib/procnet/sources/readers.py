@@ -1,9 +1,9 @@
 """Paths -> raw frames. The only I/O of the sources: files (see records.py), tables by name or folder.
 
 A raw frame of files has RAW_SCHEMA: `file` and `line` say where a record was read, `raw` is its text, `problem` is null
-or says why the file could not be read further. Files are read by Python workers, streaming, whole files a task: that gives
-line numbers, archives, arrays, byte order marks and all rows before the cut of a damaged gzip in ONE pass, none of
-which Spark's own text and JSON readers do. Tables are scanned in place.
+or says why the file could not be read further. Files are read by Python workers, streaming, whole files a task: that
+gives line numbers, archives, arrays, byte order marks and all rows before the cut of a damaged gzip in ONE pass, none
+of which Spark's own text and JSON readers do. Tables are scanned in place.
 """
 
 from __future__ import annotations
