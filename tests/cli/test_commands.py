@@ -233,7 +233,7 @@ def test_the_catalogue_needs_no_session(monkeypatch: pytest.MonkeyPatch) -> None
     assert "process_name is msiexec.exe or original_file_name is msiexec.exe" in shown.out
     assert max(map(len, (listed.out + shown.out).splitlines())) <= 100
     assert json.loads(procnet("detections", "show", ANY_PORT, "--json").out)["asks"]["lookback"] == "1d"
-    assert procnet("detections", "lint").err == "2 detections, no problem\n"
+    assert procnet("detections", "lint").err == "18 detections, no problem\n"
     assert json.loads(procnet("detections", "list", "--json").out)["detections"][1]["id"] == MSIEXEC
 
 
