@@ -159,7 +159,11 @@ RUNS = _table(
     ("kind", _STRING, "ingest, detect, backfill"),
     ("window_start", _TIME, "start of the window, inclusive"),
     ("window_end", _TIME, "end of the window, exclusive"),
-    ("detections", T.MapType(_STRING, _STRING), "detection id -> fingerprint"),
+    (
+        "detections",
+        T.MapType(_STRING, _STRING),
+        "detection id -> fingerprint, and a mark of all else that makes its findings",
+    ),
     ("table_versions", T.MapType(_STRING, _LONG), "table -> Delta version read"),
     ("counts", T.MapType(_STRING, _LONG), "what was read, unusable, attributed, found"),
     ("inputs", T.MapType(_STRING, _STRING), "file read -> mark of its content and of how it was read (ingest)"),

@@ -45,6 +45,10 @@ class DetectionError(ConfigError):
         super().__init__("\n".join(self.problems), hint=hint)
 
 
+class ExclusionError(ConfigError):
+    """Raised when exclusion files have errors; carries all of them, not only the first."""
+
+
 class SourceError(ConfigError):
     """Raised when a source mapping is wrong or unknown."""
 

@@ -53,6 +53,13 @@ class DetectionSettings(_Frozen):
     enabled: tuple[str, ...] = ()
 
 
+class ExclusionSettings(_Frozen):
+    """Where exclusion files are and which of them hold; none does that is not named here."""
+
+    folder: Path | None = None  # default: the shipped examples
+    enabled: tuple[str, ...] = ()
+
+
 class SourceSettings(_Frozen):
     """Raw tables that are read in place, by a mapping of conf/sources, beside the lake's own tables."""
 
@@ -76,11 +83,16 @@ class Settings(_Frozen):
     attribution: AttributionSettings = AttributionSettings()
     sources: dict[str, SourceSettings] = {}
     detections: DetectionSettings = DetectionSettings()
+    exclusions: ExclusionSettings = ExclusionSettings()
     spark: dict[str, str] = {}
 
     @property
     def detections_folder(self) -> Path:
         return self.detections.folder or default_conf_dir() / "detections"
+
+    @property
+    def exclusions_folder(self) -> Path:
+        return self.exclusions.folder or default_conf_dir() / "exclusions"
 
 
 def default_conf_dir() -> Path:

@@ -7,19 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.catalog import load_detections, select
-from procnet.fleet.make import SOURCE, make_fleet
+from procnet.detections.detection import Detection
+from procnet.fleet.make import SOURCE, Fleet, make_fleet
 from procnet.lake.tables import Lake
 from procnet.runs.backfill import backfill
 from procnet.runs.demo import judge
 from procnet.runs.detect import detect
+from procnet.runs.exclusions import enabled_exclusions
 from procnet.runs.find import find
 from procnet.runs.ingest import ingest
-from procnet.settings import Settings, default_conf_dir
+from procnet.runs.preview import Setup, preview
+from procnet.settings import ExclusionSettings, Settings, default_conf_dir
 from procnet.types import Window
 
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -54,18 +58,54 @@ def test_a_process_that_ends_after_the_window_reads_the_same_by_hour_and_by_day(
     assert told[0] == told[1]
 
 
+def _until_middle(folder: Path, fleet: Fleet) -> Path:
+    """An exclusion that ends in the middle of the period."""
+    asks = {"web": {"dest_port": [80, 443], "attribution": ["guid", "host_pid"]}, "condition": "web"}
+    times = {"valid_from": fleet.start, "valid_until": fleet.start + timedelta(hours=1)}
+    file = folder / "until-the-middle.yml"
+    written = {"id": file.stem, "detections": [MSIEXEC], "reason": "r", "owner": "o", **times, "findings": asks}
+    file.write_text(yaml.safe_dump(written))
+    return file
+
+
+def _naive(time: datetime) -> datetime:
+    return time.replace(tzinfo=None)  # as `collect` tells it: the tests' zone is UTC
+
+
+def _preview_is_the_difference_of_two_runs(
+    spark: SparkSession,
+    settings: Settings,
+    detections: tuple[Detection, ...],
+    period: Window,
+    was: list[dict[str, Any]],
+) -> None:
+    """`was` is what a run with the exclusion wrote; then it is previewed away, then it is gone."""
+    mine = tuple(d for d in detections if d.id == MSIEXEC)
+    enabled = enabled_exclusions(settings)
+    told = preview(spark, settings, period, Setup(mine, enabled), Setup(mine, ()))
+    detect(spark, settings, period, mine, exclusions=())
+    now = _rows(Lake(spark, settings), MSIEXEC)
+    live = {r["finding_id"] for r in was if r["detection_id"] == MSIEXEC and r["excluded_by"] is None}
+    assert {r["finding_id"] for r in now} - live == {r["finding_id"] for r in told.added}
+    assert told.added
+    assert (told.removed, told.kept) == ((), len(live))
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_path: Path) -> None:
     fleet = make_fleet(tmp_path / "raw", hosts=6, hours=2, seed=3)
-    settings = Settings(lake=tmp_path / "lake")
+    settings = Settings(
+        lake=tmp_path / "lake", exclusions=ExclusionSettings(enabled=(str(_until_middle(tmp_path, fleet)),))
+    )
     ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=NOW)
     lake, detections = Lake(spark, settings), load_detections(default_conf_dir() / "detections")
     period = Window(fleet.start, fleet.end)
 
     done = backfill(spark, settings, period, detections, chunk=timedelta(days=1))
     at_once = _rows(lake)
-    assert at_once
+    assert {r["excluded_by"] for r in at_once} == {None, "until-the-middle"}
+    assert {r["excluded_by"] for r in at_once if r["event_time"] >= _naive(period.start + timedelta(hours=1))} == {None}
     assert done.findings == len(at_once)
 
     hour = timedelta(hours=1)
@@ -80,6 +120,8 @@ def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_
     again = backfill(spark, settings, period, detections, chunk=timedelta(days=1))
     assert not again.reports, "the ledger says that nothing has changed"
     assert _rows(lake) == at_once
+
+    _preview_is_the_difference_of_two_runs(spark, settings, detections, period, at_once)
 
     score = judge(_rows(lake, MSIEXEC), fleet.answers)
     assert not score.wrong

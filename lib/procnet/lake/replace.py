@@ -28,7 +28,8 @@ def replace_findings(
     """Put `findings` (None: none) in the place of all that the table holds of this window and these detections.
 
     In: `contract.FINDINGS`, all inside the window; Delta refuses the commit if a row lies outside. One commit, and none
-    where the table holds the very same rows already: a repeated run leaves no trace. Returns attribution -> findings.
+    where the table holds the very same rows already: a repeated run leaves no trace. Returns the run's counts:
+    `findings`, `findings_` of each attribution, `excluded`.
     """
     place = in_period(window.start, window.end, "finding_date") & F.col("detection_id").isin(list(detections))
     there = lake.read("findings").where(place)
@@ -37,11 +38,13 @@ def replace_findings(
     new = at_most(rows, SMALL)
     if new is None:
         rows.writeTo(lake.ref("findings")).overwrite(place)
-        return {r[0]: int(r[1]) for r in there.groupBy("attribution").count().collect()}
+        groups = there.groupBy("attribution").agg(F.count("*"), F.count("excluded_by")).collect()
+        return _counts(Counter({r[0]: int(r[1]) for r in groups}), sum(int(r[2]) for r in groups))
     old = at_most(there, SMALL)
     if old is None or _ordered(old) != _ordered(new):
         lake.spark.createDataFrame(new, FINDINGS).writeTo(lake.ref("findings")).overwrite(place)
-    return Counter(new.column("attribution").to_pylist())
+    marks = new.column("excluded_by")
+    return _counts(Counter(new.column("attribution").to_pylist()), len(marks) - marks.null_count)
 
 
 def replace_events(
@@ -52,6 +55,11 @@ def replace_events(
     ordered = rows.select(*TABLES[table][0].names).sortWithinPartitions("event_date", *sorted_by)
     ordered.writeTo(lake.ref(table)).overwrite(place)
     return lake.read(table).where(place).count()
+
+
+def _counts(by: Mapping[str, int], excluded: int) -> dict[str, int]:
+    of = {f"findings_{attribution}": n for attribution, n in by.items()}
+    return {"findings": sum(by.values()), **of, "excluded": excluded}
 
 
 def _ordered(table: pa.Table) -> list[dict[str, object]]:

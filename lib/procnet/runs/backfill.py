@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from procnet.lake.ledger import done_windows
 from procnet.lake.tables import Lake
 from procnet.runs.detect import Report, detect
 from procnet.runs.events import versions_of
+from procnet.runs.exclusions import enabled_exclusions, ran_as
 from procnet.settings import Settings
 from procnet.types import Window, format_duration
 
@@ -41,12 +42,14 @@ def backfill(
 ) -> Backfilled:
     """Evaluate a period in disjoint chunks, in order.
 
-    A chunk is skipped where the ledger says that it succeeded with the same detections over the same versions of the
-    tables. `tell(done, of, window, report)` hears of every chunk; its report is None where it was skipped or failed.
+    A chunk is skipped where the ledger says that it succeeded with the same detections and exclusions over the same
+    versions of the tables. `tell(done, of, window, report)` hears of every chunk; its report is None where it was
+    skipped or failed.
     Raises PartlyDone, with the command that goes on, where chunks failed; all others are done then.
     """
     lake = Lake(spark, settings)
-    done = _done(lake, detections)
+    exclusions = enabled_exclusions(settings)
+    done = _done(lake, ran_as(detections, exclusions, settings))
     chunks = period.chunks(chunk)
     reports: list[Report] = []
     skipped: list[Window] = []
@@ -57,7 +60,7 @@ def backfill(
             skipped.append(window)
         else:
             try:
-                report = detect(spark, settings, window, detections, kind="backfill")
+                report = detect(spark, settings, window, detections, exclusions=exclusions, kind="backfill")
                 reports.append(report)
             except WindowFailed as e:
                 failed.append(e)
@@ -71,11 +74,11 @@ def backfill(
     return Backfilled(tuple(reports), tuple(skipped))
 
 
-def _done(lake: Lake, detections: Sequence[Detection]) -> set[tuple[datetime, datetime]]:
+def _done(lake: Lake, detections: Mapping[str, str]) -> set[tuple[datetime, datetime]]:
     if not lake.exists("runs"):
         return set()
     told = versions_of(lake)
     versions = {t: v for t, v in told.items() if v is not None}
     if len(versions) < len(told):  # of a table without versions nobody can say that it has not changed
         return set()
-    return done_windows(lake, {d.id: d.fingerprint for d in detections}, versions)
+    return done_windows(lake, detections, versions)

@@ -68,12 +68,11 @@ def check_source(
 ) -> Checked:
     """Read up to `sample` records of files or tables as a source. SourceError for the mapping, DataError for a path."""
     source = load_source(name)
-    raw = read_raw(spark, source, paths)
-    limited = raw.limit(sample)
+    raw = read_raw(spark, source, paths, sample=sample)
     # The sample is taken once, so that each canonical row can be shown beside the record that it comes from.
-    taken = limited.toArrow()
+    taken = raw.toArrow()
     texts = [_text(r) for r in taken.to_pylist()]
-    local = spark.createDataFrame(taken, limited.schema)
+    local = spark.createDataFrame(taken, raw.schema)
     told = normalize(local, source, host=host, ingest_time=now).records.collect()
     rows = [{**r.asDict(), "whole": text} for r, text in zip(told, texts, strict=True)]
     used = [r for r in rows if r["reason"] is None and r["event"] is not None]

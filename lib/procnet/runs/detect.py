@@ -12,9 +12,11 @@ from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
+from procnet.findings.exclusions import Exclusion
 from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
 from procnet.runs.events import read_events
+from procnet.runs.exclusions import enabled_exclusions, ran_as
 from procnet.runs.find import between, find
 from procnet.runs.record import Clock, record
 from procnet.settings import Settings
@@ -46,9 +48,12 @@ def detect(
     window: Window,
     detections: Sequence[Detection],
     *,
+    exclusions: Sequence[Exclusion] | None = None,
     kind: str = "detect",
 ) -> Report:
     """Evaluate one window and replace its findings; the ledger's row follows the commit.
+
+    `exclusions` mark findings; None means those that the settings enable.
 
     Raises DataError where a table or column is missing, UsageError without detections, WindowFailed where the window
     could not be evaluated or written: nothing of it is then recorded as done, and running it again is safe.
@@ -58,11 +63,13 @@ def detect(
             "no detection to run: detections.enabled is empty and none was named",
             hint="name one with --detection, or under detections.enabled; procnet detections list shows them",
         )
+    if exclusions is None:
+        exclusions = enabled_exclusions(settings)
     lake, clock = Lake(spark, settings), Clock()
     events = read_events(lake)
     processes, connections = events.processes, events.connections
     lake.read("findings")
-    told = {d.id: d.fingerprint for d in detections}
+    told = ran_as(detections, exclusions, settings)
     of: dict[str, Any] = {"window": window, "detections": told, "table_versions": events.known_versions}
     clock.lap("open")
     try:
@@ -70,10 +77,9 @@ def detect(
         counts = _counts(health)
         of["health"] = health
         clock.lap("read")
-        found = find(processes, connections, detections, window, settings)
+        found = find(processes, connections, detections, window, settings, exclusions)
         clock.lap("candidates")
-        by = replace_findings(lake, found.findings, window, list(told))
-        counts |= {"findings": sum(by.values()), **{f"findings_{kind}": n for kind, n in by.items()}}
+        counts |= replace_findings(lake, found.findings, window, list(told))
         clock.lap("findings")
     except ProcnetError:
         raise

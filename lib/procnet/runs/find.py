@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from procnet.attribution import plan as plans
 from procnet.detections.detection import Detection
 from procnet.detections.evaluate import connections_wanted, evaluate, stands_alone, starts_wanted
+from procnet.findings.exclusions import Exclusion, mark
 from procnet.findings.rows import to_findings
 from procnet.lake.tables import in_period
 from procnet.settings import Settings
@@ -29,11 +30,17 @@ class Found:
 
 
 def find(
-    processes: DataFrame, connections: DataFrame, detections: Sequence[Detection], window: Window, settings: Settings
+    processes: DataFrame,
+    connections: DataFrame,
+    detections: Sequence[Detection],
+    window: Window,
+    settings: Settings,
+    exclusions: Sequence[Exclusion] = (),
 ) -> Found:
     """Findings of all detections in a window, in one pass for each lookback among them.
 
-    In: `contract.PROCESS_EVENTS` and `contract.NETWORK_EVENTS` of any period. Out: `contract.FINDINGS`.
+    In: `contract.PROCESS_EVENTS` and `contract.NETWORK_EVENTS` of any period. Out: `contract.FINDINGS`, those that an
+    exclusion holds for marked.
     The lookback is a detection's own: how old a process may be when it connects. So it is measured from the connection,
     and neither the window nor the other detections that happen to run can change a finding.
     """
@@ -46,7 +53,8 @@ def find(
     if not hits:
         return Found(None, said)
     messages = {d.id: d.risk.message for d in detections}
-    return Found(to_findings(reduce(DataFrame.unionByName, hits), messages), said)
+    found = to_findings(reduce(DataFrame.unionByName, hits), messages)
+    return Found(mark(found, exclusions), said)
 
 
 def _hits(

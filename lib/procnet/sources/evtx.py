@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from itertools import islice
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +75,15 @@ class EvtxDataSource(DataSource):
         return RAW_SCHEMA
 
     def reader(self, schema: Any) -> DataSourceReader:
-        """The reader of `path` or of `paths`, one a line."""
+        """The reader of `path` or of `paths`, one a line; of each file no more than `first` records, where it is given."""
         asked = self.options.get("paths") or self.options.get("path") or ""
-        return _Reader([p for p in asked.split("\n") if p])
+        first = self.options.get("first")
+        return _Reader([p for p in asked.split("\n") if p], int(first) if first else None)
 
 
 class _Reader(DataSourceReader):
-    def __init__(self, paths: list[str]) -> None:
-        self.paths = paths
+    def __init__(self, paths: list[str], first: int | None) -> None:
+        self.paths, self.first = paths, first
 
     def partitions(self) -> list[InputPartition]:
         from procnet.sources.readers import find_files, in_shares
@@ -92,4 +94,4 @@ class _Reader(DataSourceReader):
         from procnet.sources.readers import arrow_batches
 
         for file in partition.value:
-            yield from arrow_batches(read_records(file, "evtx"))
+            yield from arrow_batches(islice(read_records(file, "evtx"), self.first))

@@ -12,6 +12,7 @@ import glob
 import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,18 @@ _PACKED, _UNPACKED = (".gz", ".zip", ".tgz"), 10
 
 
 def read_raw(
-    spark: SparkSession, source: SourceMapping, paths: Sequence[str | Path], *, table_format: str | None = None
+    spark: SparkSession,
+    source: SourceMapping,
+    paths: Sequence[str | Path],
+    *,
+    table_format: str | None = None,
+    sample: int | None = None,
 ) -> DataFrame:
     """The raw frame of a source: of files, folders and globs, or of tables. DataError for what is not there; lazy.
 
     A source of tables reads files too: JSON, or CSV by the file's name. `table_format` is Spark's name of the tables'
-    format where it is neither Delta nor Parquet, such as iceberg.
+    format where it is neither Delta nor Parquet, such as iceberg. `sample`: no more records than that, from every file
+    alike, since the first of a folder may hold nothing that matters.
     """
     if not paths:
         raise UsageError(f"nothing to read for source {source.name}", hint="name files, folders, globs or tables")
@@ -50,12 +57,14 @@ def read_raw(
     if files and tables:
         raise UsageError(f"{tables[0]} is a table and {files[0]} a file", hint="name them in two calls")
     if files:
-        return read_files(spark, files, kind_of(source, files))
+        first = None if sample is None else max(1, sample // len(files))
+        frame = read_files(spark, files, kind_of(source, files), first)
+        return frame if sample is None else frame.limit(sample)
     frames = [read_table(spark, t, table_format) for t in tables]
     whole = frames[0]
     for frame in frames[1:]:
         whole = whole.unionByName(frame, allowMissingColumns=True)
-    return whole
+    return whole if sample is None else whole.limit(sample)
 
 
 def sort_out(source: SourceMapping, paths: Sequence[str | Path]) -> tuple[list[str], list[str]]:
@@ -121,15 +130,19 @@ def _nothing_there(given: str, hits: list[str], suffixes: tuple[str, ...]) -> Da
     )
 
 
-def read_files(spark: SparkSession, files: Sequence[str], kind: str = "json") -> DataFrame:
-    """The records of files as a raw frame; `kind` is a key of records.SUFFIXES. Lazy: files are opened by the tasks."""
+def read_files(spark: SparkSession, files: Sequence[str], kind: str = "json", first: int | None = None) -> DataFrame:
+    """The records of files as a raw frame; `kind` is a key of records.SUFFIXES. Lazy: files are opened by the tasks.
+
+    `first`: no more than so many records of each file.
+    """
     if kind == "evtx":
         from procnet.sources.evtx import EvtxDataSource
 
         spark.dataSource.register(EvtxDataSource)
-        return spark.read.format("evtx").option("paths", "\n".join(files)).load()
+        reader = spark.read.format("evtx").option("paths", "\n".join(files))
+        return (reader if first is None else reader.option("first", str(first))).load()
     shares = in_shares(files)
-    return spark.range(0, len(shares), 1, len(shares)).mapInArrow(_reader(shares, kind), RAW_SCHEMA)
+    return spark.range(0, len(shares), 1, len(shares)).mapInArrow(_reader(shares, kind, first), RAW_SCHEMA)
 
 
 def in_shares(files: Sequence[str]) -> list[list[str]]:
@@ -145,12 +158,14 @@ def in_shares(files: Sequence[str]) -> list[list[str]]:
     return shares
 
 
-def _reader(shares: list[list[str]], kind: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def _reader(
+    shares: list[list[str]], kind: str, first: int | None
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for share in batch.column(0).to_pylist():
                 for file in shares[share]:
-                    yield from arrow_batches(read_records(file, kind))
+                    yield from arrow_batches(islice(read_records(file, kind), first))
 
     return read
 

@@ -1,0 +1,165 @@
+"""False positives as data: what is refused, what is marked, and until when."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from procnet.contract import FINDINGS
+from procnet.detections.catalog import load_detections
+from procnet.errors import ExclusionError
+from procnet.findings.exclusion_file import load_exclusions
+from procnet.findings.exclusions import mark
+from procnet.runs.exclusions import enabled_exclusions, hidden_cases, known_exclusions, ran_as, unknown_detections
+from procnet.settings import ExclusionSettings, Settings, default_conf_dir
+
+MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
+NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+GOOD: dict[str, Any] = {
+    "id": "own-domain", "detections": "all", "reason": "ours", "owner": "soc@corp.example",
+    "valid_from": "2026-03-01T00:00:00Z", "valid_until": "2026-04-01T00:00:00Z",
+    "findings": {"ours": {"dest_host|endswith": ".corp.example"}, "condition": "ours"},
+}  # fmt: skip
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    values = {k: v for k, v in {**GOOD, **changes}.items() if v is not None}
+    path = folder / f"{values.get('id', 'x')}.yml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def asking(**block: Any) -> dict[str, Any]:
+    return {"a": {k.replace("__", "|"): v for k, v in block.items()}, "condition": "a"}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a name alone": ({"findings": asking(process_name="update.exe")}, "a program's name alone is enough"),
+    "a name, or more": (
+        {"findings": {"a": {"process_name": "x.exe"}, "b": {"dest_ip": "192.0.2.7"}, "condition": "a or b"}},
+        "a program's name alone is enough",
+    ),
+    "all but something": (
+        {"findings": {"a": {"dest_port": 443}, "condition": "not a"}}, "a program's name alone is enough"),
+    "a folder anywhere": ({"findings": asking(process_path__contains="\\Temp\\")}, "holds in any folder"),
+    "the end of a path": ({"findings": asking(parent_process_path="*\\ccmexec.exe")}, "holds in any folder"),
+    "a pattern without a begin": ({"findings": asking(process_path__re="CCM")}, "holds in any folder"),
+    "the end of a host's name": (
+        {"findings": asking(dest_host__endswith="corp.example")}, "holds for evilcorp.example too"),
+    "no end": ({"valid_until": None}, "valid_until: Field required"),
+    "an end before the begin": ({"valid_until": "2026-02-01T00:00:00Z"}, "ends before it begins"),
+    "more than a year": ({"valid_until": "2027-03-03T00:00:00Z"}, "more than a year"),
+    "a time without a zone": ({"valid_from": "2026-03-01T00:00:00"}, "timezone"),
+    "no owner": ({"owner": " "}, "owner: String should have at least 1 character"),
+    "an unknown field": ({"findings": asking(dest_hosst="x")}, "did you mean dest_host?"),
+    "an unknown key": ({"reasn": "x"}, "reasn: Extra inputs"),
+    "a condition that uses nothing": ({"findings": {"a": {"dest_port": 1}}}, "no condition says"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(tmp_path: Path, case: str) -> None:
+    changes, problem = REFUSED[case]
+    with pytest.raises(ExclusionError) as e:
+        load_exclusions([written(tmp_path, **changes)])
+    assert problem in e.value.message
+    assert str(tmp_path) in e.value.message
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    bad = [
+        written(tmp_path, findings=asking(process_name="a.exe", process_path__contains="b"), owner="a"),
+        written(tmp_path / "b", id="other", valid_until="2026-02-01T00:00:00Z"),
+        written(tmp_path / "b"),
+        tmp_path / "none.yml",
+    ]
+    (tmp_path / "text.yml").write_text("just words")
+    with pytest.raises(ExclusionError) as e:
+        load_exclusions([*bad, tmp_path / "text.yml"])
+    assert len(e.value.message.splitlines()) == 4, e.value.message
+    with pytest.raises(ExclusionError, match=r"is that of .* too"):
+        load_exclusions([written(tmp_path), written(tmp_path / "b")])
+
+
+def finding(n: int, **values: Any) -> tuple[Any, ...]:
+    row = {"finding_id": str(n), "detection_id": MSIEXEC, "detection_name": "Windows HTTP", "event_time": NOON}
+    return tuple({**row, **values}.get(name) for name in FINDINGS.names)
+
+
+@pytest.mark.spark
+def test_marked(spark: SparkSession, tmp_path: Path) -> None:
+    """Each finding, and the id of the exclusion that must mark it."""
+    ours = {"dest_host": "a.corp.example"}
+    until = datetime(2026, 4, 1, tzinfo=timezone.utc)
+    cases: list[tuple[dict[str, Any], str | None]] = [
+        (ours, "own-domain"),
+        ({"dest_host": "a.evilcorp.example"}, None),
+        ({"dest_host": None}, None),
+        ({**ours, "event_time": until - timedelta(microseconds=1)}, "own-domain"),
+        ({**ours, "event_time": until}, None),
+        ({**ours, "event_time": datetime(2026, 2, 28, 23, tzinfo=timezone.utc)}, None),
+        ({"process": "MSIEXEC /i x", "dest_ip": "10.1.2.3"}, "by-line"),
+        ({"process": "msiexec /i x", "dest_ip": "10.1.2.3", "detection_id": "other"}, None),
+        ({"process": "msiexec /i x", "dest_ip": "10.1.2.3", "detection_id": "b", "detection_name": "2ND"}, "by-line"),
+        ({**ours, "process": "msiexec /i x", "dest_ip": "10.1.2.3"}, "by-line"),
+        ({"process": "msiexec /i x", "dest_ip": None}, None),
+    ]  # fmt: skip
+    block = {"a": {"command_line|startswith": "msiexec /i", "dest_ip|cidr": "10.0.0.0/8"}, "condition": "a"}
+    line = written(tmp_path, id="by-line", detections=[MSIEXEC, "2nd"], findings=block)
+    exclusions = load_exclusions([written(tmp_path), line])
+    rows = spark.createDataFrame([finding(n, **values) for n, (values, _) in enumerate(cases)], FINDINGS)
+    told = {r["finding_id"]: r["excluded_by"] for r in mark(rows, exclusions).collect()}
+    assert told == {str(n): expected for n, (_, expected) in enumerate(cases)}
+    assert mark(rows, exclusions).schema.simpleString() == rows.schema.simpleString()
+    ever = {r["finding_id"]: r["excluded_by"] for r in mark(rows, exclusions, at_any_time=True).collect()}
+    assert [n for n in told if told[n] != ever[n]] == ["4", "5"]
+
+
+@pytest.mark.spark
+def test_the_shipped_ones_hide_no_case_and_a_wide_one_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    shipped, detections = known_exclusions(Settings()), load_detections(default_conf_dir() / "detections")
+    assert len(shipped) >= 3
+    assert unknown_detections(shipped, detections) == []
+    wide = written(tmp_path, id="wide", findings=asking(dest_ip__cidr="203.0.113.0/24", dest_port=443))
+    msiexec = [d for d in detections if "MSIExec" in d.name]
+    problems = hidden_cases(spark, [*shipped, *load_exclusions([wide])], msiexec, Settings())
+    assert len(problems) > 5
+    assert all("wide.yml: it hides the case" in p for p in problems), problems
+    assert any("'the service fetches a package'" in p for p in problems)
+
+
+def test_none_is_active_unless_it_is_enabled() -> None:
+    assert enabled_exclusions(Settings()) == ()
+
+
+def test_enabled_by_id_or_file(tmp_path: Path) -> None:
+    file = written(tmp_path)
+
+    def enabled(*names: str) -> list[str]:
+        settings = Settings(exclusions=ExclusionSettings(folder=tmp_path, enabled=names))
+        return [e.id for e in enabled_exclusions(settings)]
+
+    assert enabled("own-domain") == enabled(str(file)) == ["own-domain"]
+    with pytest.raises(ExclusionError, match="did you mean own-domain"):
+        enabled("own-domian")
+
+
+def test_what_a_run_is_known_by(tmp_path: Path) -> None:
+    detections = [d for d in load_detections(default_conf_dir() / "detections") if d.id == MSIEXEC]
+
+    def mark_of(**changes: Any) -> str:
+        return ran_as(detections, load_exclusions([written(tmp_path, **changes)]), Settings())[MSIEXEC]
+
+    plain = ran_as(detections, (), Settings())[MSIEXEC]
+    assert plain.startswith(detections[0].fingerprint)
+    assert mark_of() != plain
+    assert mark_of(reason="another", owner="another") == mark_of()
+    assert mark_of(detections=["another detection"]) == plain
+    assert mark_of(valid_until="2026-03-20T00:00:00Z") != mark_of()
+    assert mark_of(detections=[MSIEXEC]) != mark_of()
