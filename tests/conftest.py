@@ -24,6 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # Most tests ask wide plans of a few rows: to compile them takes longer than all else (a fifth of ingest and detect).
 INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
 
+# Spark's own classes and what it generates are not verified anew in every worker: a tenth of a young JVM's time.
+UNVERIFIED = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
@@ -31,8 +34,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     from procnet.session import SHORT_RUN, open_session
 
     settings = {
-        **SHORT_RUN,
         "spark.master": "local[2]",
+        "spark.driver.extraJavaOptions": f"{SHORT_RUN['spark.driver.extraJavaOptions']} {UNVERIFIED}",
         "spark.driver.memory": "2g",  # two workers beside each other, on a small machine too
         "spark.sql.shuffle.partitions": "1",
         **INTERPRETED,

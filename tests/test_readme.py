@@ -33,7 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # In the order in which they build on each other: the first makes the lake that the others ask.
 PAGES = [DOCS / "first-findings.md", ROOT / "README.md",
-         *(DOCS / f"{n}.md" for n in ("settings", "detections", "attribution", "sources", "ingest-speed"))]  # fmt: skip
+         *(DOCS / f"{n}.md" for n in ("settings", "detections", "sigma", "exclusions", "attribution", "renderings",
+                                      "sources", "ingest-speed"))]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def test_every_example_runs_and_says_what_it_is_said_to(
                 exec(compile(block.text, page.name, "exec"), names)
                 assert names["pairs"].columns[-2:] == ["attribution", "instance"], page.name
     commands_run = {words[1] for words in ran}
-    assert commands_run == {"init", "ingest", "detect", "backfill", "findings", "status", "detections", "sources"}
+    assert commands_run == {"init", "ingest", "detect", "backfill", "findings", "status", "detections", "exclusions",
+                            "preview", "sources"}  # fmt: skip
 
 
 def test_every_page_is_run_and_every_link_leads_somewhere() -> None:

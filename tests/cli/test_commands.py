@@ -234,7 +234,10 @@ def test_the_catalogue_needs_no_session(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(map(len, (listed.out + shown.out).splitlines())) <= 100
     assert json.loads(procnet("detections", "show", ANY_PORT, "--json").out)["asks"]["lookback"] == "1d"
     assert procnet("detections", "lint").err == "18 detections, no problem\n"
-    assert json.loads(procnet("detections", "list", "--json").out)["detections"][1]["id"] == MSIEXEC
+    assert (
+        json.loads(procnet("detections", "list", "--json").out)["detections"][-1]["id"]
+        == "f1c07594-a141-11eb-8407-acde48001122"
+    )
 
 
 def test_a_case_that_fails_is_told_with_exit_code_2(spark: SparkSession, tmp_path: Path) -> None:

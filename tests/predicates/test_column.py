@@ -29,6 +29,8 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], bool | None]] = [
     ({"text|contains": "100%_x"}, {"text": "a 100%_X b"}, True),
     ({"text|contains": "100%_x"}, {"text": "a 100zzx b"}, False),
     ({"text|startswith": "C:\\Windows\\"}, {"text": r"c:\windows\system32"}, True),
+    ({"text|startswith": r"C:\Users\\*\Temp" + "\\"}, {"text": r"C:\Users\ann\Temp\a.exe"}, True),
+    ({"text|startswith": r"C:\Users\\*\Temp" + "\\"}, {"text": r"C:\Users\ann\Temporary\a.exe"}, False),
     ({"text|endswith": "\\Temp\\"}, {"text": r"C:\temp" + "\\"}, True),
     ({"text": r"\\10.0.0.1\share"}, {"text": r"\\10.0.0.1\SHARE"}, True),
     ({"text": r"*\a\\*.exe"}, {"text": r"c:\a\b.exe"}, True),

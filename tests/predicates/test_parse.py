@@ -36,6 +36,9 @@ TYPES = {
         (["just words"], "words without a field"),
         ({"process_name|exists": "yes"}, "true or false"),
         ({"process_name|fieldref": "nowhere"}, "no field"),
+        ({"dest_port|startswith": 80}, "dest_port is a number, and startswith asks for text"),
+        ({"dest_port|re": "80"}, "asks for text"),
+        ({"process_name|re|contains": "a"}, "re and contains cannot be asked at once"),
     ],
 )
 def test_a_mistake_is_named(block: Any, says: str) -> None:

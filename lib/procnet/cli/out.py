@@ -86,7 +86,12 @@ def plain(value: Any) -> Any:
 
 def json_line(value: Mapping[str, Any]) -> str:
     """A value as one line of JSON; a reader gets the very text back, a terminal nothing that it would obey."""
-    return _spelled(json.dumps(plain(value), ensure_ascii=False)) + "\n"
+    return json_text(json.dumps(plain(value), ensure_ascii=False))
+
+
+def json_text(text: str) -> str:
+    """JSON as one line that is as harmless: what a terminal would obey stands within its texts alone, as escapes."""
+    return _spelled(text) + "\n"
 
 
 def print_json(value: Mapping[str, Any]) -> None:

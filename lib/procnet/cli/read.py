@@ -14,9 +14,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.attribution.lifetimes import host_key
-from procnet.cli.out import age, csv_cell, json_line, print_json, print_table, say
+from procnet.cli.out import age, csv_cell, json_line, json_text, print_json, print_table, say
 from procnet.cli.run import period_of, settings_of
 from procnet.errors import UsageError
+from procnet.findings.elastic import to_elastic
+from procnet.findings.ocsf import to_ocsf
+from procnet.findings.render import json_lines
+from procnet.findings.splunk_es import to_splunk_es
 from procnet.lake.ledger import last_runs, sources_seen
 from procnet.lake.tables import Lake, in_period
 from procnet.session import open_session
@@ -27,6 +31,8 @@ ASKED = (
     "event_time", "host", "process_name", "process_id", "process_time", "dest_ip", "dest_port", "attribution",
 )  # fmt: skip
 _SHOWN = 1000
+RENDERINGS = {"ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic}
+FORMATS = ("table", "json", "csv", "parquet", *RENDERINGS)
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
@@ -36,7 +42,8 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     findings.add_argument("--end", metavar="TIME")
     findings.add_argument("--detection", metavar="ID", help="of this detection only: its id, or how it begins")
     findings.add_argument("--host", help="of this host only, compared as host.match says")
-    findings.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
+    findings.add_argument("--format", choices=FORMATS, default="table",
+                          help="es: Splunk ES; json, ocsf, es and elastic give one object a line")  # fmt: skip
     findings.add_argument("--output", type=Path, metavar="F", help="write there instead of the terminal")
     findings.set_defaults(answer=_findings)
 
@@ -97,6 +104,10 @@ def _findings(args: Namespace) -> None:
         return
     if args.format == "parquet":
         rows.write.parquet(str(args.output.absolute()))
+    elif args.format in RENDERINGS:
+        with _place(args.output) as place:
+            for row in json_lines(RENDERINGS[args.format](rows)).toLocalIterator():
+                place.write(json_text(row["line"]))
     else:
         with _place(args.output) as place:
             {"table": _as_table, "json": _as_lines, "csv": _as_csv}[args.format](rows, place)

@@ -1,4 +1,4 @@
-"""Commands on detections: list, show, lint, test. Only `test` starts Spark, and none needs a lake."""
+"""Commands on detections: list, show, lint, test, import. Only `test` starts Spark, and none needs a lake."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from procnet.cli.out import print_json, print_table, say
 from procnet.cli.run import settings_of
 from procnet.detections.catalog import check_lock, load_detections, read_lock, select, write_lock
 from procnet.detections.detection import Detection
-from procnet.errors import DetectionError
+from procnet.errors import DetectionError, UsageError
 from procnet.predicates.reason import describe
 from procnet.settings import Settings
 from procnet.types import format_duration, severity
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """detections list, show, lint, test."""
+    """detections list, show, lint, test, import."""
     top = commands.add_parser("detections", help="the catalogue of detections")
-    what = top.add_subparsers(dest="what", required=True, metavar="list|show|lint|test")
+    what = top.add_subparsers(dest="what", required=True, metavar="list|show|lint|test|import")
 
     listing = what.add_parser("list", parents=[common], help="all detections, and which are enabled")
     listing.set_defaults(answer=_list)
@@ -37,6 +37,15 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     test = what.add_parser("test", parents=[common], help="run the cases inside the files")
     test.add_argument("detection", nargs="*", metavar="ID_OR_FILE", help="default: all of the folder")
     test.set_defaults(answer=_test)
+
+    sigma = what.add_parser("import", parents=[common], help="a Sigma rule, or a pair of them -> a detection file")
+    sigma.add_argument(
+        "rules", nargs="+", type=Path, metavar="RULE", help="process_creation, network_connection, or both"
+    )
+    sigma.add_argument(
+        "--output", type=Path, metavar="FILE", help="write there (default: stdout); nothing is overwritten"
+    )
+    sigma.set_defaults(answer=_import)
 
 
 def _catalogue(settings: Settings) -> tuple[Detection, ...]:
@@ -121,6 +130,30 @@ def _test(args: Namespace) -> int:
             sys.stdout.write(f"FAILED {r.detection.name}: {r.case.name}\n  {r.problem}\n  {r.case.model_dump()}\n")
         sys.stdout.write(f"{len(results) - len(failed)} of {len(results)} cases hold, {len(detections)} detections\n")
     return 2 if failed else 0
+
+
+def _import(args: Namespace) -> None:
+    from procnet.detections.sigma import import_rules, read_rules
+
+    made = import_rules([rule for path in args.rules for rule in read_rules(path)])
+    if args.output is not None:
+        try:
+            with args.output.open("x", encoding="utf-8") as file:
+                file.write(made.text)
+        except FileExistsError:
+            raise UsageError(f"{args.output} is there already", hint="remove it, or name another --output") from None
+        except OSError as e:
+            raise UsageError(f"{args.output}: cannot be written: {e.strerror}") from None
+    elif not args.json:
+        sys.stdout.write(made.text)
+    if args.json:
+        written = None if args.output is None else str(args.output)
+        print_json({"detection": made.values, "not_carried": list(made.not_carried), "written": written})
+        return
+    for note in made.not_carried:
+        say(f"not carried as it stands: {note}")
+    if args.output is not None:
+        say(f"written: {args.output}")
 
 
 def _is_file(text: str) -> bool:

@@ -17,6 +17,8 @@ from procnet.predicates.wildcard import is_plain, plain, tokens
 _TEXT_OPS: dict[str, Op] = {"contains": "contains", "startswith": "startswith", "endswith": "endswith"}
 _ORDER_OPS: dict[str, Op] = {"gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte"}
 _MODIFIERS = {*_TEXT_OPS, *_ORDER_OPS, "re", "i", "cidr", "exists", "fieldref", "cased", "windash", "all", "neq"}
+_TEXT_ONLY = {*_TEXT_OPS, "re", "i", "cidr", "cased", "windash"}
+_SHAPES = {*_TEXT_OPS, *_ORDER_OPS, "re", "cidr"}
 _DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")  # as pySigma's windash has them
 # Constructs that Java's and Python's regular expressions do not share, or that read differently there.
 _FOREIGN_REGEX = re.compile(r"\(\?P|\(\?\(|\(\?#|\\[GQEXRhHNpPkKuUAZzg]|[*+?}]\+|&&|\[\[|\(\?<(?![=!])|\\0")
@@ -92,6 +94,12 @@ def _test(name: str, modifiers: list[str], value: Anything, types: Mapping[str, 
             raise ValueError(f"fieldref names {value!r}, which is no field")
         return Field(name, "fieldref", str(value), cased)
     is_number = isinstance(types[name], T.IntegerType | T.LongType)
+    if is_number and (on_text := [m for m in modifiers if m in _TEXT_ONLY]):
+        raise ValueError(
+            f"{name} is a number, and {', '.join(on_text)} asks for text; there are {', '.join(_ORDER_OPS)}"
+        )
+    if len(asked := [m for m in modifiers if m in _SHAPES]) > 1:
+        raise ValueError(f"{' and '.join(asked)} cannot be asked at once")
     if (order := next((m for m in modifiers if m in _ORDER_OPS), None)) is not None:
         return Field(name, _ORDER_OPS[order], _number(value))
     if is_number:
@@ -125,7 +133,9 @@ def _text(name: str, op: Op | None, value: str, cased: bool) -> Predicate:
         shape: Op = "contains" if first and last else "endswith" if first else "startswith"
         return Field(name, shape, plain(inner), cased)
     around = {"contains": "*{}*", "startswith": "{}*", "endswith": "*{}"}.get(op or "", "{}")
-    return Field(name, "glob", around.format(value), cased)
+    # A backslash at the end is itself; before our own `*` it must be written so (wildcard.py).
+    spelled = f"{value}\\" if around.endswith("*") and value.endswith("\\") else value
+    return Field(name, "glob", around.format(spelled), cased)
 
 
 def _dashed(value: str) -> list[str]:

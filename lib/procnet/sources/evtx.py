@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from itertools import islice
 from io import BufferedReader
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -75,7 +75,7 @@ class EvtxDataSource(DataSource):
         return RAW_SCHEMA
 
     def reader(self, schema: Any) -> DataSourceReader:
-        """The reader of `path` or of `paths`, one a line; of each file no more than `first` records, where it is given."""
+        """The reader of `path` or of `paths`, one a line; of each file `first` records at most, where it is given."""
         asked = self.options.get("paths") or self.options.get("path") or ""
         first = self.options.get("first")
         return _Reader([p for p in asked.split("\n") if p], int(first) if first else None)

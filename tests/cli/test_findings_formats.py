@@ -1,0 +1,72 @@
+"""`procnet findings --format ocsf, es, elastic`: a line for each event, in the order and with the filters of json."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cli.calls import Said, procnet
+from procnet.contract import FINDINGS
+
+FORMATS = ("json", "ocsf", "es", "elastic")
+HOSTILE = "'\"\n\x1b]0;x\x07\x7f {a} \u202egpj.exe\u2028"
+# Where each format has id and message.
+PLACES = {
+    "json": (("finding_id",), ("message",)),
+    "ocsf": (("finding_info", "uid"), ("message",)),
+    "es": (("finding_id",), ("risk_message",)),
+    "elastic": (("kibana", "alert", "uuid"), ("kibana", "alert", "reason")),
+}
+
+
+def finding(name: str, second: int, **known: Any) -> tuple[Any, ...]:
+    time = datetime(2026, 3, 1, 10, 0, second, tzinfo=timezone.utc)
+    row = {"finding_id": name, "event_time": time, "finding_date": time.date(), "host": "ws-1", **known}
+    return tuple(row.get(n) for n in FINDINGS.names)
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of three findings, written out of order and in two files."""
+    folder = tmp_path_factory.mktemp("formats")
+    found = [finding("c", 2, message=HOSTILE), finding("b", 1), finding("a", 2, host="ws-2.example")]
+    spark.createDataFrame(found, FINDINGS).repartition(2).write.format("delta").save(str(folder / "findings"))
+    return folder
+
+
+def read(said: Said, form: str) -> list[tuple[Any, Any]]:
+    """(id, message) of each line."""
+    assert said.code == 0, said.err
+    events = [json.loads(line) for line in said.out.split("\n")[:-1]]
+    return [(at(e, PLACES[form][0]), at(e, PLACES[form][1])) for e in events]
+
+
+def at(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        value = value.get(name)
+    return value
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("form", FORMATS)
+def test_lines_are_in_order_and_give_no_orders(lake: Path, form: str) -> None:
+    said = procnet("findings", "--lake", lake, "--format", form)
+    assert read(said, form) == [("b", None), ("a", None), ("c", HOSTILE)]
+    assert [c for c in said.out if c == "\u2028" or (c != "\n" and unicodedata.category(c)[0] == "C")] == []
+    assert form == "json" or "null" not in said.out
+
+
+@pytest.mark.spark
+def test_filters_and_files_are_those_of_json(lake: Path, tmp_path: Path) -> None:
+    of_host = procnet("findings", "--lake", lake, "--format", "ocsf", "--host", "WS-2")
+    assert read(of_host, "ocsf") == [("a", None)]
+    file = tmp_path / "f.jsonl"
+    said = procnet("findings", "--lake", lake, "--format", "elastic", "--output", file, "--json")
+    assert json.loads(said.out) == {"written": str(file), "format": "elastic"}
+    assert read(Said(0, file.read_text("utf-8"), ""), "elastic") == [("b", None), ("a", None), ("c", HOSTILE)]
