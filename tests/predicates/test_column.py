@@ -119,4 +119,4 @@ def test_equality_and_lists_reach_the_files_and_a_not_does_not_stop_them(spark: 
     tree = _tree({"w": {"port": [80, 443]}, "f": {"text": "x"}, "condition": "w and not f"})
     plan = spark.read.parquet(str(tmp_path / "p")).where(to_column(tree, F.col))._jdf.queryExecution().toString()
     pushed = next(line for line in plan.splitlines() if "PushedFilters" in line)
-    assert "EqualTo(port,80)" in pushed or "In(port, [80,443])" in pushed, pushed
+    assert "In(port, [" in pushed, pushed

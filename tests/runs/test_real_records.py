@@ -47,7 +47,6 @@ pytestmark = [
     pytest.mark.spark,
     pytest.mark.slow,
     pytest.mark.records,
-    pytest.mark.usefixtures("compiled"),
     pytest.mark.skipif(not (TRUTH / "truth.parquet").is_file(), reason="the real records are not beside the checkout"),
 ]
 

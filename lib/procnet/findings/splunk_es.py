@@ -6,12 +6,14 @@ the CIM's (Endpoint.Processes, Network_Traffic), with `dest` the endpoint; the r
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from procnet.findings.render import filled, known
 
-# Whom the risk falls on. A finding does not keep its detection's `risk.objects`, and no shipped one names others.
+# Whom the risk falls on, where its detection is not known any more: a finding does not keep the `risk.objects`.
 _RISK_OBJECTS = {"host": "system", "user": "user"}
 _THREAT_OBJECTS = {
     "dest_ip": "ip_address", "dest_host": "domain", "process_name": "process_name",
@@ -29,14 +31,20 @@ _RENAMED = {"risk_message": "message", "dest": "host", "process_integrity_level"
             "parent_process": "parent_command_line", "orig_source": "source"}  # fmt: skip
 
 
-def to_splunk_es(findings: DataFrame) -> DataFrame:
+def to_splunk_es(findings: DataFrame, bearers: Mapping[str, Collection[str]] | None = None) -> DataFrame:
     """One event for each live finding and each risk object of it, in the same order, the host before the user.
 
-    In: `contract.FINDINGS`. Out: flat columns; `_time` and other times in seconds since 1970, to the microsecond.
-    Excluded findings are left out: the index sums up scores and knows no status that would take one back.
+    In: `contract.FINDINGS`; `bearers`: detection id -> columns that its risk falls on (its `risk.objects`), of host and
+    user; a detection that is not there has both. Out: flat columns; `_time` and other times in seconds since 1970, to
+    the microsecond. Excluded findings are left out: the index sums up scores and knows no status that would take one
+    back.
     """
-    bearers = [_typed(F.col(c), kind) for c, kind in _RISK_OBJECTS.items()]
-    live = findings.where(F.col("excluded_by").isNull()).withColumn("risk_of", F.explode(known(F.array(*bearers))))
+    objects = []
+    for column, kind in _RISK_OBJECTS.items():
+        spared = sorted(d for d, columns in (bearers or {}).items() if column not in columns)
+        bears = ~F.col("detection_id").isin(spared) if spared else F.lit(True)
+        objects.append(F.when(bears, _typed(F.col(column), kind)))
+    live = findings.where(F.col("excluded_by").isNull()).withColumn("risk_of", F.explode(known(F.array(*objects))))
     threats = filled(known(F.array(*[_typed(F.col(c), kind) for c, kind in _THREAT_OBJECTS.items()])))
     told = live.withColumn("threats", threats)
     columns = {
