@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
-from procnet.predicates.column import to_candidate_column, to_column
+from procnet.predicates.column import Row, to_candidate_column, to_column
 from procnet.predicates.model import fields_of
 from procnet.types import severity
 
@@ -34,16 +34,17 @@ def starts_wanted(detections: Sequence[Detection]) -> Column | None:
         # has no original file name, where they are sorted by process name: of 4 million rows 20,000 were read.
         reach = F.col("process_name").between(names[0], names[-1]) | F.col("original_file_name").isNotNull()
         named = reach & (named | F.lower("original_file_name").isin(names))
-    return named & _any(map(_start_wanted, selective))
+    row = Row()
+    return named & _any(_start_wanted(d, row) for d in selective)
 
 
-def _start_wanted(detection: Detection) -> Column:
+def _start_wanted(detection: Detection, row: Row) -> Column:
     """What one record lacks the other may tell, so an unknown field drops none. Merged records agree in process_name
     alone: one that is wanted for its original file name stays whatever it says, since the start may say otherwise."""
     by_name = F.col("process_name").isin(names := sorted(detection.names or ()))
     rest = F.lit(True)
     if detection.process is not None:
-        rest = to_candidate_column(detection.process, F.col, frozenset({"process_name"}))
+        rest = to_candidate_column(detection.process, row, frozenset({"process_name"}))
     if not _asks_original(detection):
         return by_name & rest
     return F.when(by_name, rest).otherwise(F.lower("original_file_name").isin(names))
@@ -55,13 +56,15 @@ def _asks_original(detection: Detection) -> bool:
 
 def connections_wanted(detections: Sequence[Detection]) -> Column:
     """Which connections any of the detections could want, by their network blocks."""
-    return _any(_network(d) for d in detections)
+    row = Row()
+    return _any(_network(d, row) for d in detections)
 
 
 def stands_alone(detections: Sequence[Detection]) -> Column:
     """Which connections could match without an instance that `starts_wanted` keeps: their own record is enough, or the
     detection asks for no process by name (the wide ones: few connections then name few keys)."""
-    return _any(_network(d) & (_process(d, F.col) if d.names is not None else F.lit(True)) for d in detections)
+    row = Row()
+    return _any(_network(d, row) & (_process(d, row) if d.names is not None else F.lit(True)) for d in detections)
 
 
 def evaluate(pairs: DataFrame, detections: Sequence[Detection]) -> DataFrame:
@@ -71,24 +74,26 @@ def evaluate(pairs: DataFrame, detections: Sequence[Detection]) -> DataFrame:
     `detection`, a struct of id, name, version, fingerprint, risk_score, severity, mitre_attack. A process block sees
     the instance's fields, or the connection's own record where there is no instance (2-semantics, 3).
     """
-    matches = F.filter(F.array(*[F.when(_holds(d), _told(d)) for d in detections]), F.isnotnull)
+    record, instance = Row(), Row("instance")
+    holds = [F.when(_holds(d, record, instance), _told(d)) for d in detections]
+    matches = F.filter(F.array(*holds), F.isnotnull)
     return pairs.select("*", F.explode(matches).alias("detection"))
 
 
-def _holds(detection: Detection) -> Column:
+def _holds(detection: Detection, record: Row, instance: Row) -> Column:
     if detection.process is None:
-        return _network(detection)
-    by_instance = _process(detection, lambda name: F.col(f"instance.{name}"))
-    by_record = _process(detection, F.col) & (F.col("attribution") == "event")
-    return _network(detection) & F.when(F.col("instance").isNotNull(), by_instance).otherwise(by_record)
+        return _network(detection, record)
+    by_instance = _process(detection, instance)
+    by_record = _process(detection, record) & (F.col("attribution") == "event")
+    return _network(detection, record) & F.when(F.col("instance").isNotNull(), by_instance).otherwise(by_record)
 
 
-def _network(detection: Detection) -> Column:
-    return F.lit(True) if detection.network is None else to_column(detection.network, F.col)
+def _network(detection: Detection, record: Row) -> Column:
+    return F.lit(True) if detection.network is None else to_column(detection.network, record)
 
 
-def _process(detection: Detection, column: object) -> Column:
-    return F.lit(True) if detection.process is None else to_column(detection.process, column)  # type: ignore[arg-type]
+def _process(detection: Detection, row: Row) -> Column:
+    return F.lit(True) if detection.process is None else to_column(detection.process, row)
 
 
 def _told(detection: Detection) -> Column:

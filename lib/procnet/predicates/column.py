@@ -14,6 +14,29 @@ from procnet.predicates.model import All, Any, Field, Not, Predicate, Value
 from procnet.predicates.wildcard import to_regex
 
 Columns = Callable[[str], Column]
+
+
+class Row:
+    """Columns by name, and the tests of them made so far, for several trees that are asked of the same rows.
+
+    A list of networks is a hundred calls to the JVM, and half of the family asks whether an address is public.
+    """
+
+    def __init__(self, of: str = "") -> None:
+        """`of` names the struct that holds the columns."""
+        self._of = f"{of}." if of else ""
+        self._made: dict[Field, Column] = {}
+
+    def __call__(self, name: str) -> Column:
+        return F.col(f"{self._of}{name}")
+
+    def test(self, leaf: Field) -> Column:
+        """The test as a column; the same one for the same test."""
+        if leaf not in self._made:
+            self._made[leaf] = _leaf(leaf, self)
+        return self._made[leaf]
+
+
 # Stored in lower case (contract.py), so that plain equality can be pushed down to files.
 _STORED_LOWER = frozenset({"host", "process_name", "parent_process_name", "dest_host", "transport", "direction"})
 _ORDER: dict[str, Callable[[Column, Column], Column]] = {
@@ -26,7 +49,7 @@ _ORDER: dict[str, Callable[[Column, Column], Column]] = {
 
 def to_column(predicate: Predicate, column: Columns) -> Column:
     """True, false or null (unknown) for each row; `column` gives the column of a field's name."""
-    return _walk(predicate, lambda leaf: _leaf(leaf, column))
+    return _walk(predicate, _tests(column))
 
 
 def to_candidate_column(predicate: Predicate, column: Columns, strict: frozenset[str]) -> Column:
@@ -65,7 +88,7 @@ def _gathered(parts: Sequence[Predicate]) -> list[Predicate]:
 
 def _candidate(predicate: Predicate, column: Columns, strict: frozenset[str], *, positive: bool) -> Column:
     if isinstance(predicate, Field):
-        test = _leaf(predicate, column)
+        test = _tests(column)(predicate)
         # A fieldref asks two fields, and either may still be filled in.
         asked = {predicate.field, str(predicate.value)} if predicate.op == "fieldref" else {predicate.field}
         if asked <= strict:
@@ -76,6 +99,10 @@ def _candidate(predicate: Predicate, column: Columns, strict: frozenset[str], *,
     if isinstance(predicate, Not):
         return ~F.coalesce(_candidate(predicate.part, column, strict, positive=not positive), F.lit(False))
     return _join(predicate, [_candidate(p, column, strict, positive=positive) for p in _parts(predicate)])
+
+
+def _tests(column: Columns) -> Callable[[Field], Column]:
+    return column.test if isinstance(column, Row) else lambda leaf: _leaf(leaf, column)
 
 
 def _walk(predicate: Predicate, leaf: Callable[[Field], Column]) -> Column:
