@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 # Where one test takes a minute. They go first, so that a worker does not begin one when the other is done.
-LONG = ("test_real_records.py", "test_commands.py", "test_readme.py", "test_tiling.py", "test_windows_samples.py")
+LONG = ("test_commands.py", "test_readme.py", "test_tiling.py", "test_windows_samples.py", "test_ingest.py")
 
 
 @pytest.hookimpl(trylast=True)

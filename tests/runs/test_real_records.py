@@ -45,7 +45,7 @@ ANY = {**WEB, "id": "22222222-2222-4222-8222-222222222222", "name": "any", "desc
 
 pytestmark = [
     pytest.mark.spark,
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.records,
     pytest.mark.skipif(not (TRUTH / "truth.parquet").is_file(), reason="the real records are not beside the checkout"),
 ]
