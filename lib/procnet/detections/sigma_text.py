@@ -11,11 +11,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from itertools import product
 
+from procnet.predicates.parse import DASHES
 from procnet.predicates.wildcard import tokens
 
 Pieces = list[tuple[bool, str]]  # (is a wildcard, its text)
 
-_DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")
 _OPTION = re.compile(r"\B[-/]\b")
 _MOST_DASHES = 3  # as pySigma has it: 125 spellings
 _WIDE = {"wide": ("utf-16-le", b""), "utf16": ("utf-16-le", b"\xff\xfe"), "utf16be": ("utf-16-be", b"")}
@@ -85,7 +85,7 @@ def _dashed(pieces: Pieces) -> list[Pieces]:
 def _options(text: str) -> list[str]:
     fixed = _OPTION.split(text)
     return ["".join(a + b for a, b in zip(fixed, (*dashes, ""), strict=True))
-            for dashes in product(_DASHES, repeat=len(fixed) - 1)]  # fmt: skip
+            for dashes in product(DASHES, repeat=len(fixed) - 1)]  # fmt: skip
 
 
 def _encoded(pieces: Pieces, modifier: str, wide: str | None) -> list[str]:

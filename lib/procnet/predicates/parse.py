@@ -19,7 +19,7 @@ _ORDER_OPS: dict[str, Op] = {"gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte"}
 _MODIFIERS = {*_TEXT_OPS, *_ORDER_OPS, "re", "i", "cidr", "exists", "fieldref", "cased", "windash", "all", "neq"}
 _TEXT_ONLY = {*_TEXT_OPS, "re", "i", "cidr", "cased", "windash"}
 _SHAPES = {*_TEXT_OPS, *_ORDER_OPS, "re", "cidr"}
-_DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")  # as pySigma's windash has them
+DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")  # as pySigma's windash has them
 # Constructs that Java's and Python's regular expressions do not share, or that read differently there.
 _FOREIGN_REGEX = re.compile(r"\(\?P|\(\?\(|\(\?#|\\[GQEXRhHNpPkKuUAZzg]|[*+?}]\+|&&|\[\[|\(\?<(?![=!])|\\0")
 
@@ -141,7 +141,7 @@ def _text(name: str, op: Op | None, value: str, cased: bool) -> Predicate:
 def _dashed(value: str) -> list[str]:
     """Every spelling of the first option's dash: Windows programs take several."""
     found = re.search(r"(^|(?<=\s))[-/\u2013\u2014\u2015](?=\S)", value)
-    return [value] if found is None else [value[: found.start()] + d + value[found.end() :] for d in _DASHES]
+    return [value] if found is None else [value[: found.start()] + d + value[found.end() :] for d in DASHES]
 
 
 def _number(value: object) -> int:

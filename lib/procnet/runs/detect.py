@@ -110,7 +110,7 @@ def _with_clients(
     few = at_most(findings, SMALL)
     if few is not None:
         findings = findings.sparkSession.createDataFrame(few, FINDINGS)
-        if "msiexec.exe" not in few.column("process_name").to_pylist() or findings.where(wants_clients()).isEmpty():
+        if findings.where(wants_clients()).isEmpty():
             return findings
     starts = between(processes, window.start - REACH, window.end)
     hosts = settings.host.match

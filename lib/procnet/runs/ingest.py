@@ -107,11 +107,9 @@ def ingest(
         counts = _counts(records)
         clock.lap("read")
         new = {
-            "process_events": _add(
-                lake, "process_events", result.process_events, counts.dates("start", "end"), new_tables
-            ),
-            "network_events": _add(lake, "network_events", result.network_events, counts.dates("network"), new_tables),
-            "quarantine": _add(lake, "quarantine", result.quarantine, None, new_tables) if counts.quarantined() else 0,
+            "process_events": _add(lake, "process_events", result.process_events, counts.dates("start", "end")),
+            "network_events": _add(lake, "network_events", result.network_events, counts.dates("network")),
+            "quarantine": _add(lake, "quarantine", result.quarantine, None) if counts.quarantined() else 0,
         }
     clock.lap("add")
     processes, connections = counts.events("start", "end"), counts.events("network")
@@ -168,7 +166,7 @@ def _summed(pairs: Iterator[tuple[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda kv: (-kv[1], kv[0])))
 
 
-def _add(lake: Lake, table: str, rows: DataFrame, dates: list[date] | None, new_tables: Sequence[str]) -> int:
+def _add(lake: Lake, table: str, rows: DataFrame, dates: list[date] | None) -> int:
     """Append the rows that the table has not got, each once; of the table only the partitions of `dates` are read."""
     if dates is not None and not dates:
         return 0
@@ -179,7 +177,7 @@ def _add(lake: Lake, table: str, rows: DataFrame, dates: list[date] | None, new_
         there = there.where(F.col("event_date").isin(dates))
     # All of one run are of one ingest_time, so `distinct` is right; `dropDuplicates` would sort all columns.
     new = rows.distinct()
-    if table not in new_tables and not there.isEmpty():
+    if not there.isEmpty():
         new = new.alias("new").join(there.alias("old"), _same([c for c in rows.columns if c not in free]), "left_anti")
     with _kept(new) as kept:
         count = kept.count()
