@@ -5,39 +5,24 @@ Rounds are interleaved and the medians and ratios are what counts; machines diff
 
 from __future__ import annotations
 
-import argparse
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
+from fleet import ingested, options
 from procnet.detections.catalog import load_detections, select
 from procnet.lake.tables import Lake
-from procnet.runs.demo import bring_in, make
 from procnet.runs.detect import detect
 from procnet.runs.find import between
-from procnet.session import open_session
-from procnet.settings import load_settings
-from procnet.types import Window
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hosts", type=int, default=200)
-    parser.add_argument("--hours", type=int, default=48)
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = load_settings(lake=Path(folder))
-        spark = open_session(settings.spark, lake=settings.lake)
-        fleet = make(settings, hosts=args.hosts, hours=args.hours, seed=7)
-        bring_in(spark, settings, fleet, now=datetime.now(timezone.utc))
+    args = options(__doc__)
+    with ingested(args) as (spark, settings, window):
         lake = Lake(spark, settings)
         detections = select(load_detections(settings.detections_folder), list(settings.detections.enabled))
-        window = Window(fleet.end - timedelta(hours=1), fleet.end)
 
         def scan() -> None:
             processes = between(lake.read("process_events"), window.start - timedelta(hours=24), window.end)

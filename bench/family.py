@@ -5,41 +5,28 @@ Rounds are interleaved; the ratio of the medians is what counts.
 
 from __future__ import annotations
 
-import argparse
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from fleet import ingested, options
 from procnet.detections.catalog import load_detections, select
 from procnet.detections.detection import Detection
 from procnet.lake.tables import Lake
-from procnet.runs.demo import bring_in, make
 from procnet.runs.detect import detect
 from procnet.runs.find import find
-from procnet.session import open_session
-from procnet.settings import Settings, load_settings
+from procnet.settings import Settings
 from procnet.types import Window
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hosts", type=int, default=200)
-    parser.add_argument("--hours", type=int, default=48)
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = load_settings(lake=Path(folder))
-        spark = open_session(settings.spark, lake=settings.lake)
-        fleet = make(settings, hosts=args.hosts, hours=args.hours, seed=7)
-        bring_in(spark, settings, fleet, now=datetime.now(timezone.utc))
+    args = options(__doc__)
+    with ingested(args) as (spark, settings, window):
         known = load_detections(settings.detections_folder)
-        window = Window(fleet.end - timedelta(hours=1), fleet.end)
         day = tuple(d for d in known if d.lookback == timedelta(hours=24))
         groups: dict[str, Sequence[Detection]] = {
             "one": select(known, list(settings.detections.enabled)),
