@@ -96,6 +96,8 @@ NETWORK_FIELDS: tuple[str, ...] = (
     "bytes", "bytes_in", "bytes_out", "protocol_version",
 )  # fmt: skip
 
+_OBJECTS = T.ArrayType(T.StructType([T.StructField("value", _STRING), T.StructField("type", _STRING)]))
+
 ATTRIBUTIONS = ("guid", "host_pid", "event", "none")
 
 FINDINGS = _table(
@@ -152,7 +154,50 @@ FINDINGS = _table(
     ("vendor_product", _STRING, "sensor of the connection"),
     ("source", _STRING, "source of the connection"),
     ("finding_date", _DATE, "UTC date of event_time; the table is partitioned by it"),
+    ("risk_objects", _OBJECTS, "whom the risk falls on, as far as known: endpoint and account, never the remote"),
+    ("threat_objects", _OBJECTS, "what the threat came by, as far as known: the remote address, names of programs"),
 )  # fmt: skip
+
+# Two views of the findings (findings/risk.py), which are not stored.
+RISK_EVENTS = _table(
+    ("risk_event_id", _STRING, "hash of what the event is about; the same findings give the same id"),
+    ("bucket", _TIME, "start of its bucket on the grid of risk.throttle"),
+    ("first_time", _TIME, "of its findings' connections; the event's own time"),
+    ("last_time", _TIME, "of its findings' connections"),
+    ("findings", _LONG, "how many it throws together"),
+    ("detection_id", _STRING, "id of the detection file"),
+    ("detection_name", _STRING, "its name"),
+    ("detection_version", _INT, "its version"),
+    ("risk_object_type", _STRING, "system, user or other"),
+    ("risk_object", _STRING, "whom the risk falls on"),
+    ("risk_score", _INT, "1..100, counted once, however many findings there are"),
+    ("severity", _STRING, "Splunk ES's band of the score"),
+    ("mitre_attack", T.ArrayType(_STRING), "ATT&CK techniques"),
+    ("tactics", T.ArrayType(_STRING), "ATT&CK tactics that the techniques serve (conf/attack.yml)"),
+    ("host", _STRING, "the endpoint"),
+    *_IDENTITY,
+    ("process_time", _TIME, "start of the process instance; null without one"),
+    ("process_name", _STRING, "base name of the image, lower case"),
+    ("destination", _STRING, "name of the remote host, or its address"),
+    ("bytes_in", _LONG, "sum of the findings"),
+    ("bytes_out", _LONG, "sum of the findings"),
+    ("threat_objects", _OBJECTS, "of all its findings"),
+    ("message", _STRING, "of the first finding"),
+    ("finding_id", _STRING, "the first finding: one example"),
+)
+
+INCIDENTS = _table(
+    ("incident_id", _STRING, "hash of object, reason and time"),
+    ("incident_time", _TIME, "when the risk object came to pass the threshold"),
+    ("risk_object_type", _STRING, "system, user or other"),
+    ("risk_object", _STRING, "whose risk it is"),
+    ("reason", _STRING, "score: the sum of risk.score_over; tactics: the distinct ATT&CK tactics of risk.tactics_over"),
+    ("score", _LONG, "sum of the risk events of that period"),
+    ("tactics", T.ArrayType(_STRING), "their ATT&CK tactics"),
+    ("detections", T.ArrayType(_STRING), "their detections' ids"),
+    ("first_time", _TIME, "of the first of them"),
+    ("risk_events", T.ArrayType(_STRING), "their ids, in time"),
+)
 
 RUNS = _table(
     ("run_id", _STRING, "unique"),
@@ -192,6 +237,8 @@ RUNS = _table(
     ("started_by", _STRING, "account that ran it"),
     ("procnet_version", _STRING, "version of this package"),
     ("run_date", _DATE, "UTC date of started_at"),
+    ("noisy", T.ArrayType(_STRING), "detections, by id, that found more than their budget in this window"),
+    ("broken", T.ArrayType(_STRING), "enabled detections that could not be loaded, and why: they were not run"),
 )
 
 # table name -> (schema, partition columns)

@@ -60,6 +60,22 @@ class ExclusionSettings(_Frozen):
     enabled: tuple[str, ...] = ()
 
 
+class RiskSettings(_Frozen):
+    """How findings add up: buckets of repeats, and the thresholds past which a risk object is an incident."""
+
+    throttle: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=24)
+    # Splunk ES's own thresholds: a sum of 100 in 24 h, 3 ATT&CK tactics in 7 days.
+    score: int = Field(default=100, ge=1)
+    score_over: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=24)
+    tactics: int = Field(default=3, ge=1)
+    tactics_over: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=7)
+    # Accounts that every host has: they bear no risk of their own, the host does.
+    shared_accounts: tuple[str, ...] = (
+        "NT AUTHORITY\\SYSTEM", "NT AUTHORITY\\LOCAL SERVICE", "NT AUTHORITY\\NETWORK SERVICE",
+        "SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE",
+    )  # fmt: skip
+
+
 class SourceSettings(_Frozen):
     """Raw tables that are read in place, by a mapping of conf/sources, beside the lake's own tables."""
 
@@ -84,6 +100,7 @@ class Settings(_Frozen):
     sources: dict[str, SourceSettings] = {}
     detections: DetectionSettings = DetectionSettings()
     exclusions: ExclusionSettings = ExclusionSettings()
+    risk: RiskSettings = RiskSettings()
     spark: dict[str, str] = {}
 
     @property

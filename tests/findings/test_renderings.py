@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import date, datetime, timezone
-from functools import cache, partial, reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,19 @@ from procnet.findings.ocsf import VERSION, to_ocsf
 from procnet.findings.render import json_lines
 from procnet.findings.splunk_es import to_splunk_es
 
-HOST_ONLY = "35307032-a12d-11eb-835f-acde48001122"
 RENDERINGS: dict[str, Callable[[DataFrame], DataFrame]] = {
-    "ocsf": to_ocsf, "es": partial(to_splunk_es, bearers={HOST_ONLY: ["host"]}), "elastic": to_elastic,
+    "ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic,
 }  # fmt: skip
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "renderings.md"
 CLIENT = {"role": "client", "process_id": 900, "process_guid": "G-9", "process_name": "msiexec.exe",
           "process": "msiexec /i http://203.0.113.80/a.msi",
           "process_time": datetime(2026, 3, 1, 9, 59, 59, 7, timezone.utc)}  # fmt: skip
 NAMELESS = {**dict.fromkeys(CLIENT), "role": "client", "process": "wget"}
+
+
+def objects(*pairs: tuple[str, str]) -> list[Row]:
+    return [{"value": value, "type": kind} for value, kind in pairs]
+
 
 FULL: Row = {
     "detection_id": "d-1", "detection_name": "Web From MSIExec", "detection_version": 7, "fingerprint": "f1",
@@ -52,8 +56,12 @@ FULL: Row = {
     "message": "update.exe was here", "related": [CLIENT], "excluded_by": None, "process_record_id": "17",
     "connection_record_id": "18", "vendor_product": "Microsoft Sysmon", "source": "windows_flat",
     "finding_date": date(2026, 3, 1),
+    "risk_objects": objects(("ws-1.example", "system"), ("CORP\\ann", "user")),
+    "threat_objects": objects(("files.example", "domain"), ("2001:db8::80", "ip_address"),
+                              ("services.exe", "parent_process_name"), ("update.exe", "process_name")),
 }  # fmt: skip
-BARE: Row = {**dict.fromkeys(FULL), "event_time": FULL["event_time"], "host": "ws-1", "mitre_attack": []}
+BARE: Row = {**dict.fromkeys(FULL), "event_time": FULL["event_time"], "host": "ws-1", "mitre_attack": [],
+             "risk_objects": objects(("ws-1", "system")), "threat_objects": []}  # fmt: skip
 
 FULL_OCSF: Row = {
     "class_uid": 2004, "category_uid": 2, "activity_id": 1, "type_uid": 200401,
@@ -110,8 +118,8 @@ FULL_OCSF: Row = {
 FULL_ES: Row = {
     "_time": 1772359221.999999, "search_name": "Web From MSIExec - Rule",
     "risk_object": "ws-1.example", "risk_object_type": "system",
-    "threat_object": ["2001:db8::80", "files.example", "update.exe", "services.exe"],
-    "threat_object_type": ["ip_address", "domain", "process_name", "parent_process_name"],
+    "threat_object": ["files.example", "2001:db8::80", "services.exe", "update.exe"],
+    "threat_object_type": ["domain", "ip_address", "parent_process_name", "process_name"],
     "annotations.mitre_attack": ["T1218.007", "T1105"], "risk_message": "update.exe was here", "dest": "ws-1.example",
     "process_integrity_level": "high", "parent_process": "services -k", "orig_source": "windows_flat",
     "process_time": 1772359200.000001, "process_end_time": 1772359500.0,
@@ -182,10 +190,11 @@ Case = tuple[Row, Row, dict[str, dict[str, Any]]]
 CASES: dict[str, Case] = {
     "full": (FULL, {}, {}),
     "bare": (BARE, {}, {}),
-    "no host": (BARE, {"host": None}, {
+    "no host": (BARE, {"host": None, "risk_objects": []}, {
         "ocsf": {"device": MISSING, "resources": MISSING, "observables": MISSING}, "es": {"": []},
         "elastic": {"host": MISSING, "related": MISSING}}),
-    "hostile": (FULL, {n: HOSTILE for n in _TEXTS if n not in _AS_THEY_MUST_BE}, {
+    "hostile": (FULL, {n: HOSTILE for n in _TEXTS if n not in _AS_THEY_MUST_BE}
+                | {"risk_objects": objects((HOSTILE, "system"))}, {
         "ocsf": {"message": HOSTILE, "evidences[0].process.cmd_line": HOSTILE, "unmapped.action": HOSTILE,
                  "evidences[0].process.file.path": HOSTILE, "evidences[0].process.integrity_id": 99},
         "es": {"[0].risk_message": HOSTILE, "[0].risk_object": HOSTILE, "[0].search_name": f"{HOSTILE} - Rule"},
@@ -196,7 +205,7 @@ CASES: dict[str, Case] = {
     "user bears risk too": (FULL, {}, {"es": {
         "[].risk_object": ["ws-1.example", "CORP\\ann"], "[].risk_object_type": ["system", "user"],
         "[].risk_score": [35, 35]}}),
-    "the detection means the host alone": (FULL, {"detection_id": HOST_ONLY}, {
+    "the detection means the host alone": (FULL, {"risk_objects": objects(("ws-1.example", "system"))}, {
         "es": {"[].risk_object": ["ws-1.example"], "[].risk_object_type": ["system"]}}),
     "no ids": (FULL, {"process_id": None, "process_guid": None, "process_path": None, "process_hash": None}, {
         "ocsf": {"evidences[0].process": MISSING, "unmapped.process.name": "update.exe",
@@ -206,11 +215,10 @@ CASES: dict[str, Case] = {
     "key alone": (FULL, {"process_id": None}, {"ocsf": {"evidences[0].process.uid": "G-1"}}),
     "no parent ids": (FULL, {"parent_process_id": None, "parent_process_guid": None}, {
         "ocsf": {"evidences[0].process.parent_process": MISSING, "unmapped.parent_process.name": "services.exe"}}),
-    "no addresses": (FULL, {"src_ip": None, "dest_ip": None, "dest_host": None}, {
+    "no addresses": (FULL, {"src_ip": None, "dest_ip": None, "dest_host": None, "threat_objects": []}, {
         "ocsf": {"evidences[0].src_endpoint": MISSING, "evidences[0].dst_endpoint": MISSING,
                  "unmapped.src_port": 50001, "unmapped.dest_port": 443},
-        "es": {"[0].threat_object": ["update.exe", "services.exe"],
-               "[0].threat_object_type": ["process_name", "parent_process_name"]},
+        "es": {"[0].threat_object": MISSING, "[0].threat_object_type": MISSING},
         "elastic": {"source.port": 50001, "destination.port": 443, "related.ip": MISSING}}),
     "a name alone": (FULL, {"dest_ip": None}, {
         "ocsf": {"evidences[0].dst_endpoint": {"hostname": "files.example", "port": 443},
@@ -222,7 +230,7 @@ CASES: dict[str, Case] = {
         "ocsf": {"start_time": 1772359221999, "end_time": 1772359221999}}),
     "local account": (FULL, {"user": "root", "user_id": None}, {
         "ocsf": {"evidences[0].process.user": {"name": "root"}, "resources[1]": {"name": "root", "type": "user"}},
-        "es": {"[1].risk_object": "root"}, "elastic": {"user": {"name": "root"}}}),
+        "elastic": {"user": {"name": "root"}}}),
     "half an account": (FULL, {"user": "CORP\\"}, {
         "ocsf": {"evidences[0].process.user.name": "CORP\\", "evidences[0].process.user.domain": MISSING}}),
     "a path of Unix": (FULL, {"process_path": "/usr/bin/wget"}, {"ocsf": {"evidences[0].process.file.name": "wget"}}),

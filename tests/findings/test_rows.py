@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
 from procnet.contract import FINDINGS, PROCESS_FIELDS
-from procnet.findings.rows import findings_cim, to_findings
+from procnet.findings.rows import Says, findings_cim, to_findings
 
 OF_DETECTION: Row = {
     "detection_name": "the detection", "detection_version": 3, "fingerprint": "f",
@@ -24,6 +24,8 @@ OF_CONNECTION: Row = {
     "source": "c-source", **{n: CONNECTION[n] for n in ("src_port", "dest_port", "bytes_in", "bytes_out")},
 }  # fmt: skip
 NOT_YET: Row = {"related": None, "excluded_by": None}
+WHO = (("host", "system"), ("user", "user"))
+WHAT = (("dest_port", "other"), ("dest_ip", "ip_address"))
 
 
 def of_process(who: Row) -> Row:
@@ -86,7 +88,8 @@ def told(spark: SparkSession) -> list[Row]:
     templates = [*["it is {process_name}"] * len(ROWS), *[template for template, _, _ in MESSAGES]]
     ids = [f"d{n:02d}" for n in range(len(matches))]
     hits = [{**m, "detection": {**m["detection"], "id": i}} for m, i in zip(matches, ids, strict=True)]
-    found = rows(to_findings(frame(spark, hits), dict(zip(ids, templates, strict=True))).orderBy("detection_id"))
+    says = {i: Says(template, WHO, WHAT) for i, template in zip(ids, templates, strict=True)}
+    found = rows(to_findings(frame(spark, hits), says).orderBy("detection_id"))
     assert [row["detection_id"] for row in found] == ids
     return found
 
@@ -98,6 +101,9 @@ def test_every_column_means_what_the_contract_says(told: list[Row], number: int)
     assert list(found) == FINDINGS.names
     assert len(found["finding_id"]) == 64
     known = {"finding_id": found["finding_id"], "detection_id": found["detection_id"]}
+    who = [{"value": expected[column], "type": kind} for column, kind in WHO if expected[column] is not None]
+    what = [{"value": str(expected[column]), "type": kind} for column, kind in sorted(WHAT)]
+    known |= {"risk_objects": who, "threat_objects": what}
     assert found == {**expected, **known, "message": f"it is {expected['process_name'] or '(unknown)'}"}
 
 
@@ -109,7 +115,7 @@ def test_what_a_record_says_is_put_in_as_it_is_and_what_it_does_not_is_seen(told
 
 @pytest.mark.spark
 def test_columns_have_the_types_of_the_table(spark: SparkSession) -> None:
-    found = to_findings(frame(spark, []), {"d": "{host}"}).schema
+    found = to_findings(frame(spark, []), {"d": Says("{host}")}).schema
     assert [(f.name, f.dataType) for f in found] == [(f.name, f.dataType) for f in FINDINGS]
 
 

@@ -16,7 +16,6 @@ from pyspark.sql import functions as F
 from procnet.attribution.lifetimes import host_key
 from procnet.cli.out import age, csv_cell, json_line, json_text, print_json, print_table, say
 from procnet.cli.run import period_of, settings_of
-from procnet.detections.catalog import load_detections
 from procnet.errors import UsageError
 from procnet.findings.elastic import to_elastic
 from procnet.findings.ocsf import to_ocsf
@@ -25,7 +24,6 @@ from procnet.findings.splunk_es import to_splunk_es
 from procnet.lake.ledger import last_runs, sources_seen
 from procnet.lake.tables import Lake, in_period
 from procnet.session import open_session
-from procnet.settings import Settings
 from procnet.types import format_duration
 
 # What a table of findings is made of; `format json` has all columns.
@@ -33,7 +31,7 @@ ASKED = (
     "event_time", "host", "process_name", "process_id", "process_time", "dest_ip", "dest_port", "attribution",
 )  # fmt: skip
 _SHOWN = 1000
-RENDERINGS = ("ocsf", "es", "elastic")
+RENDERINGS = {"ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic}
 FORMATS = ("table", "json", "csv", "parquet", *RENDERINGS)
 
 
@@ -108,7 +106,7 @@ def _findings(args: Namespace) -> None:
         rows.write.parquet(str(args.output.absolute()))
     elif args.format in RENDERINGS:
         with _place(args.output) as place:
-            for row in json_lines(_rendered(args.format, rows, settings)).toLocalIterator():
+            for row in json_lines(RENDERINGS[args.format](rows)).toLocalIterator():
                 place.write(json_text(row["line"]))
     else:
         with _place(args.output) as place:
@@ -117,13 +115,6 @@ def _findings(args: Namespace) -> None:
         say(f"written to {args.output}")
         if args.json:
             print_json({"written": str(args.output), "format": args.format})
-
-
-def _rendered(as_what: str, rows: DataFrame, settings: Settings) -> DataFrame:
-    if as_what != "es":
-        return {"ocsf": to_ocsf, "elastic": to_elastic}[as_what](rows)
-    known = load_detections(settings.detections_folder)
-    return to_splunk_es(rows, {d.id: [o.field for o in d.risk.objects] for d in known})
 
 
 @contextmanager

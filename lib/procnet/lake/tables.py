@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -51,20 +50,32 @@ class Lake:
 
     def exists(self, name: str) -> bool:
         """Whether the table is there."""
+        return self._columns(name) is not None
+
+    def _columns(self, name: str) -> list[str] | None:
         try:
-            _ = self.spark.table(self.ref(name)).schema
+            return self.spark.table(self.ref(name)).columns
         except AnalysisException:
-            return False
-        return True
+            return None
 
     def create(self) -> list[str]:
-        """Create the tables that are not there yet, with columns, comments and partitions; returns their names."""
-        new = [name for name in TABLES if not self.exists(name)]
-        for name in new:
-            schema, partitions = TABLES[name]
+        """Create the tables that are not there yet, with columns, comments and partitions; returns their names.
+
+        A table of an earlier version gets the columns that it lacks, empty for its rows; none is dropped or changed.
+        """
+        new = []
+        for name, (schema, partitions) in TABLES.items():
+            there = self._columns(name)
             columns = ", ".join(
-                f"`{f.name}` {f.dataType.simpleString()} COMMENT {_literal(f.metadata['comment'])}" for f in schema
+                f"`{f.name}` {f.dataType.simpleString()} COMMENT {_literal(f.metadata['comment'])}"
+                for f in schema
+                if f.name not in (there or ())
             )
+            if there is not None:
+                if columns:
+                    self.spark.sql(f"ALTER TABLE {self.ref(name)} ADD COLUMNS ({columns})")
+                continue
+            new.append(name)
             by = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
             self.spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {self.ref(name)} ({columns}) USING DELTA {by} "
@@ -72,10 +83,9 @@ class Lake:
             )
         return new
 
-    def create_view(self, name: str, columns: Mapping[str, str], *, of: str) -> None:
-        """Create or renew a view of a table in its catalog; `columns`: the view's name -> the table's."""
-        told = ", ".join(f"`{ours}` AS `{theirs}`" for theirs, ours in columns.items())
-        self.spark.sql(f"CREATE OR REPLACE VIEW {self.ref(name)} AS SELECT {told} FROM {self.ref(of)}")
+    def create_view(self, name: str, query: str) -> None:
+        """Create or renew a view in the catalog of the tables."""
+        self.spark.sql(f"CREATE OR REPLACE VIEW {self.ref(name)} AS {query}")
 
     def read(self, name: str) -> DataFrame:
         """The table's columns of the contract, in its order. DataError if the table or a column is missing."""
@@ -111,7 +121,7 @@ class Lake:
 
     def append(self, name: str, rows: DataFrame) -> None:
         """Append rows that have exactly the contract's columns."""
-        rows.select(*TABLES[name][0].names).write.insertInto(self.ref(name))
+        rows.select(*TABLES[name][0].names).writeTo(self.ref(name)).append()
 
     def identity(self, name: str) -> str:
         """The table's own id: another one, once the table was dropped and made anew."""

@@ -15,7 +15,7 @@ from procnet.attribution import plan as plans
 from procnet.detections.detection import Detection
 from procnet.detections.evaluate import connections_wanted, evaluate, stands_alone, starts_wanted
 from procnet.findings.exclusions import Exclusion, mark
-from procnet.findings.rows import to_findings
+from procnet.findings.rows import Says, to_findings
 from procnet.lake.tables import in_period
 from procnet.settings import Settings
 from procnet.types import Window
@@ -52,9 +52,16 @@ def find(
     said = "; ".join(dict.fromkeys(p for _, p in parts))
     if not hits:
         return Found(None, said)
-    messages = {d.id: d.risk.message for d in detections}
-    found = to_findings(reduce(DataFrame.unionByName, hits), messages)
+    found = to_findings(reduce(DataFrame.unionByName, hits), {d.id: _says(d) for d in detections})
     return Found(mark(found, exclusions), said)
+
+
+def _says(detection: Detection) -> Says:
+    risk = detection.risk
+    risk_objects, threat_objects = (
+        tuple((o.field, o.type) for o in objects) for objects in (risk.objects, risk.threat_objects)
+    )
+    return Says(risk.message, risk_objects, threat_objects)
 
 
 def _hits(

@@ -1,7 +1,9 @@
-"""A lake made ready: its tables, and in a catalog the view of findings in the original search's columns."""
+"""A lake made ready: its tables, and in a catalog the views of its findings."""
 
 from __future__ import annotations
 
+from procnet.findings.attack import tactics_of
+from procnet.findings.risk import incidents_sql, risk_events_sql
 from procnet.findings.rows import CIM_COLUMNS
 from procnet.lake.tables import Lake
 
@@ -9,10 +11,14 @@ from procnet.lake.tables import Lake
 def init(lake: Lake) -> list[str]:
     """Create what is not there yet; returns the names of the new tables.
 
-    The view `findings_cim` needs a catalog (`namespace`). A folder has none: there `findings.rows.findings_cim` gives
-    the same columns.
+    The views `findings_cim`, `risk_events` and `incidents` need a catalog (`namespace`) and are renewed: they carry the
+    thresholds of the settings. A folder has none: there `findings.rows` and `findings.risk` give the same rows.
     """
     new = lake.create()
     if lake.settings.lake is None and lake.settings.namespace is not None:
-        lake.create_view("findings_cim", CIM_COLUMNS, of="findings")
+        told = ", ".join(f"`{ours}` AS `{theirs}`" for theirs, ours in CIM_COLUMNS.items())
+        risk = lake.settings.risk
+        lake.create_view("findings_cim", f"SELECT {told} FROM {lake.ref('findings')}")
+        lake.create_view("risk_events", risk_events_sql(lake.ref("findings"), risk, tactics_of()))
+        lake.create_view("incidents", incidents_sql(lake.ref("risk_events"), risk))
     return new
