@@ -15,3 +15,9 @@ def at_most(frame: DataFrame, limit: int) -> pa.Table | None:
     them runs once."""
     table = frame.limit(limit + 1).toArrow()
     return table if table.num_rows <= limit else None
+
+
+def settled(frame: DataFrame, limit: int) -> DataFrame:
+    """The same rows, computed once and held by the driver, if they are at most `limit`; else the frame as it is."""
+    table = at_most(frame, limit)
+    return frame if table is None else frame.sparkSession.createDataFrame(table, frame.schema)

@@ -27,7 +27,8 @@ PLACES = {
 
 def finding(name: str, second: int, **known: Any) -> tuple[Any, ...]:
     time = datetime(2026, 3, 1, 10, 0, second, tzinfo=timezone.utc)
-    row = {"finding_id": name, "event_time": time, "finding_date": time.date(), "host": "ws-1", **known}
+    row = {"finding_id": name, "event_time": time, "finding_date": time.date(), "host": "ws-1",
+           "risk_objects": [{"value": "ws-1", "type": "system"}], **known}  # fmt: skip
     return tuple(row.get(n) for n in FINDINGS.names)
 
 

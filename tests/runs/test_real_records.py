@@ -7,7 +7,7 @@ import importlib.util
 import io
 import json
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,11 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from procnet.attribution.lifetimes import host_key
 from procnet.cli.out import plain
 from procnet.detections.catalog import load_detections
 from procnet.detections.detection import Detection
-from procnet.findings.related import with_clients
 from procnet.runs.find import find
+from procnet.runs.related import tell_related
 from procnet.settings import Settings, default_conf_dir
 from procnet.sources.load import load_source
 from procnet.sources.normalize import Normalized, normalize
@@ -99,7 +98,7 @@ def found(events: tuple[DataFrame, DataFrame], tmp_path_factory: pytest.TempPath
     detections = [*load_detections(default_conf_dir() / "detections"), _written(ANY, tmp_path_factory.mktemp("any"))]
     findings = find(*events, detections, EVER, Settings()).findings
     assert findings is not None
-    told = with_clients(findings, events[0], host_key=lambda host: host_key(host, HostMatch.SHORT))
+    told = tell_related(findings, *events, EVER, timedelta(days=7), HostMatch.SHORT)
     return [r.asDict(recursive=True) for r in told.collect()]
 
 

@@ -10,19 +10,16 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from procnet.attribution.lifetimes import host_key
-from procnet.contract import FINDINGS
 from procnet.detections.detection import Detection
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.findings.exclusions import Exclusion
-from procnet.findings.related import REACH, wants_clients, with_clients
-from procnet.frames import at_most
-from procnet.lake.replace import SMALL, replace_findings
+from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
 from procnet.runs.events import read_events
 from procnet.runs.exclusions import enabled_exclusions, ran_as
 from procnet.runs.find import between, find
 from procnet.runs.record import Clock, record
+from procnet.runs.related import tell_related
 from procnet.settings import Settings
 from procnet.types import Window
 
@@ -83,7 +80,10 @@ def detect(
         clock.lap("read")
         found = find(processes, connections, detections, window, settings, exclusions)
         clock.lap("candidates")
-        findings = _with_clients(found.findings, processes, window, settings)
+        findings = found.findings
+        if findings is not None:
+            longest = max(d.lookback for d in detections)
+            findings = tell_related(findings, processes, connections, window, longest, settings.host.match)
         counts |= replace_findings(lake, findings, window, list(told))
         clock.lap("findings")
     except ProcnetError:
@@ -98,23 +98,6 @@ def detect(
     status = "succeeded" if counts["connections"] else "nothing_to_read"
     run = record(lake, clock, kind, status, counts=counts, plan=found.plan, **of)
     return Report(run.run_id, window, status, found.plan, counts, run.seconds)
-
-
-def _with_clients(
-    findings: DataFrame | None, processes: DataFrame, window: Window, settings: Settings
-) -> DataFrame | None:
-    """Findings with the clients of the installer's service. Few findings are computed for it, once; where none of them
-    is the service's, the processes are not asked again."""
-    if findings is None:
-        return None
-    few = at_most(findings, SMALL)
-    if few is not None:
-        findings = findings.sparkSession.createDataFrame(few, FINDINGS)
-        if findings.where(wants_clients()).isEmpty():
-            return findings
-    starts = between(processes, window.start - REACH, window.end)
-    hosts = settings.host.match
-    return with_clients(findings, starts, host_key=lambda host: host_key(host, hosts))
 
 
 def _health(connections: DataFrame, window: Window) -> list[dict[str, Any]]:
