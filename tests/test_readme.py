@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # In the order in which they build on each other: the first makes the lake that the others ask.
 PAGES = [DOCS / "first-findings.md", ROOT / "README.md",
-         *(DOCS / f"{n}.md" for n in ("settings", "detections", "sigma", "exclusions", "attribution", "renderings",
-                                      "sources", "ingest-speed"))]  # fmt: skip
+         *(DOCS / f"{n}.md" for n in ("settings", "detections", "defects", "sigma", "exclusions", "risk", "attribution",
+                                      "renderings", "replay", "sources", "ingest-speed"))]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def test_every_example_runs_and_says_what_it_is_said_to(
                 assert names["pairs"].columns[-2:] == ["attribution", "instance"], page.name
     commands_run = {words[1] for words in ran}
     assert commands_run == {"init", "ingest", "detect", "backfill", "findings", "status", "detections", "exclusions",
-                            "preview", "sources"}  # fmt: skip
+                            "preview", "replay", "risk", "sources"}  # fmt: skip
 
 
 def test_every_page_is_run_and_every_link_leads_somewhere() -> None:
@@ -117,7 +117,7 @@ def flat(values: Any, prefix: str = "") -> dict[str, Any]:
         if isinstance(value, BaseModel) or (
             isinstance(value, dict) and prefix == "" and key not in ("spark", "tables", "sources")
         ):
-            found |= flat(value, f"{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
             found[prefix + key] = value
     return found

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from procnet.errors import ConfigError, UsageError
-from procnet.types import Duration, HostMatch, Tolerances
+from procnet.types import Budget, Duration, HostMatch, Tolerances
 
 
 class _Frozen(BaseModel):
@@ -51,13 +51,16 @@ class DetectionSettings(_Frozen):
 
     folder: Path | None = None  # default: the shipped ones
     enabled: tuple[str, ...] = ()
+    budget: Budget = Budget(findings=1000)  # of each detection that has none of its own
+    required: Path | None = None  # true positives that no tuning may lose; default: the shipped ones
 
 
 class ExclusionSettings(_Frozen):
-    """Where exclusion files are and which of them hold; none does that is not named here."""
+    """Where exclusion files are and which of them hold; no file does that is not named here."""
 
     folder: Path | None = None  # default: the shipped examples
     enabled: tuple[str, ...] = ()
+    table: str | None = None  # all of a table holds: catalog.schema.table, or a Delta folder
 
 
 class RiskSettings(_Frozen):
@@ -106,6 +109,10 @@ class Settings(_Frozen):
     @property
     def detections_folder(self) -> Path:
         return self.detections.folder or default_conf_dir() / "detections"
+
+    @property
+    def required_file(self) -> Path:
+        return self.detections.required or default_conf_dir() / "true_positives.yml"
 
     @property
     def exclusions_folder(self) -> Path:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from procnet.errors import UsageError
 
@@ -92,6 +92,27 @@ class Window:
             cuts.append(at)
             at += size
         return [Window(a, b) for a, b in zip(cuts, [*cuts[1:], self.end], strict=True)]
+
+
+class Budget(BaseModel):
+    """How many live findings of one detection are still worth a look: with more the run is marked noisy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    findings: int = Field(ge=0)
+    per: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
+
+    def of(self, window: Window) -> int:
+        """What a window may have: as many whole periods as it takes to cover it."""
+        return self.findings * -((window.start - window.end) // self.per)
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A file or row that does not hold what it must: what is wrong, and by which names (lower case) it may be meant."""
+
+    names: frozenset[str]
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True)

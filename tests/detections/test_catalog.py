@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from written import detection, values, write
 
-from procnet.detections.catalog import check_lock, load_detections, lock_of, read_lock, select, write_lock
+from procnet.detections.catalog import load_detections, select
+from procnet.detections.lock import check_lock, lock_of, read_lock, write_lock
 from procnet.errors import ConfigError, DetectionError
 from procnet.settings import default_conf_dir
 

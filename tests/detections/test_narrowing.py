@@ -154,3 +154,33 @@ TOLD = ("attribution", "connection_record_id", "process_record_id", "unix_micros
         "unix_micros(process_end_time)")  # fmt: skip
 TOLD_OF_PAIRS = ("attribution", "record_id", "instance.record_id", "unix_micros(instance.process_time)",
                  "unix_micros(instance.process_end_time)")  # fmt: skip
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("limit", [100_000, 1], ids=["broadcast", "shuffled"])
+def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSession, limit: int) -> None:
+    """Of one image, with lookbacks that end within the lakes, and of whatever process, with another."""
+    dice = random.Random(8)
+    lakes = list(enumerate(richer(lake, dice) for lake in seeded(LAKES, 6)))
+    events = (
+        frame(spark, [moved(r, 0, i) for i, lake in lakes for r in lake.processes], PROCESS_EVENTS).cache(),
+        frame(spark, [moved(r, 0, i) for i, lake in lakes for r in lake.connections], NETWORK_EVENTS).cache(),
+    )
+    image = {"a": {"process_name": own(0, NAME["process_name"])}, "condition": "a"}
+    detections = [
+        *[detection(n, process=image, lookback=f"{seconds}s") for n, seconds in enumerate((1, 3, 9, 3))],
+        detection(4, process=None, lookback="2s"),
+        detection(5, process={"a": {"process_name": "nobody.exe"}, "condition": "a"}, lookback="7d"),
+    ]
+    settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
+
+    def found(asked: Sequence[Detection]) -> list[str]:
+        findings = find(*events, asked, EVER, settings).findings
+        return [] if findings is None else sorted(str(r) for r in findings.collect())
+
+    alone = [found([d]) for d in detections]
+    assert found(detections) == sorted(row for rows in alone for row in rows)
+    named = [sum("attribution='event'" not in row for row in rows) for rows in alone]
+    assert 0 < named[0] < named[1] < named[2]
+    assert alone[4]
+    assert not alone[5]

@@ -24,7 +24,7 @@ from procnet.detections.catalog import load_detections
 from procnet.detections.sigma import Imported, import_rules, read_rules
 from procnet.detections.sigma_fields import FIELDS
 from procnet.errors import DetectionError
-from procnet.predicates.column import to_column
+from procnet.predicates.column import to_sql
 from procnet.predicates.model import Predicate
 from procnet.predicates.parse import _MODIFIERS
 from procnet.predicates.rows import holds
@@ -320,7 +320,7 @@ def test_imported_trees_mean_in_spark_what_they_mean_on_plain_rows(spark: SparkS
         [tuple(r.get(n) for n in names) for r in rows], ", ".join(f"{n} {types[n]}" for n in names)
     )
     trees = [(kind, tree) for kind, _, made in carried() for tree in sides(made)]
-    found = frame.select(F.array(*[to_column(tree, F.col) for _, tree in trees])).collect()
+    found = frame.select(F.array(*[F.expr(to_sql(tree)) for _, tree in trees])).collect()
     wrong = [(kind, tree, row, holds(tree, row), said) for row, (judged,) in zip(rows, found, strict=True)
              for (kind, tree), said in zip(trees, judged, strict=True) if holds(tree, row) is not said]  # fmt: skip
     assert wrong == [], wrong[:3]

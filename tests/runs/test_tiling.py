@@ -23,7 +23,8 @@ from procnet.runs.exclusions import enabled_exclusions
 from procnet.runs.find import find
 from procnet.runs.ingest import ingest
 from procnet.runs.preview import Setup, preview
-from procnet.settings import ExclusionSettings, Settings, default_conf_dir
+from procnet.runs.risk import risk_of
+from procnet.settings import ExclusionSettings, RiskSettings, Settings, default_conf_dir
 from procnet.types import Window
 
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -33,6 +34,15 @@ MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 def _rows(lake: Lake, only: str | None = None) -> list[dict[str, Any]]:
     rows = lake.read("findings").where(F.lit(only is None) | (F.col("detection_id") == F.lit(only)))
     return [r.asDict(recursive=True) for r in rows.orderBy("detection_id", "event_time", "finding_id").collect()]
+
+
+def _risk(lake: Lake) -> list[list[dict[str, Any]]]:
+    """Risk events and incidents of all findings, each in a fixed order."""
+    told = risk_of(lake, None)
+    return [
+        sorted((r.asDict(recursive=True) for r in frame.collect()), key=lambda r: next(iter(r.values())))
+        for frame in (told.events, told.incidents)
+    ]
 
 
 @pytest.mark.spark
@@ -96,7 +106,9 @@ def _preview_is_the_difference_of_two_runs(
 def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_path: Path) -> None:
     fleet = make_fleet(tmp_path / "raw", hosts=6, hours=2, seed=3)
     settings = Settings(
-        lake=tmp_path / "lake", exclusions=ExclusionSettings(enabled=(str(_until_middle(tmp_path, fleet)),))
+        lake=tmp_path / "lake",
+        exclusions=ExclusionSettings(enabled=(str(_until_middle(tmp_path, fleet)),)),
+        risk=RiskSettings(throttle=timedelta(minutes=7), score=70),  # a grid that no window lies on
     )
     ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=NOW)
     lake = Lake(spark, settings)
@@ -109,6 +121,10 @@ def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_
     assert {r["excluded_by"] for r in at_once if r["event_time"] >= _naive(period.start + timedelta(hours=1))} == {None}
     assert done.findings == len(at_once)
 
+    risk = _risk(lake)
+    assert min(map(len, risk)) > 0, "there are risk events and incidents"
+    assert len({r["finding_id"] for r in risk[0]}) < sum(r["excluded_by"] is None for r in at_once)
+
     hour = timedelta(hours=1)
     for window in reversed(period.chunks(hour)):
         detect(spark, settings, window, detections)
@@ -117,6 +133,7 @@ def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_
     middle = period.start + hour + timedelta(minutes=17, seconds=3)
     detect(spark, settings, Window(middle - timedelta(minutes=40), middle), detections[1:])
     assert _rows(lake) == at_once
+    assert _risk(lake) == risk
 
     again = backfill(spark, settings, period, detections, chunk=timedelta(days=1))
     assert not again.reports, "the ledger says that nothing has changed"

@@ -12,7 +12,8 @@ from typing import Any
 
 from procnet.cli.out import print_json, print_table, say, shown
 from procnet.cli.read import ASKED, print_findings
-from procnet.cli.run import chunk_progress, detections_of
+from procnet.cli.run import chunk_progress
+from procnet.runs.chosen import choose
 from procnet.runs.demo import Demo, Detected, bring_in, make, run_detections
 from procnet.session import SHORT_RUN, open_session
 from procnet.settings import Settings
@@ -31,7 +32,7 @@ def demo(args: Namespace, settings: Settings) -> int:
         made = bring_in(spark, settings, fleet.result(), now=datetime.now(timezone.utc))
     if not args.no_detect:
         with chunk_progress(quiet=args.json) as tell:
-            made = run_detections(spark, settings, made, detections_of(settings, []), tell)
+            made = run_detections(spark, settings, made, choose(settings, []).detections, tell)
     seconds = {"session and records": started, **made.seconds}
     if args.json:
         print_json(_as_dict(made, seconds))

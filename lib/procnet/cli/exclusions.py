@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from procnet.cli.out import plain, print_json, print_table, say
-from procnet.cli.run import detections_of, period_of, settings_of
+from procnet.cli.run import period_of, settings_of
 from procnet.detections.catalog import load_detections, select
+from procnet.detections.required import load_required, with_required
 from procnet.errors import ExclusionError, UsageError
 from procnet.findings.exclusion_file import load_exclusions
 
@@ -34,13 +35,17 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
 
 def _list(args: Namespace) -> None:
     from procnet.runs.exclusions import enabled_exclusions, known_exclusions
+    from procnet.session import open_session
 
     settings = settings_of(args)
-    enabled = {e.id for e in enabled_exclusions(settings)}
+    # Only a table needs Spark.
+    spark = open_session(settings.spark, lake=settings.lake) if settings.exclusions.table else None
+    holding = {e.id: e for e in enabled_exclusions(settings, spark)}
+    known = {e.id: e for e in known_exclusions(settings)} | holding
     names = ("id", "detections", "valid_from", "valid_until", "owner", "reason", "enabled")
     rows = [
-        (e.id, ", ".join(e.detections) or "all", e.valid_from, e.valid_until, e.owner, e.reason, e.id in enabled)
-        for e in known_exclusions(settings)
+        (e.id, ", ".join(e.detections) or "all", e.valid_from, e.valid_until, e.owner, e.reason, e.id in holding)
+        for _, e in sorted(known.items())
     ]
     if args.json:
         print_json({"exclusions": [plain(dict(zip(names, r, strict=True))) for r in rows]})
@@ -52,15 +57,19 @@ def _list(args: Namespace) -> None:
 
 
 def _lint(args: Namespace) -> None:
-    from procnet.runs.exclusions import hidden_cases, known_exclusions, unknown_detections
+    from procnet.runs.exclusions import enabled_exclusions, hidden_cases, known_exclusions, unknown_detections
     from procnet.session import open_session
 
     settings = settings_of(args)
     exclusions = load_exclusions(args.paths) if args.paths else known_exclusions(settings)
     detections = load_detections(settings.detections_folder)
+    spark = open_session(settings.spark, lake=settings.lake)
+    if not args.paths:
+        exclusions = (*exclusions, *[e for e in enabled_exclusions(settings, spark) if e not in exclusions])
     problems = unknown_detections(exclusions, detections)
     if exclusions:
-        problems += hidden_cases(open_session(settings.spark), exclusions, detections, settings)
+        held = with_required(detections, load_required(settings.required_file))
+        problems += hidden_cases(spark, exclusions, held, settings)
     if problems:
         raise ExclusionError("\n".join(problems), hint="make them narrower: a finding that a case demands must stay")
     if args.json:
@@ -70,7 +79,9 @@ def _lint(args: Namespace) -> None:
 
 
 def _preview(args: Namespace) -> None:
-    from procnet.runs.exclusions import enabled_exclusions
+    from procnet.runs.cases import run_cases
+    from procnet.runs.chosen import choose, excluding
+    from procnet.runs.exclusions import hidden_cases
     from procnet.runs.preview import Setup, preview, with_detection, with_exclusion
     from procnet.session import open_session
 
@@ -78,15 +89,30 @@ def _preview(args: Namespace) -> None:
         raise UsageError("nothing to preview", hint="give --detection FILE or --exclusion FILE")
     settings, period = settings_of(args), period_of(args)
     assert period is not None  # argparse has asked for both times
-    before = Setup(detections_of(settings, []), enabled_exclusions(settings))
+    chosen = choose(settings, [])
     changed = select((), args.detection) if args.detection else ()
-    after = with_detection(before, changed)
-    after = with_exclusion(after, load_exclusions([Path(f) for f in args.exclusion]))
-    told = preview(open_session(settings.spark, lake=settings.lake), settings, period, before, after)
+    tried = load_exclusions([Path(f) for f in args.exclusion])
+    spark = open_session(settings.spark, lake=settings.lake)
+    chosen = excluding(chosen, settings, spark)
+    for problem in chosen.broken:
+        say(f"left out: {problem}")
+    before = Setup(chosen.detections, chosen.exclusions)
+    after = with_exclusion(with_detection(before, changed), tried)
+    told = preview(spark, settings, period, before, after)
+    required = load_required(settings.required_file)
+    lost = hidden_cases(spark, tried, with_required(after.detections, required), settings)
+    lost += [
+        f"{r.detection.path}: {r.case.name!r}: {r.problem}"
+        for r in run_cases(spark, with_required(changed, required), settings)
+        if r.problem
+    ]
     if args.json:
         rows = {"added": [plain(r) for r in told.added], "removed": [plain(r) for r in told.removed]}
-        print_json({"start": period.start.isoformat(), "end": period.end.isoformat(), **rows, "kept": told.kept})
+        when = {"start": period.start.isoformat(), "end": period.end.isoformat()}
+        print_json({**when, **rows, "kept": told.kept, "lost": lost})
         return
+    for problem in lost:
+        say(f"LOSES A TRUE POSITIVE {problem}")
     for what, of in (("added", told.added), ("removed", told.removed)):
         if of:
             _print(what, of)

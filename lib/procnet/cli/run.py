@@ -12,12 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from procnet.cli.out import print_json, print_table, say
 from procnet.contract import TABLES
-from procnet.detections.catalog import load_detections, select
-from procnet.detections.detection import Detection
-from procnet.errors import UsageError
+from procnet.errors import PartlyDone, UsageError
 from procnet.lake.tables import Lake
 from procnet.runs import detect as detecting
 from procnet.runs.backfill import backfill
+from procnet.runs.chosen import Chosen, choose, excluding
 from procnet.runs.detect import Report
 from procnet.session import open_session
 from procnet.settings import Settings, load_settings
@@ -82,11 +81,6 @@ def settings_of(args: Namespace) -> Settings:
     return load_settings(args.conf, overrides=args.overrides, lake=args.lake)
 
 
-def detections_of(settings: Settings, named: list[str]) -> tuple[Detection, ...]:
-    """Detections by id, name or file; without names those that the settings enable."""
-    return select(load_detections(settings.detections_folder), named or list(settings.detections.enabled))
-
-
 def period_of(args: Namespace) -> Window | None:
     """The period of --start and --end; None where neither is given."""
     if (args.start is None) != (args.end is None):
@@ -133,30 +127,55 @@ def _normalize(args: Namespace) -> None:
         print_table(("table", "rows now"), list(report.rows.items()), title=f"{report.source} in {window}")
 
 
-def _detect(args: Namespace) -> None:
+def _detect(args: Namespace) -> int:
     settings = settings_of(args)
     window = period_of(args) or detecting.last_complete(datetime.now(timezone.utc), settings)
-    detections = detections_of(settings, args.detection)
+    chosen = choose(settings, args.detection)
     spark = open_session(settings.spark, lake=settings.lake)
-    report = detecting.detect(spark, settings, window, detections)
+    chosen = excluding(chosen, settings, spark)
+    report = detecting.detect(
+        spark, settings, window, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken
+    )
     if args.json:
-        print_json(as_dict(report))
-        return
+        print_json({**as_dict(report), "broken": chosen.broken})
+    else:
+        _print(window, report)
+    return _tell_broken(chosen)
+
+
+def _print(window: Window, report: Report) -> None:
     say(f"window {window}: {report.status}, {report.counts['findings']} findings ({report.plan})")
     print_table(("count", ""), [(v, k.replace("_", " ")) for k, v in report.counts.items()])
     if report.status == "nothing_to_read":
         say("network_events holds no row of this window: is the source late, or the period another one?")
+    if report.noisy:
+        say(
+            f"noisy, more findings than their budget: {', '.join(report.noisy)}; procnet detections stats tells of what"
+        )
 
 
-def _backfill(args: Namespace) -> None:
+def _tell_broken(chosen: Chosen) -> int:
+    """The exit code: what is enabled and could not run makes the run partly done, after all else was done."""
+    if not chosen.broken:
+        return 0
+    told = "\n".join(["all else is done, but this could not be loaded:", *chosen.broken])
+    say(str(PartlyDone(told, hint="mend it, and run the same period again")))
+    return PartlyDone.exit_code
+
+
+def _backfill(args: Namespace) -> int:
     settings = settings_of(args)
     period = period_of(args)
     assert period is not None, "argparse requires both times"
     chunk = _chunk(args.chunk)
-    detections = detections_of(settings, args.detection)
+    chosen = choose(settings, args.detection)
     spark = open_session(settings.spark, lake=settings.lake)
+    chosen = excluding(chosen, settings, spark)
     with chunk_progress(quiet=args.json) as tell:
-        done = backfill(spark, settings, period, detections, chunk=chunk, tell=tell)
+        done = backfill(
+            spark, settings, period, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken, chunk=chunk,
+            tell=tell,
+        )  # fmt: skip
     if args.json:
         print_json(
             {
@@ -165,10 +184,12 @@ def _backfill(args: Namespace) -> None:
                 "findings": done.findings,
                 "chunks": [as_dict(r) for r in done.reports],
                 "skipped": [{"start": w.start, "end": w.end} for w in done.skipped],
+                "broken": chosen.broken,
             }
         )
     else:
         say(f"{len(done.reports)} chunks evaluated, {done.findings} findings; {len(done.skipped)} were done already")
+    return _tell_broken(chosen)
 
 
 def _chunk(text: str) -> timedelta:
@@ -211,6 +232,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "plan": report.plan,
         "counts": report.counts,
         "seconds": report.seconds,
+        "noisy": report.noisy,
     }
 
 

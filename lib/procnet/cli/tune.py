@@ -1,4 +1,4 @@
-"""Commands on detections: list, show, lint, test, import. Only `test` starts Spark, and none needs a lake."""
+"""Commands on detections: list, show, lint, test, stats, import. Only `stats` needs a lake."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from procnet.cli.out import print_json, print_table, say
-from procnet.cli.run import settings_of
-from procnet.detections.catalog import check_lock, load_detections, read_lock, select, write_lock
+from procnet.cli.out import print_json, print_table, say, shown
+from procnet.cli.run import period_of, settings_of
+from procnet.contract import ATTRIBUTIONS
+from procnet.detections.catalog import load_detections, select
 from procnet.detections.detection import Detection
+from procnet.detections.lock import check_lock, read_lock, write_lock
+from procnet.detections.required import load_required, unknown, with_required
 from procnet.errors import DetectionError, UsageError
 from procnet.predicates.reason import describe
+from procnet.runs.chosen import choose
 from procnet.settings import Settings
 from procnet.types import format_duration, severity
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """detections list, show, lint, test, import."""
+    """detections list, show, lint, test, stats, import."""
     top = commands.add_parser("detections", help="the catalogue of detections")
-    what = top.add_subparsers(dest="what", required=True, metavar="list|show|lint|test|import")
+    what = top.add_subparsers(dest="what", required=True, metavar="list|show|lint|test|stats|import")
 
     listing = what.add_parser("list", parents=[common], help="all detections, and which are enabled")
     listing.set_defaults(answer=_list)
@@ -37,6 +41,11 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     test = what.add_parser("test", parents=[common], help="run the cases inside the files")
     test.add_argument("detection", nargs="*", metavar="ID_OR_FILE", help="default: all of the folder")
     test.set_defaults(answer=_test)
+
+    stats = what.add_parser("stats", parents=[common], help="what each found over a period: hosts, programs, places")
+    stats.add_argument("--start", metavar="TIME", help="ISO 8601 with a zone; default: all findings")
+    stats.add_argument("--end", metavar="TIME")
+    stats.set_defaults(answer=_stats)
 
     sigma = what.add_parser("import", parents=[common], help="a Sigma rule, or a pair of them -> a detection file")
     sigma.add_argument(
@@ -100,6 +109,8 @@ def _lint(args: Namespace) -> None:
     detections = load_detections(args.paths) if args.paths else _catalogue(settings)
     if not args.paths:
         folder = settings.detections_folder
+        if problems := unknown(load_required(settings.required_file), detections):
+            raise DetectionError([f"{settings.required_file}: {p}" for p in problems])
         if args.lock:
             say(f"written: {write_lock(folder, detections)}")
         elif problems := check_lock(detections, read_lock(folder)):
@@ -117,6 +128,7 @@ def _test(args: Namespace) -> int:
     settings = settings_of(args)
     everything = load_detections([]) if all(map(_is_file, args.detection)) and args.detection else _catalogue(settings)
     detections = select(everything, args.detection) if args.detection else everything
+    detections = with_required(detections, load_required(settings.required_file))
     results = run_cases(open_session(settings.spark), detections, settings)
     failed = [r for r in results if r.problem]
     if args.json:
@@ -130,6 +142,37 @@ def _test(args: Namespace) -> int:
             sys.stdout.write(f"FAILED {r.detection.name}: {r.case.name}\n  {r.problem}\n  {r.case.model_dump()}\n")
         sys.stdout.write(f"{len(results) - len(failed)} of {len(results)} cases hold, {len(detections)} detections\n")
     return 2 if failed else 0
+
+
+def _stats(args: Namespace) -> None:
+    from procnet.findings.stats import by_detection
+    from procnet.lake.tables import Lake, in_period
+    from procnet.session import open_session
+
+    settings, period = settings_of(args), period_of(args)
+    lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
+    findings = lake.read("findings")
+    if period is not None:
+        findings = findings.where(in_period(period.start, period.end, "finding_date"))
+    rows = [r.asDict(recursive=True) for r in by_detection(findings).collect()]
+    silent = [d.name for d in choose(settings, []).detections if d.id not in {r["detection_id"] for r in rows}]
+    if args.json:
+        print_json({"detections": rows, "silent": silent})
+        return
+    print_table(
+        ("detection", "findings", "excluded", "hosts", "known by", "programs", "destinations"),
+        [
+            (r["detection_name"], r["findings"], r["excluded"], r["hosts"],
+             [f"{a} {r[a]}" for a in ATTRIBUTIONS if r[a]], _ranked(r["processes"]), _ranked(r["destinations"]))
+            for r in rows
+        ],
+    )  # fmt: skip
+    if silent:
+        say(f"enabled, and found nothing: {', '.join(silent)}")
+
+
+def _ranked(top: list[dict[str, Any]] | None) -> list[str]:
+    return [f"{shown(t['value']) or '(unknown)'} {t['n']}" for t in top or ()]
 
 
 def _import(args: Namespace) -> None:

@@ -1,21 +1,18 @@
-"""The detections of a folder: loaded together, all errors at once; chosen by id, name or file; held to their lock."""
+"""The detections of a folder: loaded together, all errors at once; chosen by id, name or file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from procnet.detections.detection import Detection, parse_sides, resolve
 from procnet.detections.file import DetectionFile
-from procnet.errors import ConfigError, DetectionError
-
-LOCK = "detections.lock"
-_LOCKED = {"name", "version", "fingerprint"}
+from procnet.errors import DetectionError
+from procnet.types import Unusable
 
 
 def load_detections(place: Path | str | Iterable[Path]) -> tuple[Detection, ...]:
@@ -32,29 +29,64 @@ def load_detections(place: Path | str | Iterable[Path]) -> tuple[Detection, ...]
         files = sorted(folder.glob("*.yml"))
     else:
         files = list(place)
-    found: list[Detection] = []
-    problems: list[str] = []
+    found, unusable = _read_all(files)
+    if unusable:
+        raise DetectionError(
+            [p for u in unusable for p in u.problems], hint="procnet detections lint shows all of them again"
+        )
+    return found
+
+
+def read_catalogue(folder: Path) -> tuple[tuple[Detection, ...], tuple[Unusable, ...]]:
+    """What of a folder can run, by id, and what cannot: a broken file, and every file of an id or name used twice.
+
+    So one file that somebody broke does not stop all the others. DetectionError where the folder is not there.
+    """
+    if not folder.is_dir():
+        load_detections(folder)
+    return _read_all(sorted(folder.glob("*.yml")))
+
+
+def _read_all(files: Iterable[Path]) -> tuple[tuple[Detection, ...], tuple[Unusable, ...]]:
+    found: dict[Path, Detection] = {}
+    unusable: list[Unusable] = []
     for path in files:
-        detection, more = _read(path)
-        problems += more
+        detection, problems = _read(path)
         if detection is not None:
-            found.append(detection)
+            found[path] = detection
+        else:
+            unusable.append(Unusable(_names(path), tuple(problems)))
+    doubtful: set[Path] = set()
     for what in ("id", "name"):
         seen: dict[str, Path] = {}
-        for d in found:
+        for path, d in found.items():
             value = str(getattr(d, what)).lower()
-            if value in seen:
-                problems.append(f"{d.path}: {what} {getattr(d, what)} is that of {seen[value]} too")
-            seen.setdefault(value, d.path)
-    if problems:
-        raise DetectionError(problems, hint="procnet detections lint shows all of them again")
-    return tuple(sorted(found, key=lambda d: d.id))
+            first = seen.setdefault(value, path)
+            if first != path:
+                told = f"{path}: {what} {getattr(d, what)} is that of {first} too"
+                unusable.append(Unusable(frozenset({d.id, d.name.lower(), path.stem}), (told,)))
+                doubtful |= {path, first}
+    usable = [d for path, d in found.items() if path not in doubtful]
+    return tuple(sorted(usable, key=lambda d: d.id)), tuple(unusable)
 
 
-def select(detections: Sequence[Detection], wanted: Sequence[str]) -> tuple[Detection, ...]:
+def _names(path: Path) -> frozenset[str]:
+    """By what a broken file may be meant: its stem, and the id and name that it has, if it can be read so far."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return frozenset({path.stem})
+    told = [values.get(n) for n in ("id", "name")] if isinstance(values, dict) else []
+    return frozenset({path.stem, *(str(v).lower() for v in told if v is not None)})
+
+
+def select(
+    detections: Sequence[Detection], wanted: Sequence[str], unusable: Sequence[Unusable] = ()
+) -> tuple[Detection, ...]:
     """Those that are wanted, each by its id (or the first 8 characters or more of it), its name, or a file to try out.
 
-    A file stands in for the catalogue's detection of the same id. Raises DetectionError for what is not known.
+    A file stands in for the catalogue's detection of the same id. Raises DetectionError for what is not known, and for
+    what is known to be `unusable`, with its problems.
     """
     chosen: dict[str, Detection] = {}
     problems: list[str] = []
@@ -72,6 +104,8 @@ def select(detections: Sequence[Detection], wanted: Sequence[str]) -> tuple[Dete
         ]
         if len(found) == 1:
             chosen[found[0].id] = found[0]
+        elif of_it := [p for u in unusable if low in u.names for p in u.problems]:
+            problems += of_it
         elif found:
             problems.append(f"{want!r} may mean {', '.join(d.id for d in found)}")
         else:
@@ -83,60 +117,6 @@ def select(detections: Sequence[Detection], wanted: Sequence[str]) -> tuple[Dete
     if problems:
         raise DetectionError(problems, hint="procnet detections list shows ids and names")
     return tuple(sorted(chosen.values(), key=lambda d: d.id))
-
-
-def read_lock(folder: Path) -> Mapping[str, Any]:
-    """The lock beside the detections: id -> name, version, fingerprint; empty where there is none.
-
-    Raises ConfigError where the file holds something else, as a merge may leave it.
-    """
-    file = folder / LOCK
-    if not file.is_file():
-        return {}
-    try:
-        lock, why = yaml.safe_load(file.read_text(encoding="utf-8")) or {}, ""
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        lock, why = None, f": {' '.join(str(e).split())}"
-    if not isinstance(lock, dict) or not all(isinstance(v, dict) and v.keys() >= _LOCKED for v in lock.values()):
-        raise ConfigError(
-            f"{file} is no lock of id -> {', '.join(sorted(_LOCKED))}{why}",
-            hint="take back the one that was released, or write it anew: procnet detections lint --lock",
-        )
-    return lock
-
-
-def lock_of(detections: Sequence[Detection]) -> dict[str, dict[str, Any]]:
-    """What the lock should say of them."""
-    return {d.id: {"name": d.name, "version": d.version, "fingerprint": d.fingerprint} for d in detections}
-
-
-def check_lock(detections: Sequence[Detection], lock: Mapping[str, Any]) -> list[str]:
-    """What was edited without a new version, is not locked, or is locked and gone."""
-    problems = []
-    for id_, now in lock_of(detections).items():
-        name, version, then = now["name"], now["version"], lock.get(id_)
-        if then is None:
-            problems.append(f"{name}: not in the lock; lint --lock releases it")
-        elif version < then["version"]:
-            problems.append(f"{name}: version {version} is below {then['version']}, which is locked; raise its version")
-        elif version > then["version"]:
-            problems.append(
-                f"{name}: version {version} is not locked yet, {then['version']} is; lint --lock releases it"
-            )
-        elif now["fingerprint"] != then["fingerprint"]:
-            problems.append(f"{name}: asks something else than version {version} did; raise its version")
-    problems += [
-        f"{lock[i]['name']}: locked, and gone; deprecate it instead" for i in lock if i not in lock_of(detections)
-    ]
-    return problems
-
-
-def write_lock(folder: Path, detections: Sequence[Detection]) -> Path:
-    """Write the lock anew; returns its path."""
-    file = folder / LOCK
-    head = "# id -> what was released. Written by: procnet detections lint --lock\n"
-    file.write_text(head + yaml.safe_dump(lock_of(detections), sort_keys=True), encoding="utf-8")
-    return file
 
 
 def _read(path: Path) -> tuple[Detection | None, list[str]]:

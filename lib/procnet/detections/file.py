@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pyspark.sql import types as T
 
 from procnet.contract import FINDINGS
-from procnet.types import Duration, RiskScore, Technique, Uuid
+from procnet.types import Budget, Duration, RiskScore, Technique, Uuid
 
 Item = TypeVar("Item")
 
@@ -38,7 +38,8 @@ def _template(message: str) -> str:
     return message
 
 
-def _some(items: tuple[Item, ...]) -> tuple[Item, ...]:
+def some(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """At least one of them, or a ValueError."""
     # Pydantic's min_length counts what is valid: one wrong item of one would be told twice.
     if not items:
         raise ValueError("at least one is wanted")
@@ -72,7 +73,7 @@ class Risk(_Strict):
 
     score: RiskScore
     message: Annotated[Text, AfterValidator(_template)]
-    objects: Annotated[tuple[RiskObject, ...], AfterValidator(_some)]
+    objects: Annotated[tuple[RiskObject, ...], AfterValidator(some)]
     threat_objects: tuple[ThreatObject, ...] = ()
 
 
@@ -92,7 +93,7 @@ class Case(_Strict):
     name: Text
     defect: Annotated[str, Field(pattern=r"^D\d{1,2}$")] | None = None
     processes: tuple[dict[str, Any], ...] = ()
-    connections: Annotated[tuple[dict[str, Any], ...], AfterValidator(_some)]
+    connections: Annotated[tuple[dict[str, Any], ...], AfterValidator(some)]
     expect: Literal["match", "none"] | tuple[dict[str, Any], ...]
 
 
@@ -110,8 +111,9 @@ class DetectionFile(_Strict):
     network: dict[str, Any] | None = None
     lookback: Duration
     risk: Risk
+    budget: Budget | None = None
     annotations: Annotations = Annotations()
     false_positives: Text
     misses: Text
     references: tuple[str, ...] = ()
-    cases: Annotated[tuple[Case, ...], AfterValidator(_some)]
+    cases: Annotated[tuple[Case, ...], AfterValidator(some)]

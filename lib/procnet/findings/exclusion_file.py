@@ -1,8 +1,8 @@
-"""What a person writes in conf/exclusions/*.yml, strictly, and all that is wrong with it at once."""
+"""What a person writes in conf/exclusions/*.yml or a table, strictly, and all that is wrong with it at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from procnet.errors import ExclusionError
 from procnet.findings.exclusions import FIELDS, Exclusion, weaknesses
 from procnet.predicates.parse import parse_side
+from procnet.types import Unusable
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 # What nobody has looked at for a year is no longer known to be harmless.
@@ -35,29 +36,57 @@ class ExclusionFile(BaseModel):
 
 def load_exclusions(files: Sequence[Path]) -> tuple[Exclusion, ...]:
     """The exclusions of files, by id. ExclusionError with every problem of every file, ids used twice among them."""
-    problems: list[str] = []
-    found: dict[str, Exclusion] = {}
-    for path in files:
-        exclusion, more = _read(path)
-        problems += [f"{path}: {p}" for p in more]
-        if exclusion is None:
-            continue
-        if exclusion.id in found:
-            problems.append(f"{path}: id {exclusion.id} is that of {found[exclusion.id].path} too")
-        found[exclusion.id] = exclusion
-    if problems:
-        raise ExclusionError("\n".join(problems), hint="procnet exclusions lint shows all of them again")
-    return tuple(found[i] for i in sorted(found))
+    found, unusable = read_exclusions([(str(path), path) for path in files])
+    if unusable:
+        raise ExclusionError(
+            "\n".join(p for u in unusable for p in u.problems), hint="procnet exclusions lint shows all of them again"
+        )
+    return found
 
 
-def _read(path: Path) -> tuple[Exclusion | None, list[str]]:
+def read_exclusions(
+    entries: Sequence[tuple[str, Path | Mapping[str, Any]]],
+) -> tuple[tuple[Exclusion, ...], tuple[Unusable, ...]]:
+    """Exclusions by id, and what cannot hold: entries that are wrong, and all of an id used twice.
+
+    An entry is where it stands, and its file, or its values: the file's keys, `findings` as YAML text, as a row of the
+    table `exclusions.table` has them.
+    """
+    found: dict[str, list[Exclusion]] = {}
+    unusable: list[Unusable] = []
+    for where, entry in entries:
+        values, problems = _values(entry)
+        exclusion = None
+        if not problems:
+            exclusion, problems = _checked(values, where)
+        if exclusion is not None:
+            found.setdefault(exclusion.id, []).append(exclusion)
+        else:
+            told = values.get("id") if isinstance(values, dict) else None
+            names = {Path(where).stem, *([] if told is None else [str(told).lower()])}
+            unusable.append(Unusable(frozenset(names), tuple(f"{where}: {p}" for p in problems)))
+    for id_, same in found.items():
+        for other in same[1:]:
+            problem = f"{other.place}: id {id_} is that of {same[0].place} too"
+            unusable.append(Unusable(frozenset({id_}), (problem,)))
+    return tuple(found[i][0] for i in sorted(found) if len(found[i]) == 1), tuple(unusable)
+
+
+def _values(entry: Path | Mapping[str, Any]) -> tuple[Any, list[str]]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        file = ExclusionFile.model_validate(values)
+        if isinstance(entry, Path):
+            return yaml.safe_load(entry.read_text(encoding="utf-8")), []
+        values = {k: v for k, v in entry.items() if v is not None}
+        return {**values, "findings": yaml.safe_load(str(values.get("findings")))}, []
     except OSError as e:
         return None, [f"cannot be read: {e.strerror}"]
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        return None, [f"not readable as YAML: {' '.join(str(e).split())}"]
+        return None if isinstance(entry, Path) else dict(entry), [f"not readable as YAML: {' '.join(str(e).split())}"]
+
+
+def _checked(values: Any, where: str) -> tuple[Exclusion | None, list[str]]:
+    try:
+        file = ExclusionFile.model_validate(values)
     except ValidationError as e:
         return None, [f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in e.errors()]
     tree, problems = parse_side(file.findings, FIELDS, "findings")
@@ -71,4 +100,4 @@ def _read(path: Path) -> tuple[Exclusion | None, list[str]]:
         return None, problems
     scope = () if file.detections == "all" else file.detections
     begin, end = (t.astimezone(timezone.utc) for t in (file.valid_from, file.valid_until))
-    return Exclusion(file.id, scope, tree, file.reason, file.owner, begin, end, path), []
+    return Exclusion(file.id, scope, tree, file.reason, file.owner, begin, end, where), []

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -42,7 +41,7 @@ class Exclusion:
     owner: str
     valid_from: datetime
     valid_until: datetime
-    path: Path
+    place: str  # its file, or table and id
 
     def covers(self, detection_id: str, name: str) -> bool:
         """Whether it is about this detection."""

@@ -35,6 +35,8 @@ class Run:
     plan: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    noisy: Sequence[str] = ()
+    broken: Sequence[str] = ()
 
 
 def append_run(lake: Lake, run: Run) -> None:
@@ -45,7 +47,7 @@ def append_run(lake: Lake, run: Run) -> None:
         "window_end": run.window.end if run.window else None,
         "run_date": run.started_at.date(),
     }
-    row["health"] = [dict(source) for source in run.health]
+    row |= {"health": [dict(source) for source in run.health], "noisy": list(run.noisy), "broken": list(run.broken)}
     rows = [tuple(dict(v) if isinstance(v := row[n], Mapping) else v for n in RUNS.names)]
     lake.append("runs", lake.spark.createDataFrame(rows, RUNS))
 

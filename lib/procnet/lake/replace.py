@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
 SMALL = 10_000
 
 
-def replace_findings(
-    lake: Lake, findings: DataFrame | None, window: Window, detections: Sequence[str]
-) -> Mapping[str, int]:
+@dataclass(frozen=True)
+class Written:
+    """What the table holds of the window now: counts for the ledger, and live findings by detection."""
+
+    counts: Mapping[str, int]
+    live: Mapping[str, int]
+
+
+def replace_findings(lake: Lake, findings: DataFrame | None, window: Window, detections: Sequence[str]) -> Written:
     """Put `findings` (None: none) in the place of all that the table holds of this window and these detections.
 
     In: `contract.FINDINGS`, all inside the window; Delta refuses the commit if a row lies outside. One commit, and none
-    where the table holds the very same rows already: a repeated run leaves no trace. Returns the run's counts:
-    `findings`, `findings_` of each attribution, `excluded`.
+    where the table holds the very same rows already: a repeated run leaves no trace. The counts are `findings`,
+    `findings_` of each attribution, and `excluded`.
     """
     place = in_period(window.start, window.end, "finding_date") & F.col("detection_id").isin(list(detections))
     there = lake.read("findings").where(place)
@@ -38,13 +45,13 @@ def replace_findings(
     new = at_most(rows, SMALL)
     if new is None:
         rows.writeTo(lake.ref("findings")).overwrite(place)
-        groups = there.groupBy("attribution").agg(F.count("*"), F.count("excluded_by")).collect()
-        return _counts(Counter({r[0]: int(r[1]) for r in groups}), sum(int(r[2]) for r in groups))
+        groups = there.groupBy("detection_id", "attribution").agg(F.count("*"), F.count("excluded_by")).collect()
+        return _written([(d, a, int(n), int(x)) for d, a, n, x in groups])
     old = at_most(there, SMALL)
     if old is None or _ordered(old) != _ordered(new):
         lake.spark.createDataFrame(new, FINDINGS).writeTo(lake.ref("findings")).overwrite(place)
-    marks = new.column("excluded_by")
-    return _counts(Counter(new.column("attribution").to_pylist()), len(marks) - marks.null_count)
+    told = zip(*(new.column(c).to_pylist() for c in ("detection_id", "attribution", "excluded_by")), strict=True)
+    return _written([(d, a, 1, int(x is not None)) for d, a, x in told])
 
 
 def replace_events(
@@ -57,9 +64,14 @@ def replace_events(
     return lake.read(table).where(place).count()
 
 
-def _counts(by: Mapping[str, int], excluded: int) -> dict[str, int]:
-    of = {f"findings_{attribution}": n for attribution, n in by.items()}
-    return {"findings": sum(by.values()), **of, "excluded": excluded}
+def _written(groups: Iterable[tuple[str, str, int, int]]) -> Written:
+    """In: detection, attribution, findings, excluded ones among them."""
+    by, live, excluded = Counter[str](), Counter[str](), 0
+    for detection, attribution, findings, hidden in groups:
+        by[f"findings_{attribution}"] += findings
+        live[detection] += findings - hidden
+        excluded += hidden
+    return Written({"findings": by.total(), **by, "excluded": excluded}, live)
 
 
 def _ordered(table: pa.Table) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from procnet.detections.detection import Detection
 from procnet.errors import PartlyDone, WindowFailed
+from procnet.findings.exclusions import Exclusion
 from procnet.lake.ledger import done_windows
 from procnet.lake.tables import Lake
 from procnet.runs.detect import Report, detect
@@ -37,6 +38,8 @@ def backfill(
     period: Window,
     detections: Sequence[Detection],
     *,
+    exclusions: Sequence[Exclusion] | None = None,
+    broken: Sequence[str] = (),
     chunk: timedelta = timedelta(days=1),
     tell: Callable[[int, int, Window, Report | None], None] = lambda done, of, window, report: None,
 ) -> Backfilled:
@@ -44,11 +47,12 @@ def backfill(
 
     A chunk is skipped where the ledger says that it succeeded with the same detections and exclusions over the same
     versions of the tables. `tell(done, of, window, report)` hears of every chunk; its report is None where it was
-    skipped or failed.
+    skipped or failed. `exclusions` and `broken` are those of `detect`.
     Raises PartlyDone, with the command that goes on, where chunks failed; all others are done then.
     """
     lake = Lake(spark, settings)
-    exclusions = enabled_exclusions(settings)
+    if exclusions is None:
+        exclusions = enabled_exclusions(settings, spark)
     done = _done(lake, ran_as(detections, exclusions, settings))
     chunks = period.chunks(chunk)
     reports: list[Report] = []
@@ -60,7 +64,9 @@ def backfill(
             skipped.append(window)
         else:
             try:
-                report = detect(spark, settings, window, detections, exclusions=exclusions, kind="backfill")
+                report = detect(
+                    spark, settings, window, detections, exclusions=exclusions, broken=broken, kind="backfill"
+                )
                 reports.append(report)
             except WindowFailed as e:
                 failed.append(e)

@@ -34,6 +34,7 @@ class Report:
     plan: str
     counts: Mapping[str, int]
     seconds: Mapping[str, float]
+    noisy: tuple[str, ...] = ()
 
 
 def last_complete(now: datetime, settings: Settings) -> Window:
@@ -50,11 +51,14 @@ def detect(
     detections: Sequence[Detection],
     *,
     exclusions: Sequence[Exclusion] | None = None,
+    broken: Sequence[str] = (),
     kind: str = "detect",
 ) -> Report:
     """Evaluate one window and replace its findings; the ledger's row follows the commit.
 
-    `exclusions` mark findings; None means those that the settings enable.
+    `exclusions` mark findings; None means those that the settings enable. `broken` says what else was to run and could
+    not be loaded, for the ledger. A detection with more live findings than its budget is noisy: they stay, and the
+    ledger names it.
 
     Raises DataError where a table or column is missing, UsageError without detections, WindowFailed where the window
     could not be evaluated or written: nothing of it is then recorded as done, and running it again is safe.
@@ -65,13 +69,18 @@ def detect(
             hint="name one with --detection, or under detections.enabled; procnet detections list shows them",
         )
     if exclusions is None:
-        exclusions = enabled_exclusions(settings)
+        exclusions = enabled_exclusions(settings, spark)
     lake, clock = Lake(spark, settings), Clock()
     events = read_events(lake)
     processes, connections = events.processes, events.connections
     lake.read("findings")
     told = ran_as(detections, exclusions, settings)
-    of: dict[str, Any] = {"window": window, "detections": told, "table_versions": events.known_versions}
+    of: dict[str, Any] = {
+        "window": window,
+        "broken": list(broken),
+        "detections": told,
+        "table_versions": events.known_versions,
+    }
     clock.lap("open")
     try:
         health = _health(connections, window)
@@ -84,7 +93,8 @@ def detect(
         if findings is not None:
             longest = max(d.lookback for d in detections)
             findings = tell_related(findings, processes, connections, window, longest, settings.host.match)
-        counts |= replace_findings(lake, findings, window, list(told))
+        written = replace_findings(lake, findings, window, list(told))
+        counts |= written.counts
         clock.lap("findings")
     except ProcnetError:
         raise
@@ -96,8 +106,11 @@ def detect(
         record(lake, clock, kind, "failed", error=str(failed), **of)
         raise failed from e
     status = "succeeded" if counts["connections"] else "nothing_to_read"
-    run = record(lake, clock, kind, status, counts=counts, plan=found.plan, **of)
-    return Report(run.run_id, window, status, found.plan, counts, run.seconds)
+    default = settings.detections.budget
+    budgets = {d.id: (d.written.budget or default).of(window) for d in detections}
+    noisy = tuple(sorted(d for d, n in written.live.items() if n > budgets[d]))
+    run = record(lake, clock, kind, status, counts=counts, plan=found.plan, noisy=noisy, **of)
+    return Report(run.run_id, window, status, found.plan, counts, run.seconds, noisy)
 
 
 def _health(connections: DataFrame, window: Window) -> list[dict[str, Any]]:

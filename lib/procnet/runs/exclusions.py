@@ -7,16 +7,20 @@ import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from procnet.detections.cases import WINDOW, case_frames, judge
 from procnet.detections.detection import Detection
-from procnet.errors import ExclusionError
-from procnet.findings.exclusion_file import load_exclusions
+from procnet.errors import DataError, ExclusionError
+from procnet.findings.exclusion_file import load_exclusions, read_exclusions
 from procnet.findings.exclusions import Exclusion, mark
 from procnet.runs.find import find
 from procnet.settings import Settings
+from procnet.sources.readers import read_table
+
+_TABLE_COLUMNS = ("id", "detections", "reason", "owner", "valid_from", "valid_until", "findings")
 
 
 def known_exclusions(settings: Settings) -> tuple[Exclusion, ...]:
@@ -24,29 +28,60 @@ def known_exclusions(settings: Settings) -> tuple[Exclusion, ...]:
     return load_exclusions(sorted(settings.exclusions_folder.glob("*.yml")))
 
 
-def enabled_exclusions(settings: Settings) -> tuple[Exclusion, ...]:
-    """Those that the settings enable, each by its id, or the path of its file."""
+def enabled_exclusions(settings: Settings, spark: SparkSession | None = None) -> tuple[Exclusion, ...]:
+    """All that hold: see `usable_exclusions`. ExclusionError where one of them cannot be used."""
+    found, broken = usable_exclusions(settings, spark)
+    if broken:
+        raise ExclusionError("\n".join(broken), hint="procnet exclusions list shows ids")
+    return found
+
+
+def usable_exclusions(
+    settings: Settings, spark: SparkSession | None = None
+) -> tuple[tuple[Exclusion, ...], tuple[str, ...]]:
+    """Those that the settings enable, each by its id or the path of its file, and all of `exclusions.table`; and what
+    is wrong with those that cannot be used. What they would hide is then seen: nobody misses a finding by it.
+
+    The table is asked where a session is given. DataError where it cannot be read.
+    """
     wanted = settings.exclusions.enabled
-    if not wanted:
-        return ()
     files = [Path(w) for w in wanted if w.endswith((".yml", ".yaml"))]
-    known = {e.id: e for e in known_exclusions(settings)}
-    problems = []
-    for name in (w for w in wanted if not w.endswith((".yml", ".yaml"))):
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            there = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
-            problems.append(f"no exclusion {name!r} in {settings.exclusions_folder}; {there}")
-    if problems:
-        raise ExclusionError("\n".join(problems), hint="procnet exclusions list shows ids")
-    chosen = {w: known[w] for w in wanted if w in known} | {e.id: e for e in load_exclusions(files)}
-    return tuple(chosen[i] for i in sorted(chosen))
+    known, unusable = read_exclusions([(str(f), f) for f in sorted(settings.exclusions_folder.glob("*.yml"))])
+    ids = {e.id: e for e in known}
+    problems: list[str] = []
+    for name in (w for w in wanted if not w.endswith((".yml", ".yaml")) and w not in ids):
+        broken = [p for u in unusable if name.lower() in u.names for p in u.problems]
+        near = get_close_matches(name, ids, n=1)
+        there = f"did you mean {near[0]}?" if near else f"there are {', '.join(ids) or 'none'}"
+        problems += broken or [f"no exclusion {name!r} in {settings.exclusions_folder}; {there}"]
+    table = [] if settings.exclusions.table is None or spark is None else _rows(spark, settings.exclusions.table)
+    of_files, more = read_exclusions([*((str(f), f) for f in files), *table])
+    problems += [p for u in more for p in u.problems]
+    chosen = {w: ids[w] for w in wanted if w in ids} | {e.id: e for e in of_files}
+    return tuple(chosen[i] for i in sorted(chosen)), tuple(problems)
+
+
+def _rows(spark: SparkSession, table: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each row of the table as an entry: `id`, `detections` (array; null means all), `reason`, `owner`, `valid_from`,
+    `valid_until`, and `findings`, the predicate as YAML text. Times are UTC."""
+    read = read_table(spark, table).drop("file")
+    if missing := [c for c in _TABLE_COLUMNS if c not in read.columns]:
+        raise DataError(
+            f"exclusions.table {table} lacks {', '.join(missing)}; it has {', '.join(read.columns)}",
+            hint="docs/exclusions.md has its CREATE TABLE",
+        )
+    entries: list[tuple[str, Mapping[str, Any]]] = []
+    for row in read.select(*_TABLE_COLUMNS).toArrow().to_pylist():
+        times = {c: row[c].isoformat() for c in ("valid_from", "valid_until") if row[c] is not None}
+        scope = {"detections": tuple(row["detections"] or ()) or "all"}
+        entries.append((f"{table}: {row['id']}", {**row, **times, **scope}))
+    return entries
 
 
 def unknown_detections(exclusions: Sequence[Exclusion], detections: Sequence[Detection]) -> list[str]:
     """What exclusions name that is no detection: such a one would never hold."""
     known = {d.id for d in detections} | {d.name.lower() for d in detections}
-    return [f"{e.path}: there is no detection {n!r}" for e in exclusions for n in sorted(e.scope - known)]
+    return [f"{e.place}: there is no detection {n!r}" for e in exclusions for n in sorted(e.scope - known)]
 
 
 def ran_as(detections: Sequence[Detection], exclusions: Sequence[Exclusion], settings: Settings) -> dict[str, str]:
@@ -90,5 +125,5 @@ def hidden_cases(
             continue
         for before, after in zip(judge(marked, detections), judge(live, detections), strict=True):
             if before.problem is None and after.problem is not None:
-                problems.add(f"{exclusion.path}: it hides the case {after.case.name!r} of {after.detection.name}")
+                problems.add(f"{exclusion.place}: it hides the case {after.case.name!r} of {after.detection.name}")
     return sorted(problems)
