@@ -162,9 +162,7 @@ def test_exclusions_of_a_table_hold_and_a_broken_one_hides_nothing(
     with pytest.raises(ExclusionError, match="reason"):
         enabled_exclusions(settings, spark)
     at = folder(tmp_path / "d", WEB)
-    said, told, run = detect(
-        lake, at, "--set", f"detections.enabled=[{MSIEXEC}]", "--set", f"exclusions.table={table}"
-    )
+    said, told, run = detect(lake, at, "--set", f"detections.enabled=[{MSIEXEC}]", "--set", f"exclusions.table={table}")
     assert (said.code, told["counts"]["findings"], told["counts"]["excluded"]) == (5, 3, 1)
     assert sorted(run["broken"]) == sorted(broken)
 
