@@ -7,7 +7,7 @@ the plan asks for, and a join that lost its broadcast is seen to shuffle.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -106,24 +106,24 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         spark.conf.unset(key)
 
 
-def ask(lake: Lake, detection: Detection, bounded: Callable[[DataFrame, int], DataFrame | None]) -> dict[str, Any]:
+def ask(lake: Lake, detections: Sequence[Detection], bounded: Callable[[DataFrame, int], Any]) -> dict[str, Any]:
     """What `find` builds: keys of candidates, pairs over them, findings of those; `bounded` decides which plan."""
     kept: dict[str, Any] = {}
-    attribute_connections = plans.attribute_connections
+    answers = plans.answers
 
-    def keep_keys(keys: DataFrame, most: int) -> DataFrame | None:
+    def keep_keys(keys: DataFrame, most: int) -> Any:
         kept["keys"] = keys
         return bounded(keys, most)
 
     def keep_pairs(*frames: DataFrame, **rules: Any) -> DataFrame:
-        kept["pairs"] = attribute_connections(*frames, **rules)
+        kept["pairs"] = answers(*frames, **rules)
         return kept["pairs"]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "bounded", keep_keys)
-        patch.setattr(plans, "attribute_connections", keep_pairs)
+        patch.setattr(plans, "answers", keep_pairs)
         processes, connections = lake.read("process_events"), lake.read("network_events")
-        kept["findings"] = find(processes, connections, [detection], Window(TEN, NOON), lake.settings).findings
+        kept["findings"] = find(processes, connections, detections, Window(TEN, NOON), lake.settings).findings
     return kept
 
 
@@ -136,7 +136,7 @@ def msiexec() -> Detection:
 @pytest.fixture(scope="module")
 def broadcast(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     """The shipped detection's plans, run: adaptive execution has made up its mind."""
-    asked = ask(lake, msiexec, plans.bounded)
+    asked = ask(lake, [msiexec], plans.bounded)
     assert len(asked["pairs"].collect()) == 1
     assert len(asked["findings"].collect()) == 1
     return {name: tree(frame) for name, frame in asked.items()}
@@ -145,7 +145,7 @@ def broadcast(lake: Lake, msiexec: Detection) -> dict[str, Node]:
 @pytest.fixture(scope="module")
 def shuffled(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     """The same where no key is few enough. Not run: what is forced is seen before, and compiling it takes seconds."""
-    asked = ask(lake, msiexec, lambda keys, most: None)
+    asked = ask(lake, [msiexec], lambda keys, most: None)
     return {name: tree(asked[name]) for name in ("keys", "pairs")}
 
 
@@ -169,6 +169,21 @@ def test_broadcast_builds_and_sends_the_lives_once(broadcast: dict[str, Node]) -
     sides = [next(join.children[1].paths()) for join in way if "Join" in join.name]
     sent = [next(n.name for n in side if n.name.endswith("ExchangeExec")) for side in sides]
     assert sorted(sent) == ["BroadcastExchangeExec", "ReusedExchangeExec"]
+
+
+def test_detections_of_several_lookbacks_share_one_pass(lake: Lake, msiexec: Detection) -> None:
+    """Connections and processes are read as for one lookback, the latter as far back as the longest looks."""
+    other = replace(msiexec, id="other", lookback=timedelta(days=1, hours=2))
+    findings = ask(lake, [msiexec, other], plans.bounded)["findings"]
+    assert sorted(r["detection_id"] for r in findings.collect()) == [msiexec.id, "other"]
+    plan = tree(findings)
+    [above] = plan.above("network_events")
+    joined = above[max(i for i, name in enumerate(above) if "Exchange" in name) :]
+    assert [n for n in joined if "Join" in n] == ["BroadcastHashJoinExec"] * 2
+    assert joined.count("GenerateExec") == 2, "lookbacks and detections are told apart where the pairs are"
+    scans = set(plan.scans("process_events"))
+    assert len(scans) == 1
+    assert all("2026-03-01 07:59:58" in scan.filters for scan in scans)
 
 
 def test_shuffled_broadcasts_nothing(shuffled: dict[str, Node]) -> None:
@@ -232,8 +247,8 @@ def test_the_scan_for_candidates_is_by_name_and_narrow(
     """It goes through the whole lookback: each text column that it reads costs more than the rows do (3-join)."""
     kept = ask(
         lake,
-        replace(msiexec, process=process or msiexec.process),
-        lambda keys, _: keys.sparkSession.createDataFrame([], keys.schema),  # nothing to ask: it ends here
+        [replace(msiexec, process=process or msiexec.process)],
+        lambda keys, most: keys.limit(0).toArrow(),  # nothing to ask: it ends here
     )
     [starts] = tree(kept["keys"]).scans("process_events")
     assert pushed in starts.pushed

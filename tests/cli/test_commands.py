@@ -247,7 +247,7 @@ def test_a_case_that_fails_is_told_with_exit_code_2(spark: SparkSession, tmp_pat
     said = procnet("detections", "test", file)
     assert said.code == 2
     assert "FAILED Network Communication From MSIExec On Any Port: no port at all" in said.out
-    assert said.out.endswith("1 of 2 cases hold, 1 detections\n")
+    assert said.out.endswith("3 of 4 cases hold, 1 detections\n")
 
 
 # what, arguments, exit code, what the error must say; `{...}` are places of the fixture below

@@ -9,8 +9,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.predicates.column import to_candidate_column, to_column
+from procnet.predicates.column import to_candidate_sql, to_column, to_sql
+from procnet.predicates.model import Any as AnyOf
+from procnet.predicates.model import Field, Op
 from procnet.predicates.parse import parse_side
+from procnet.predicates.sql import column
 
 TYPES = {"text": T.StringType(), "other": T.StringType(), "port": T.IntegerType(), "ip": T.StringType()}
 SCHEMA = "text string, other string, port int, ip string"
@@ -94,7 +97,7 @@ def test_every_case_of_the_table(spark: SparkSession) -> None:
     rows = [(i, *[row.get(n) for n in names]) for i, (_, row, _) in enumerate(cases)]
     judged = F.lit(None).cast("boolean")
     for i, (blocks, _, _) in enumerate(cases):
-        judged = F.when(F.col("i") == i, to_column(_tree(blocks), F.col)).otherwise(judged)
+        judged = F.when(F.col("i") == i, F.expr(to_sql(_tree(blocks)))).otherwise(judged)
     found = dict(spark.createDataFrame(rows, f"i int, {SCHEMA}").select("i", judged).collect())
     wrong = [
         (blocks, row, f"expected {e}, came to {found[i]}")
@@ -109,7 +112,7 @@ def test_a_candidate_is_kept_while_unknown_fields_may_still_be_filled(spark: Spa
     tree = _tree({"a": {"text": "x"}, "b": {"other|contains": "y"}, "condition": "a and not b"})
     rows = [("x", None), ("x", "y"), ("x", "n"), (None, "n"), ("z", None)]
     frame = spark.createDataFrame(rows, "text string, other string")
-    kept = [tuple(r) for r in frame.where(to_candidate_column(tree, F.col, frozenset({"text"}))).collect()]
+    kept = [tuple(r) for r in frame.where(to_candidate_sql(tree, frozenset({"text"}))).collect()]
     assert kept == [("x", None), ("x", "n")]
 
 
@@ -117,6 +120,53 @@ def test_a_candidate_is_kept_while_unknown_fields_may_still_be_filled(spark: Spa
 def test_equality_and_lists_reach_the_files_and_a_not_does_not_stop_them(spark: SparkSession, tmp_path: Any) -> None:
     spark.createDataFrame([(80, "a")], "port int, text string").write.parquet(str(tmp_path / "p"))
     tree = _tree({"w": {"port": [80, 443]}, "f": {"text": "x"}, "condition": "w and not f"})
-    plan = spark.read.parquet(str(tmp_path / "p")).where(to_column(tree, F.col))._jdf.queryExecution().toString()
+    plan = spark.read.parquet(str(tmp_path / "p")).where(to_sql(tree))._jdf.queryExecution().toString()
     pushed = next(line for line in plan.splitlines() if "PushedFilters" in line)
     assert "In(port, [" in pushed, pushed
+
+
+# What could end a literal, or mean another thing in it.
+NASTY = ["it's", '"', "\\", "\\'", r"a\nb", "a\nb", "\0", "\t", "' OR true --", "') OR (true", "/*", "`", "${env:PATH}",
+         "$1", "%_", "\u00e9\u4e2d\U0001f600", "\u2028", ":name", "?", "{}"]  # fmt: skip
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("escaped", ["true", "false"])
+def test_a_text_is_itself_and_never_code(spark: SparkSession, escaped: str) -> None:
+    """Whichever way Spark reads a backslash, a row is found where it has the very text, and only there."""
+    ops: tuple[Op, ...] = ("eq", "contains")
+    asked = [Field("text", op, text, cased=True) for text in NASTY for op in ops]
+    listed = AnyOf(tuple(Field("text", "eq", text, cased=True) for text in NASTY))
+    frame = spark.createDataFrame([(t,) for t in NASTY], "text string")
+    spark.conf.set("spark.sql.parser.escapedStringLiterals", escaped)
+    try:
+        judged = F.array(*[F.expr(to_sql(tree)) for tree in (*asked, listed)])
+        found = frame.select("text", judged).collect()
+    finally:
+        spark.conf.unset("spark.sql.parser.escapedStringLiterals")
+    assert [text for text, _ in found] == NASTY
+    for text, told in found:
+        right = [str(a.value) in text if a.op == "contains" else a.value == text for a in asked]
+        assert told == [*right, True], text
+
+
+@pytest.mark.spark
+def test_a_name_is_a_name_and_never_code(spark: SparkSession) -> None:
+    name = "a` IS NULL OR `b.c"
+    frame = spark.createDataFrame([("x",), ("y",)], "text string").toDF(name)
+    assert frame.where(to_sql(Field(name, "eq", "x"))).count() == 1
+    assert frame.select(F.struct("*").alias("s")).where(to_sql(Field(name, "eq", "x"), "s")).count() == 1
+    assert column("b", of="s") == "s.`b`"
+
+
+@pytest.mark.spark
+def test_a_tree_may_be_asked_of_columns_by_other_names(spark: SparkSession) -> None:
+    tree = _tree(
+        {"a": {"text|fieldref": "other", "ip|cidr": "fe80::/10"}, "b": {"port": 80}, "condition": "a and not b"}
+    )
+    frame = spark.createDataFrame(
+        [("A", "a", 443, "FE80::1"), ("A", "a", 80, "FE80::1"), ("a", None, 1, "fe80::1")], SCHEMA
+    )
+    other = frame.toDF(*[f"the_{c}" for c in frame.columns])
+    judged = other.select(to_column(tree, lambda name: F.col(f"the_{name}"))).collect()
+    assert [r[0] for r in judged] == [True, False, None]

@@ -109,29 +109,6 @@ def detect(lake: Path, at: Path, *more: object) -> tuple[Said, dict[str, Any], d
     return said, json.loads(said.out), status["runs"][0]
 
 
-@pytest.mark.spark
-def test_the_ledger_and_the_exit_code_tell(lake: Path, tmp_path: Path) -> None:
-    at = folder(tmp_path / "d", WEB, msiexec_any_port=unlike(ANY_PORT, lookback="soon"))
-    said, told, run = detect(lake, at, "--set", f"detections.enabled=[{MSIEXEC}, msiexec_any_port]")
-    assert said.code == 5
-    assert "next: mend it, and run the same period again" in said.err
-    assert told["counts"]["findings"] == 3
-    assert told["broken"] == run["broken"]
-    assert len(run["broken"]) == 1
-    assert (run["status"], run["noisy"]) == ("succeeded", [])
-
-
-@pytest.mark.spark
-def test_more_than_its_budget_is_noisy_and_stays(lake: Path, tmp_path: Path) -> None:
-    at = folder(tmp_path / "d", WEB, ANY_PORT)
-    enable = ("--set", f"detections.enabled=[{MSIEXEC}]", "--set", "detections.budget.findings=2")
-    said, told, run = detect(lake, at, *enable)
-    assert (said.code, told["counts"]["findings"]) == (0, 3)
-    assert told["noisy"] == run["noisy"] == [MSIEXEC]
-    own = folder(tmp_path / "own", x=unlike(WEB, budget={"findings": 3}))
-    assert detect(lake, own, *enable)[1]["noisy"] == [], "its own budget goes before the settings'"
-
-
 @pytest.mark.parametrize(("hours", "allowed"), [(0.5, 10), (1, 10), (1.5, 20), (24, 240)])
 def test_a_budget_grows_with_the_window(hours: float, allowed: int) -> None:
     assert Budget(findings=10).of(Window(NOON, NOON + timedelta(hours=hours))) == allowed
@@ -149,9 +126,8 @@ def row(id_: str, **changes: Any) -> tuple[Any, ...]:
 
 
 @pytest.mark.spark
-def test_exclusions_of_a_table_hold_and_a_broken_one_hides_nothing(
-    spark: SparkSession, lake: Path, tmp_path: Path
-) -> None:
+def test_what_is_wrong_stops_nothing_else_and_is_told(spark: SparkSession, lake: Path, tmp_path: Path) -> None:
+    """A broken file, rows of the table of exclusions that are wrong, and a detection over its budget, in one run."""
     table = tmp_path / "exclusions"
     rows = [row("of-b"), row("no-reason", reason=None), row("bad", findings="{a"), row("of-b-2", detections=["other"])]
     spark.createDataFrame(rows, TABLE).write.format("delta").save(str(table))
@@ -161,10 +137,35 @@ def test_exclusions_of_a_table_hold_and_a_broken_one_hides_nothing(
     assert sorted(p.split(": ")[1] for p in broken) == ["bad", "no-reason"]
     with pytest.raises(ExclusionError, match="reason"):
         enabled_exclusions(settings, spark)
-    at = folder(tmp_path / "d", WEB)
-    said, told, run = detect(lake, at, "--set", f"detections.enabled=[{MSIEXEC}]", "--set", f"exclusions.table={table}")
-    assert (said.code, told["counts"]["findings"], told["counts"]["excluded"]) == (5, 3, 1)
-    assert sorted(run["broken"]) == sorted(broken)
+
+    at = folder(tmp_path / "d", WEB, msiexec_any_port=unlike(ANY_PORT, lookback="soon"))
+    enable = ("--set", f"detections.enabled=[{MSIEXEC}, msiexec_any_port]", "--set", f"exclusions.table={table}")
+    said, told, run = detect(lake, at, *enable, "--set", "detections.budget.findings=1")
+    assert said.code == 5
+    assert "next: mend it, and run the same period again" in said.err
+    assert (told["counts"]["findings"], told["counts"]["excluded"]) == (3, 1)
+    assert told["broken"] == run["broken"]
+    assert sorted(run["broken"])[-2:] == sorted(broken)
+    assert ["msiexec_any_port.yml" in p for p in run["broken"]].count(True) == 1
+    assert run["status"] == "succeeded"
+    assert told["noisy"] == run["noisy"] == [MSIEXEC], "two live ones, and one is allowed"
+
+    said = procnet("detections", "stats", "--lake", lake, *PERIOD, "--json")
+    (of_it,) = json.loads(said.out)["detections"]
+    assert (of_it["findings"], of_it["excluded"], of_it["hosts"], of_it["host_pid"], of_it["guid"]) == (2, 1, 1, 2, 0)
+    assert of_it["processes"] == [{"value": "msiexec.exe", "n": 2}]
+    assert of_it["destinations"] == [{"value": "a", "n": 2}]
+    shown = procnet("detections", "stats", "--lake", lake)
+    assert max(map(len, shown.out.splitlines())) <= 100
+    assert "msiexec.exe 2" in " ".join(shown.out.split())
+
+
+@pytest.mark.spark
+def test_its_own_budget_goes_before_the_settings(lake: Path, tmp_path: Path) -> None:
+    own = folder(tmp_path / "own", x=unlike(WEB, budget={"findings": 3}))
+    enable = ("--set", f"detections.enabled=[{MSIEXEC}]", "--set", "detections.budget.findings=2")
+    said, told, _ = detect(lake, own, *enable)
+    assert (said.code, told["counts"]["findings"], told["noisy"]) == (0, 3, [])
 
 
 @pytest.mark.spark
@@ -172,16 +173,3 @@ def test_a_table_of_other_columns_is_told(spark: SparkSession, tmp_path: Path) -
     spark.range(1).write.format("delta").save(str(tmp_path / "t"))
     with pytest.raises(DataError, match="lacks detections, reason"):
         usable_exclusions(Settings(exclusions=ExclusionSettings(table=str(tmp_path / "t"))), spark)
-
-
-@pytest.mark.spark
-def test_stats_of_what_was_found(lake: Path, tmp_path: Path) -> None:
-    detect(lake, folder(tmp_path / "d", WEB), "--set", f"detections.enabled=[{MSIEXEC}]")
-    said = procnet("detections", "stats", "--lake", lake, *PERIOD, "--json")
-    (told,) = json.loads(said.out)["detections"]
-    assert (told["findings"], told["excluded"], told["hosts"], told["host_pid"], told["guid"]) == (3, 0, 1, 3, 0)
-    assert told["processes"] == [{"value": "msiexec.exe", "n": 3}]
-    assert told["destinations"] == [{"value": "a", "n": 2}, {"value": "b", "n": 1}]
-    shown = procnet("detections", "stats", "--lake", lake)
-    assert max(map(len, shown.out.splitlines())) <= 100
-    assert "a 2, b 1" in " ".join(shown.out.split())

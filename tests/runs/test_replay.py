@@ -373,6 +373,7 @@ def test_a_wrong_call_ends_before_a_session_is_asked_for(tmp_path: Path, monkeyp
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_the_shipped_expectations_hold_for_the_demo(spark: SparkSession, tmp_path: Path) -> None:
     """On the smallest fleet, whose stories are told twice each, as on a large one they are more often."""
     make_fleet(tmp_path / "raw", hosts=2, hours=1, seed=3)

@@ -6,6 +6,7 @@ The arrays hold `lifetimes.lives`' `life` structs sorted by start; a superset of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pyspark.sql import Column, DataFrame
@@ -16,15 +17,17 @@ from procnet.contract import NETWORK_EVENTS
 from procnet.types import Tolerances
 
 
-def attribute(gathered: DataFrame, *, max_age: timedelta, tolerances: Tolerances) -> DataFrame:
-    """Name the process of each connection.
+def attribute(gathered: DataFrame, *, max_ages: Sequence[timedelta], tolerances: Tolerances) -> DataFrame:
+    """Name the process of each connection, once for each of `max_ages`: how old it may be when it connects.
 
     In: `contract.NETWORK_EVENTS`, `by_guid` and `by_pid` (arrays of lives on the connection's host and guid, host and
-    process id; null: none). Out: NETWORK_EVENTS, `attribution` (`guid`, `host_pid`, `event` or `none`) and `instance`
-    (struct `process_time`, `process_end_time`, INSTANCE_FIELDS; null for `event` and `none`). Every row is kept.
+    process id; null: none). Out: NETWORK_EVENTS, `max_age`, `attribution` (`guid`, `host_pid`, `event` or `none`) and
+    `instance` (struct `process_time`, `process_end_time`, INSTANCE_FIELDS; null for `event` and `none`). Every row is
+    kept.
     """
-    guid = F.when(F.col("by_guid").isNotNull(), answer_by_guid(F.col("by_guid"), max_age, tolerances))
-    pid = F.when(F.col("by_pid").isNotNull(), answer_by_pid(F.col("by_pid"), max_age, tolerances))
+    ages = [F.lit(age) for age in max_ages]
+    guid = F.when(F.col("by_guid").isNotNull(), answer_by_guid(F.col("by_guid"), tolerances))
+    pid = F.when(F.col("by_pid").isNotNull(), answer_by_pid(F.col("by_pid"), tolerances))
     attribution = (
         F.when(F.col("guid_life").isNotNull(), "guid")
         .when(F.col("life").isNotNull(), "host_pid")
@@ -40,17 +43,19 @@ def attribute(gathered: DataFrame, *, max_age: timedelta, tolerances: Tolerances
         *[field(F.col("life"), n).alias(n) for n in INSTANCE_FIELDS],
     )
     return (
-        gathered.withColumn("guid_life", guid)
+        gathered.withColumn("max_age", F.explode(F.array(*ages)) if len(ages) > 1 else ages[0])
+        .withColumn("guid_life", guid)
         .withColumn("life", F.coalesce(F.col("guid_life"), pid))
         .select(
             *NETWORK_EVENTS.names,
+            "max_age",
             attribution.alias("attribution"),
             F.when(F.col("life").isNotNull(), instance).alias("instance"),
         )
     )
 
 
-def answer_by_guid(starts: Column, max_age: timedelta, tolerances: Tolerances) -> Column:
+def answer_by_guid(starts: Column, tolerances: Tolerances) -> Column:
     """The start with the connection's guid: the latest up to the connection, else the earliest within `clock_skew`.
 
     Cloned machines share guids, so process ids must agree where both are known; a connection without one is answered
@@ -61,7 +66,7 @@ def answer_by_guid(starts: Column, max_age: timedelta, tolerances: Tolerances) -
         starts,
         lambda s: (
             F.coalesce(s["process_id"] == pid, F.lit(True))
-            & (s["start"] >= time - F.lit(max_age))
+            & (s["start"] >= time - F.col("max_age"))
             & (s["start"] <= time + F.lit(tolerances.clock_skew))
         ),
     )
@@ -73,7 +78,7 @@ def answer_by_guid(starts: Column, max_age: timedelta, tolerances: Tolerances) -
     return F.when(pid.isNotNull() | (F.size(ids) <= 1), answer)
 
 
-def answer_by_pid(lives: Column, max_age: timedelta, tolerances: Tolerances) -> Column:
+def answer_by_pid(lives: Column, tolerances: Tolerances) -> Column:
     """The life on the connection's host and process id: the one that holds it, else one just closed, else just begun.
 
     A life is refused where both sides name an image or a guid and they differ: then the true start was not seen.
@@ -83,7 +88,7 @@ def answer_by_pid(lives: Column, max_age: timedelta, tolerances: Tolerances) -> 
     def may_be(life: Column) -> Column:
         other_image = field(life, "process_name") != F.col("process_name")
         other_guid = field(life, "process_guid") != F.col("process_guid")
-        young = life["start"] >= time - F.lit(max_age)
+        young = life["start"] >= time - F.col("max_age")
         refused = F.coalesce(other_image, F.lit(False)) | F.coalesce(other_guid, F.lit(False))
         return life["lived"] & young & ~refused
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,7 +14,12 @@ from procnet.attribution.lifetimes import host_key, lives
 from procnet.frames import at_most
 from procnet.types import HostMatch, Tolerances
 
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
 Plan = Literal["broadcast", "shuffled"]
+
+KEY = ("host_key", "process_id", "process_guid")  # by which events and processes meet
 
 
 def attribute_connections(
@@ -38,21 +44,38 @@ def attribute_connections(
     """
     tolerances = Tolerances(clock_skew=clock_skew, end_grace=end_grace, start_tolerance=start_tolerance)
     hosts = HostMatch(host_match)
-    instances = lives(processes, tolerances=tolerances, host_match=hosts)
+    told = answers(processes, connections, max_ages=[max_age], tolerances=tolerances, host_match=hosts, plan=plan)
+    return told.drop("max_age")
+
+
+def answers(
+    processes: DataFrame,
+    connections: DataFrame,
+    *,
+    max_ages: Sequence[timedelta],
+    tolerances: Tolerances,
+    host_match: HostMatch,
+    plan: Plan,
+) -> DataFrame:
+    """`attribute_connections` under several `max_age`: one row a connection and `max_age`, which is a column of it.
+
+    In: processes as for the longest of them. They are read, and gathered for the connections, once.
+    """
+    instances = lives(processes, tolerances=tolerances, host_match=host_match)
     if plan == "broadcast":
-        gathered = broadcast.gather(instances, connections, host_match=hosts)
+        gathered = broadcast.gather(instances, connections, host_match=host_match)
     else:
-        gathered = shuffled.gather(instances, connections, host_match=hosts, tolerances=tolerances)
-    return match.attribute(gathered, max_age=max_age, tolerances=tolerances)
+        gathered = shuffled.gather(instances, connections, host_match=host_match, tolerances=tolerances)
+    return match.attribute(gathered, max_ages=max_ages, tolerances=tolerances)
 
 
-def keys_of(events: DataFrame, host_match: HostMatch) -> DataFrame:
-    """The keys by which events and processes meet: `host_key`, `process_id`, `process_guid`, one row each.
+def keys_of(events: DataFrame, host_match: HostMatch, *more: str) -> DataFrame:
+    """The KEY of each row, and `more` of its columns.
 
     In: any frame with `host`, `process_id` and `process_guid`. A row without ids stays: it joins nothing, but says that
     somebody asked.
     """
-    return events.select(host_key(F.col("host"), host_match).alias("host_key"), "process_id", "process_guid").distinct()
+    return events.select(host_key(F.col("host"), host_match).alias("host_key"), *KEY[1:], *more)
 
 
 def with_process_ids(keys: DataFrame, processes: DataFrame, host_match: HostMatch) -> DataFrame:
@@ -63,14 +86,14 @@ def with_process_ids(keys: DataFrame, processes: DataFrame, host_match: HostMatc
     alone = keys.where("process_id is null and process_guid is not null").select("host_key", "process_guid")
     if alone.isEmpty():
         return keys
-    starts = keys_of(processes.where("event_kind = 'start'"), host_match)
+    # Made distinct at once: so both of `events_on`'s sides take them from one exchange, and the scan stays one.
+    starts = keys_of(processes.where("event_kind = 'start'"), host_match).distinct()
     return keys.union(starts.join(alone, on=["host_key", "process_guid"], how="left_semi").select(keys.columns))
 
 
-def bounded(keys: DataFrame, limit: int) -> DataFrame | None:
-    """The keys as a local frame, or None if they are more than `limit`: the action that chooses the plan."""
-    table = at_most(keys, limit)
-    return None if table is None else keys.sparkSession.createDataFrame(table, keys.schema)
+def bounded(keys: DataFrame, limit: int) -> pa.Table | None:
+    """The keys, or None if they are more than `limit`: the action that chooses the plan."""
+    return at_most(keys, limit)
 
 
 def events_on(processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool) -> DataFrame:

@@ -13,6 +13,7 @@ from procnet.findings.risk import by_object
 from procnet.lake.tables import Lake
 from procnet.runs.risk import risk_of
 from procnet.session import open_session
+from procnet.types import format_duration
 
 _SHOWN = 20
 
@@ -63,6 +64,6 @@ def _risk(args: Namespace) -> None:
     )  # fmt: skip
     limits = settings.risk
     say(
-        f"an incident begins where a score comes to {limits.score} in {limits.score_over}, or distinct tactics to "
-        f"{limits.tactics} in {limits.tactics_over}"
+        f"an incident begins where a score comes to {limits.score} in {format_duration(limits.score_over)}, or distinct "
+        f"tactics to {limits.tactics} in {format_duration(limits.tactics_over)}"
     )

@@ -114,8 +114,13 @@ def select(
                 f"near: {', '.join(near)}" if near else f"there are {', '.join(f'{d.id} {d.name}' for d in detections)}"
             )
             problems.append(f"no detection {want!r} among {len(detections)}; {known}")
+            # It may be one of those that cannot be read.
+            problems += [p for u in unusable for p in u.problems]
     if problems:
-        raise DetectionError(problems, hint="procnet detections list shows ids and names")
+        hint = (
+            "procnet detections lint shows what is wrong" if unusable else "procnet detections list shows ids and names"
+        )
+        raise DetectionError(dict.fromkeys(problems), hint=hint)
     return tuple(sorted(chosen.values(), key=lambda d: d.id))
 
 

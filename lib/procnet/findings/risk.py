@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import INCIDENTS, RISK_EVENTS
+from procnet.predicates.sql import literal, one_of
 from procnet.settings import RiskSettings
 
 _MICROS = timedelta(microseconds=1)
@@ -60,10 +61,10 @@ def by_object(events: DataFrame) -> DataFrame:
 
 def risk_events_sql(findings: str, settings: RiskSettings, tactics: Mapping[str, Sequence[str]]) -> str:
     """The query of `risk_events` over a table's name in SQL."""
-    serves = ", ".join(f"'{technique}', array({_texts(names)})" for technique, names in tactics.items())
+    serves = ", ".join(f"'{t}', array({', '.join(map(literal, names))})" for t, names in tactics.items())
     # A shared account is one of every host: its sum would be the fleet's, and say nothing of anyone.
-    shared = _texts([a.lower() for a in settings.shared_accounts]) or "NULL"
-    not_shared = f"NOT coalesce(risk_object_type = 'user' AND lower(risk_object) IN ({shared}), false)"
+    shared = one_of("lower(risk_object)", [a.lower() for a in settings.shared_accounts] or [None])
+    not_shared = f"NOT coalesce(risk_object_type = 'user' AND {shared}, false)"
     bucket, about = settings.throttle // _MICROS, ", ".join(_ABOUT)
     return f"""
 WITH objects AS (
@@ -132,7 +133,3 @@ SELECT {", ".join(INCIDENTS.names)} FROM told"""
 
 def _text(column: str) -> str:
     return f"CAST({f'unix_micros({column})' if column in _TIMES else column} AS STRING)"
-
-
-def _texts(values: Sequence[str]) -> str:
-    return ", ".join("'" + v.replace("\\", "\\\\").replace("'", "\\'") + "'" for v in values)

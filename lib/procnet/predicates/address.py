@@ -1,4 +1,4 @@
-"""IP addresses as Column functions, no UDF: one spelling, a key that sorts, membership in networks.
+"""IP addresses in SQL, no UDF: one spelling, a key that sorts, membership in networks.
 
 Both families. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) IS the IPv4 address: it is spelled so, keyed so, held by
 IPv4 networks, and by no IPv6 network that is not itself mapped. Python's `ipaddress` is the judge in the tests.
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 import pyspark.sql.functions as F
 from pyspark.sql import Column
 
+from procnet.predicates.sql import literal
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Destinations at which no public host answers: IANA's special-purpose registries as the family of detections lists
@@ -30,6 +32,7 @@ NON_PUBLIC: tuple[str, ...] = (
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _IS_V4 = rf"^{_V4}\z"
+_ENDS_IN_V4, _DOTTED = rf":{_V4}\z", r"[0-9.]+\z"
 _GROUPS = "[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*"
 # Eight groups, or at most seven with one `::`.
 _IS_V6 = (
@@ -45,33 +48,20 @@ def canonical_address(col: Column) -> Column:
     `col` is text in any spelling, spaces around it allowed. Anything that is not an address is null; nothing is raised.
     """
     text = F.trim(col)
-    return F.when(text.rlike(_IS_V4), text).otherwise(_let(_v6_key(text), _spelled))
+    spelled = F.call_function("transform", F.array(text), F.expr(f"t -> {_let(_v6_key('t'), _spelled)}"))[0]
+    return F.when(text.rlike(_IS_V4), text).otherwise(spelled)
 
 
-def address_key(col: Column) -> Column:
-    """128 bits as 32 lower-case hex digits, which sort as the addresses do; IPv4 as IPv4-mapped; null if no address."""
-    text = F.trim(col)
-    return F.when(text.rlike(_IS_V4), _v4_key(text)).otherwise(_v6_key(text))
-
-
-def in_network(col: Column, *networks: str) -> Column:
-    """Whether the address lies in any of the networks (`10.0.0.0/8`, `fe80::/10`); null where it is no address.
+def in_network(address: str, *networks: str) -> str:
+    """Whether the address, an SQL text, lies in any of the networks (`10.0.0.0/8`, `fe80::/10`), as SQL; null where it
+    is no address.
 
     Compiled to one pattern a family, so that thirty networks cost what one does. ValueError for what is no network.
     """
     nets = [parse_network(n) for n in networks]
-    v4 = _v4_pattern([n for n in nets if n.version == 4])
-    key = _v6_key(F.trim(col))
-    held = F.when(F.trim(col).rlike(v4), True) if v4 else F
-    return (
-        held.when(F.trim(col).rlike(_IS_V4), False)
-        .otherwise(key.rlike(_key_pattern(nets)))
-    )  # fmt: skip
-
-
-def is_public(col: Column) -> Column:
-    """Whether the address lies in none of NON_PUBLIC; null where it is no address, so that no row is lost by it."""
-    return ~in_network(col, *NON_PUBLIC)
+    text, v4 = f"trim({address})", _v4_pattern([n for n in nets if n.version == 4])
+    held = f"WHEN {_like(text, v4)} THEN true " if v4 else ""
+    return f"CASE {held}WHEN {_like(text, _IS_V4)} THEN false ELSE {_like(_v6_key(text), _key_pattern(nets))} END"
 
 
 def parse_network(text: str) -> Network:
@@ -92,41 +82,45 @@ def parse_network(text: str) -> Network:
     return network
 
 
-def _v4_key(dotted: Column) -> Column:
-    return F.format_string("0" * 20 + "ffff%02x%02x%02x%02x", *_octets(dotted))
+def _v6_key(text: str) -> str:
+    """128 bits as 32 lower-case hex digits, which sort as the addresses do; null if `text` is no IPv6 address."""
+    return _let(_let(_replaced(f"lower({text})", r"%[^%/]+\z", ""), _without_dots), _key_of_groups)
 
 
-def _octets(dotted: Column) -> list[Column]:
+def _without_dots(text: str) -> str:
+    last = f"substring_index({text}, ':', -1)"
     # try_cast: in ANSI mode a cast in a branch that is not taken may still be evaluated, and raise.
-    return [F.split_part(dotted, F.lit("."), F.lit(n)).try_cast("int") for n in (1, 2, 3, 4)]
+    octets = ", ".join(f"try_cast(split_part({last}, '.', {n}) AS INT)" for n in (1, 2, 3, 4))
+    groups = f"concat({_replaced(text, _DOTTED, '')}, format_string('%02x%02x:%02x%02x', {octets}))"
+    return f"CASE WHEN {_like(text, _ENDS_IN_V4)} THEN {groups} ELSE {text} END"
 
 
-def _v6_key(text: Column) -> Column:
-    return _let(_let(F.regexp_replace(F.lower(text), r"%[^%/]+\z", ""), _without_dots), _key_of_groups)
-
-
-def _without_dots(text: Column) -> Column:
-    tail = F.format_string("%02x%02x:%02x%02x", *_octets(F.substring_index(text, ":", -1)))
-    return F.when(text.rlike(rf":{_V4}\z"), F.concat(F.regexp_replace(text, r"[0-9.]+\z", ""), tail)).otherwise(text)
-
-
-def _key_of_groups(text: Column) -> Column:
+def _key_of_groups(text: str) -> str:
     # Every group to four digits, then single colons out: what is left is the digits before and after `::`.
-    padded = F.regexp_replace(F.regexp_replace(text, r"\b([0-9a-f]{1,3})\b", "000$1"), r"\b0+([0-9a-f]{4})\b", "$1")
-    digits = F.regexp_replace(padded, "(?<!:):(?!:)", "")
-    head, rest = F.regexp_replace(digits, "::.*", ""), F.regexp_replace(digits, "^[0-9a-f]*(?:::)?", "")
-    return F.when(text.rlike(_IS_V6), F.overlay(F.lpad(rest, 32, "0"), head, 1))
+    padded = _replaced(_replaced(text, r"\b([0-9a-f]{1,3})\b", "000$1"), r"\b0+([0-9a-f]{4})\b", "$1")
+    digits = _replaced(padded, "(?<!:):(?!:)", "")
+    head, rest = _replaced(digits, "::.*", ""), _replaced(digits, "^[0-9a-f]*(?:::)?", "")
+    return f"CASE WHEN {_like(text, _IS_V6)} THEN overlay(lpad({rest}, 32, '0'), {head}, 1) END"
 
 
-def _spelled(key: Column) -> Column:
-    octets = [F.conv(F.substring(key, at, 2), 16, 10) for at in (25, 27, 29, 31)]
-    return F.when(key.startswith(_MAPPED), F.concat_ws(".", *octets)).otherwise(_compressed(key))
+def _spelled(key: str) -> str:
+    octets = ", ".join(f"conv(substring({key}, {at}, 2), 16, 10)" for at in (25, 27, 29, 31))
+    mapped = f"startswith({key}, '{_MAPPED}')"
+    return f"CASE WHEN {mapped} THEN concat_ws('.', {octets}) ELSE {_compressed(key)} END"
 
 
-def _compressed(key: Column) -> Column:
-    groups = F.regexp_replace(F.regexp_replace(key, "(.{4})(?!$)", "$1:"), r"\b0{1,3}(?=[0-9a-f])", "")
+def _compressed(key: str) -> str:
+    groups = _replaced(_replaced(key, "(.{4})(?!$)", "$1:"), r"\b0{1,3}(?=[0-9a-f])", "")
     # The first run of two or more zero groups after which no longer one comes: the longest, the leftmost of equals.
-    return F.regexp_replace(groups, r"^(.*?):?\b(0(?::0)+)\b(?!.*\b\2:0\b):?(.*)$", "$1::$3")
+    return _replaced(groups, r"^(.*?):?\b(0(?::0)+)\b(?!.*\b\2:0\b):?(.*)$", "$1::$3")
+
+
+def _like(text: str, pattern: str) -> str:
+    return f"rlike({text}, {literal(pattern)})"
+
+
+def _replaced(text: str, pattern: str, by: str) -> str:
+    return f"regexp_replace({text}, {literal(pattern)}, {literal(by)})"
 
 
 def _v4_pattern(networks: Iterable[Network]) -> str:
@@ -156,6 +150,6 @@ def _key_pattern(networks: Iterable[Network]) -> str:
     return f"^(?:{'|'.join(patterns)})"
 
 
-def _let(value: Column, use: Callable[[Column], Column]) -> Column:
+def _let(value: str, use: Callable[[str], str]) -> str:
     """`use(value)` with `value` evaluated once, however often `use` names it."""
-    return F.transform(F.array(value), use)[0]
+    return f"transform(array({value}), v -> {use('v')})[0]"

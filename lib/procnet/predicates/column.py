@@ -1,64 +1,45 @@
-"""The tree -> Spark columns. NOT is guarded once, at the NOT: guards at the leaves would empty the pushed filters."""
+"""The tree -> SQL. NOT is guarded once, at the NOT: guards at the leaves would empty the pushed filters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from procnet.predicates import sql
 from procnet.predicates.address import NON_PUBLIC, in_network
-from procnet.predicates.model import All, Any, Field, Not, Predicate, Value
+from procnet.predicates.model import All, Any, Field, Not, Predicate, Value, fields_of
 from procnet.predicates.wildcard import to_regex
-
-Columns = Callable[[str], Column]
-
-
-class Row:
-    """Columns by name, and the tests of them made so far, for several trees that are asked of the same rows.
-
-    A list of networks is a hundred calls to the JVM, and half of the family asks whether an address is public.
-    """
-
-    def __init__(self, of: str = "") -> None:
-        """`of` names the struct that holds the columns."""
-        self._of = f"{of}." if of else ""
-        self._made: dict[Field, Column] = {}
-
-    def __call__(self, name: str) -> Column:
-        return F.col(f"{self._of}{name}")
-
-    def test(self, leaf: Field) -> Column:
-        """The test as a column; the same one for the same test."""
-        if leaf not in self._made:
-            self._made[leaf] = _leaf(leaf, self)
-        return self._made[leaf]
-
 
 # Stored in lower case (contract.py), so that plain equality can be pushed down to files.
 _STORED_LOWER = frozenset({"host", "process_name", "parent_process_name", "dest_host", "transport", "direction"})
-_ORDER: dict[str, Callable[[Column, Column], Column]] = {
-    "gt": lambda a, b: a > b,
-    "gte": lambda a, b: a >= b,
-    "lt": lambda a, b: a < b,
-    "lte": lambda a, b: a <= b,
-}
+_ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def to_column(predicate: Predicate, column: Columns) -> Column:
-    """True, false or null (unknown) for each row; `column` gives the column of a field's name."""
-    return _walk(predicate, _tests(column))
+def to_sql(predicate: Predicate, of: str = "") -> str:
+    """True, false or null (unknown) for each row; `of` names the struct that holds the columns."""
+    if isinstance(predicate, Field):
+        return _leaf(predicate, of)
+    if isinstance(predicate, Not):
+        return f"NOT coalesce({to_sql(predicate.part, of)}, false)"
+    return _join(predicate, [to_sql(p, of) for p in _parts(predicate)])
 
 
-def to_candidate_column(predicate: Predicate, column: Columns, strict: frozenset[str]) -> Column:
+def to_candidate_sql(predicate: Predicate, strict: frozenset[str]) -> str:
     """Keeps every row that the tree could still accept once unknown fields outside `strict` are filled in.
 
     An unknown test of such a field counts as satisfied, and under a NOT as not satisfied; fields in `strict` count as
     they are. So a record whose gaps another sensor's record fills is not lost before the two are merged.
     """
-    return F.coalesce(_candidate(predicate, column, strict, positive=True), F.lit(False))
+    return f"coalesce({_candidate(predicate, strict, positive=True)}, false)"
+
+
+def to_column(predicate: Predicate, column: Callable[[str], Column]) -> Column:
+    """`to_sql` of rows whose columns have other names: `column` gives the one for a field. No file is told by it."""
+    row = F.struct(*[column(n).alias(n) for n in sorted(fields_of(predicate))])
+    return F.call_function("transform", F.array(row), F.expr(f"r -> {to_sql(predicate, 'r')}"))[0]
 
 
 @dataclass(frozen=True)
@@ -68,10 +49,14 @@ class _OneOf(Field):
     values: tuple[Value, ...] = ()
 
 
+def _parts(predicate: All | Any) -> Sequence[Predicate]:
+    return predicate.parts if isinstance(predicate, All) else _gathered(predicate.parts)
+
+
 def _gathered(parts: Sequence[Predicate]) -> list[Predicate]:
     """Alternatives, with all that ask whether one field equals a value put into one question.
 
-    Fifty names as fifty ORs are five hundred calls to the JVM and a tree that Spark walks again in each of its rules.
+    Fifty names as fifty ORs are a tree that Spark walks again in each of its rules.
     """
     values: dict[tuple[str, bool, bool], list[Value]] = {}
     rest: list[Predicate] = []
@@ -86,74 +71,46 @@ def _gathered(parts: Sequence[Predicate]) -> list[Predicate]:
     ]
 
 
-def _candidate(predicate: Predicate, column: Columns, strict: frozenset[str], *, positive: bool) -> Column:
+def _candidate(predicate: Predicate, strict: frozenset[str], *, positive: bool) -> str:
     if isinstance(predicate, Field):
-        test = _tests(column)(predicate)
         # A fieldref asks two fields, and either may still be filled in.
-        asked = {predicate.field, str(predicate.value)} if predicate.op == "fieldref" else {predicate.field}
-        if asked <= strict:
-            return test
+        if fields_of(predicate) <= strict:
+            return _leaf(predicate)
         if predicate.op == "isnull":  # what is unknown now may be known later, and never the other way round
-            return test if positive else F.lit(False)
-        return F.coalesce(test, F.lit(positive))
+            return _leaf(predicate) if positive else "false"
+        return f"coalesce({_leaf(predicate)}, {sql.literal(positive)})"
     if isinstance(predicate, Not):
-        return ~F.coalesce(_candidate(predicate.part, column, strict, positive=not positive), F.lit(False))
-    return _join(predicate, [_candidate(p, column, strict, positive=positive) for p in _parts(predicate)])
+        return f"NOT coalesce({_candidate(predicate.part, strict, positive=not positive)}, false)"
+    return _join(predicate, [_candidate(p, strict, positive=positive) for p in _parts(predicate)])
 
 
-def _tests(column: Columns) -> Callable[[Field], Column]:
-    return column.test if isinstance(column, Row) else lambda leaf: _leaf(leaf, column)
+def _join(predicate: All | Any, parts: Iterable[str]) -> str:
+    return f"({(' AND ' if isinstance(predicate, All) else ' OR ').join(parts)})"
 
 
-def _walk(predicate: Predicate, leaf: Callable[[Field], Column]) -> Column:
-    if isinstance(predicate, Field):
-        return leaf(predicate)
-    if isinstance(predicate, Not):
-        return ~F.coalesce(_walk(predicate.part, leaf), F.lit(False))
-    return _join(predicate, [_walk(p, leaf) for p in _parts(predicate)])
-
-
-def _parts(predicate: All | Any) -> Sequence[Predicate]:
-    return predicate.parts if isinstance(predicate, All) else _gathered(predicate.parts)
-
-
-def _join(predicate: Predicate, parts: list[Column]) -> Column:
-    if isinstance(predicate, All):
-        return reduce(lambda a, b: a & b, parts)
-    return reduce(lambda a, b: a | b, parts)
-
-
-def _leaf(leaf: Field, column: Columns) -> Column:
-    value, plain = leaf.value, column(leaf.field)
+def _leaf(leaf: Field, of: str = "") -> str:
+    value, plain = leaf.value, sql.column(leaf.field, of)
     if leaf.op == "isnull":
-        return plain.isNull()
+        return f"{plain} IS NULL"
     if leaf.op == "cidr":
         return in_network(plain, *(NON_PUBLIC if value == "@non_public" else (str(value),)))
     if leaf.op in _ORDER:
-        return _ORDER[leaf.op](plain, F.lit(value))
+        return f"{plain} {_ORDER[leaf.op]} {sql.literal(value)}"
     if leaf.op == "re":
-        return plain.rlike(str(value))
+        return f"rlike({plain}, {sql.literal(value)})"
     if not isinstance(value, str):
-        return plain.isin(*_values(leaf)) if len(_values(leaf)) > 1 else plain == F.lit(value)
-    side, text = (plain, value) if leaf.cased else (_lower(leaf.field, plain), value.lower())
+        return sql.one_of(plain, _values(leaf))
+    side = plain if leaf.cased or leaf.field in _STORED_LOWER else f"lower({plain})"
     if leaf.op == "fieldref":
-        other = column(value)
-        return side == (other if leaf.cased else F.lower(other))
-    if leaf.op == "contains":
-        return side.contains(text)
-    if leaf.op == "startswith":
-        return side.startswith(text)
-    if leaf.op == "endswith":
-        return side.endswith(text)
+        other = sql.column(value, of)
+        return f"{side} = {other if leaf.cased else f'lower({other})'}"
+    if leaf.op == "eq":
+        return sql.one_of(side, [str(v) if leaf.cased else str(v).lower() for v in _values(leaf)])
+    text = value if leaf.cased else value.lower()
     if leaf.op == "glob":
-        return side.rlike(to_regex(text))
-    texts = [str(v) if leaf.cased else str(v).lower() for v in _values(leaf)]
-    return side.isin(texts) if len(texts) > 1 else side == F.lit(text)
+        return f"rlike({side}, {sql.literal(to_regex(text))})"
+    return f"{leaf.op}({side}, {sql.literal(text)})"
 
 
 def _values(leaf: Field) -> tuple[Value, ...]:
     return leaf.values if isinstance(leaf, _OneOf) else (leaf.value,)
-
-
-def _lower(field: str, column: Column) -> Column:
-    return column if field in _STORED_LOWER else F.lower(column)

@@ -14,6 +14,8 @@ from procnet.settings import Settings
 
 def run_cases(spark: SparkSession, detections: Sequence[Detection], settings: Settings) -> list[Result]:
     """Every case of every detection, judged in one pass and without a lake."""
+    if not detections:
+        return []
     processes, connections = case_frames(spark, detections)
     found = find(processes, connections, detections, WINDOW, settings).findings
     return judge([] if found is None else [r.asDict(recursive=True) for r in found.collect()], detections)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -17,6 +17,7 @@ from procnet.detections.evaluate import connections_wanted, evaluate, stands_alo
 from procnet.findings.exclusions import Exclusion, mark
 from procnet.findings.rows import Says, to_findings
 from procnet.lake.tables import in_period
+from procnet.predicates.sql import literal
 from procnet.settings import Settings
 from procnet.types import Window
 
@@ -37,23 +38,45 @@ def find(
     settings: Settings,
     exclusions: Sequence[Exclusion] = (),
 ) -> Found:
-    """Findings of all detections in a window, in one pass for each lookback among them.
+    """Findings of all detections in a window, in one pass whatever their lookbacks.
 
     In: `contract.PROCESS_EVENTS` and `contract.NETWORK_EVENTS` of any period. Out: `contract.FINDINGS`, those that an
     exclusion holds for marked.
     The lookback is a detection's own: how old a process may be when it connects. So it is measured from the connection,
     and neither the window nor the other detections that happen to run can change a finding.
     """
+    tolerances, hosts = settings.attribution.tolerances, settings.host.match
     by_lookback: dict[timedelta, list[Detection]] = defaultdict(list)
     for detection in detections:
         by_lookback[detection.lookback].append(detection)
-    parts = [_hits(processes, connections, group, age, window, settings) for age, group in sorted(by_lookback.items())]
-    hits = [h for h, _ in parts if h is not None]
-    said = "; ".join(dict.fromkeys(p for _, p in parts))
-    if not hits:
-        return Found(None, said)
-    found = to_findings(reduce(DataFrame.unionByName, hits), {d.id: _says(d) for d in detections})
-    return Found(mark(found, exclusions), said)
+    asked = between(connections, window.start, window.end).where(connections_wanted(detections))
+    keys = _keys(processes, asked, by_lookback, window, settings)
+    limit = settings.attribution.broadcast_limit
+    few = plans.bounded(keys, limit)
+    asking = list(by_lookback) if few is None else few["lookback"].unique().to_pylist()
+    if not asking:
+        return Found(None, "nothing to ask: no candidate process, no connection that stands alone")
+    small = few is not None
+    how = f"broadcast: at most {limit} keys" if small else f"shuffled: more than {limit} keys"
+    keys = keys.drop("lookback")
+    if few is not None:
+        keys = keys.sparkSession.createDataFrame(few.drop_columns("lookback"), keys.schema)
+
+    # Nobody who looks back further than any key was asked for has a candidate.
+    reach = max(asking)
+    judged = [d for d in detections if d.lookback <= reach]
+    around = _around(processes, window, reach, settings)
+    keys = plans.with_process_ids(keys, around, hosts)
+    pairs = plans.answers(
+        plans.events_on(around, keys, hosts, small=small),
+        asked,
+        max_ages=sorted({d.lookback for d in judged}),
+        tolerances=tolerances,
+        host_match=hosts,
+        plan="broadcast" if small else "shuffled",
+    )
+    found = to_findings(evaluate(pairs, judged), {d.id: _says(d) for d in judged})
+    return Found(mark(found, exclusions), how)
 
 
 def _says(detection: Detection) -> Says:
@@ -64,42 +87,32 @@ def _says(detection: Detection) -> Says:
     return Says(risk.message, risk_objects, threat_objects)
 
 
-def _hits(
+def _keys(
     processes: DataFrame,
-    connections: DataFrame,
-    detections: Sequence[Detection],
-    max_age: timedelta,
+    asked: DataFrame,
+    by_lookback: Mapping[timedelta, Sequence[Detection]],
     window: Window,
     settings: Settings,
-) -> tuple[DataFrame | None, str]:
-    asked = between(connections, window.start, window.end).where(connections_wanted(detections))
-    # Read so far on both sides that no tolerance is cut by the window: then tiling cannot change a result.
-    tolerances, hosts = settings.attribution.tolerances, settings.host.match
-    margin = tolerances.start_tolerance
-    around = between(processes, window.start - max_age - margin, window.end + tolerances.clock_skew + 2 * margin)
+) -> DataFrame:
+    """Who could answer: keys of the starts that are wanted and of the connections that stand alone, each with the
+    longest `lookback` that asks for it. Starts are asked for as far back as those who want them look, and no further:
+    seven days of the names of all cost more than seven of one name and a day of the others."""
+    ages = sorted(by_lookback, reverse=True)
+    furthest = " ".join(f"WHEN {stands_alone(by_lookback[age])} THEN {literal(age)}" for age in ages)
+    rows = [asked.withColumn("lookback", F.expr(f"CASE {furthest} END")).where("lookback IS NOT NULL")]
+    for age, group in by_lookback.items():
+        if (wanted := starts_wanted(group)) is not None:
+            starts = _around(processes, window, age, settings).where("event_kind = 'start'").where(wanted)
+            rows.append(starts.withColumn("lookback", F.lit(age)))
+    keys = [plans.keys_of(r, settings.host.match, "lookback") for r in rows]
+    return reduce(DataFrame.union, keys).groupBy(*plans.KEY).agg(F.max("lookback").alias("lookback"))
 
-    keys = plans.keys_of(asked.where(stands_alone(detections)), hosts)
-    if (wanted := starts_wanted(detections)) is not None:
-        keys = plans.keys_of(around.where(F.col("event_kind") == "start").where(wanted), hosts).union(keys).distinct()
-    limit = settings.attribution.broadcast_limit
-    local = plans.bounded(keys, limit)
-    small = local is not None
-    how = f"broadcast: at most {limit} keys" if small else f"shuffled: more than {limit} keys"
-    if local is not None and local.isEmpty():
-        return None, "nothing to ask: no candidate process, no connection that stands alone"
-    keys = plans.with_process_ids(keys if local is None else local, around, hosts)
-    events = plans.events_on(around, keys, hosts, small=small)
-    pairs = plans.attribute_connections(
-        events,
-        asked,
-        max_age=max_age,
-        clock_skew=tolerances.clock_skew,
-        end_grace=tolerances.end_grace,
-        start_tolerance=tolerances.start_tolerance,
-        host_match=hosts,
-        plan="broadcast" if small else "shuffled",
-    )
-    return evaluate(pairs, detections), how
+
+def _around(processes: DataFrame, window: Window, age: timedelta, settings: Settings) -> DataFrame:
+    """Process events from so far on both sides that the window cuts no tolerance: tiling cannot change a result."""
+    tolerances = settings.attribution.tolerances
+    margin = tolerances.start_tolerance
+    return between(processes, window.start - age - margin, window.end + tolerances.clock_skew + 2 * margin)
 
 
 def between(events: DataFrame, start: datetime, end: datetime) -> DataFrame:
