@@ -17,7 +17,8 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 test: setup
 	$(PYTEST) -m "not long" $(ARGS)
 
-# All real records beside the checkout through the whole path, held against their truth; skipped where there are none.
+# What takes a minute for one test: every example of the documents, recordings through the whole path, and all real
+# records beside the checkout, held against their truth; these are skipped where there are none.
 test-long: setup
 	$(PYTEST) -m long $(ARGS)
 

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 # Where one test takes a minute. They go first, so that a worker does not begin one when the other is done.
-LONG = ("test_commands.py", "test_readme.py", "test_tiling.py", "test_windows_samples.py", "test_ingest.py")
+LONG = (
+    "test_readme.py", "test_tiling.py", "test_commands.py", "test_view.py", "test_narrowing.py", "test_replay.py",
+    "test_chosen.py", "test_session.py", "test_vendor_samples.py", "test_attribution_lakes.py",
+    "test_windows_samples.py", "test_exclusions.py", "test_clean_fuzz.py", "test_ingest.py",
+)  # fmt: skip
 
 
 @pytest.hookimpl(trylast=True)

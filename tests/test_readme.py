@@ -72,6 +72,7 @@ def rows(page: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_every_example_runs_and_says_what_it_is_said_to(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,6 +298,7 @@ EXCLUSION = {
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_each_dataset_is_judged_by_its_own_records_and_no_lake_is_touched(spark: SparkSession, tmp_path: Path) -> None:
     """The start lies in one dataset and a connection without an image in the other: nothing may join them."""
     day = [sysmon(1, 0), connection(5, "203.0.113.7", 443), connection(6, "203.0.113.9", 443),

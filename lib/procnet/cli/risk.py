@@ -64,6 +64,6 @@ def _risk(args: Namespace) -> None:
     )  # fmt: skip
     limits = settings.risk
     say(
-        f"an incident begins where a score comes to {limits.score} in {format_duration(limits.score_over)}, or distinct "
-        f"tactics to {limits.tactics} in {format_duration(limits.tactics_over)}"
+        f"an incident begins where a score comes to {limits.score} in {format_duration(limits.score_over)}, "
+        f"or distinct tactics to {limits.tactics} in {format_duration(limits.tactics_over)}"
     )
