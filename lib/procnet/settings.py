@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from procnet.errors import ConfigError, UsageError
 from procnet.types import Budget, Duration, HostMatch, Tolerances
@@ -105,6 +106,14 @@ class Settings(_Frozen):
     exclusions: ExclusionSettings = ExclusionSettings()
     risk: RiskSettings = RiskSettings()
     spark: dict[str, str] = {}
+
+    @field_validator("lake")
+    @classmethod
+    def _is_a_folder(cls, lake: Path | None) -> Path | None:
+        # As a path `s3a://bucket/x` is a folder `s3a:` here, and would be made without a word.
+        if lake is not None and re.match(r"[a-z][a-z0-9+.-]+:/", str(lake)):
+            raise ValueError("it is a folder of this machine: name tables in an object store under tables or namespace")
+        return lake
 
     @property
     def detections_folder(self) -> Path:

@@ -84,6 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _tell(args, ProcnetError(cause(e), hint="the same command with -v shows all that Spark says of it"))
 
 
+def task() -> None:
+    """The same as a task of Databricks, which calls an entry point and looks at no exit code, and to which `SystemExit`
+    is a failure even with 0: any code but 0 is an error."""
+    if code := main():
+        raise RuntimeError(f"procnet ended with exit code {code}; what it said stands above")
+
+
 def _tell(args: argparse.Namespace, error: ProcnetError) -> int:
     from procnet.cli.out import print_json, say
 

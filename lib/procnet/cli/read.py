@@ -1,4 +1,4 @@
-"""Commands that read: findings, status."""
+"""Commands that read: findings, status, gaps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,7 +37,7 @@ FORMATS = ("table", "json", "csv", "parquet", *RENDERINGS)
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """findings, status."""
+    """findings, status, gaps."""
     findings = commands.add_parser("findings", parents=[common], help="read findings out")
     findings.add_argument("--start", metavar="TIME")
     findings.add_argument("--end", metavar="TIME")
@@ -50,6 +51,11 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     status = commands.add_parser("status", parents=[common], help="freshness of the tables, last runs")
     status.add_argument("--last", type=_count, default=10, metavar="N", help="how many runs to show")
     status.set_defaults(answer=_status)
+
+    gaps = commands.add_parser("gaps", parents=[common], help="windows that no run covers, and why")
+    gaps.add_argument("--start", metavar="TIME", help="default: from the first run to the last complete window")
+    gaps.add_argument("--end", metavar="TIME")
+    gaps.set_defaults(answer=_gaps)
 
 
 def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, file: IO[str] | None = None) -> None:
@@ -167,7 +173,7 @@ def _status(args: Namespace) -> None:
                 r["started_at"],
                 r["kind"],
                 _span(r),
-                r["status"],
+                r["status"] + "".join(f", {mark}" for mark in ("noisy", "broken") if r[mark]),
                 (r["counts"] or {}).get("findings"),
                 round((r["ended_at"] - r["started_at"]).total_seconds(), 1),
             )
@@ -194,3 +200,20 @@ def _span(run: dict[str, Any]) -> str:
         return ""
     length = format_duration(run["window_end"] - run["window_start"])
     return f"{run['window_start']:%Y-%m-%d %H:%M} + {length}"
+
+
+def _gaps(args: Namespace) -> None:
+    from procnet.runs.chosen import choose, excluding
+    from procnet.runs.gaps import gaps_of
+
+    settings, period = settings_of(args), period_of(args)
+    chosen = choose(settings, [])
+    spark = open_session(settings.spark, lake=settings.lake)
+    chosen = excluding(chosen, settings, spark)
+    found = gaps_of(Lake(spark, settings), chosen, period, datetime.now(timezone.utc))
+    if args.json:
+        print_json({"gaps": [{"start": g.window.start, "end": g.window.end, "why": g.why} for g in found]})
+        return
+    rows = [(g.window.start, g.window.end, format_duration(g.window.end - g.window.start), g.why) for g in found]
+    print_table(("start", "end", "length", "why"), rows)
+    say("procnet backfill --gaps runs them" if found else "nothing is missing")

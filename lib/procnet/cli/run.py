@@ -1,4 +1,4 @@
-"""Commands that write: init, ingest, normalize, detect, backfill, demo."""
+"""Commands that write: init, ingest, normalize, detect, backfill, catch-up, demo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from procnet.types import Window, parse_duration, parse_time
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """init, ingest, normalize, detect, backfill, demo."""
+    """init, ingest, normalize, detect, backfill, catch-up, demo."""
     init = commands.add_parser("init", parents=[common], help="create the tables of the lake")
     init.set_defaults(answer=_init)
 
@@ -48,12 +48,20 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     one.set_defaults(answer=_detect)
 
     many = commands.add_parser("backfill", parents=[common], help="evaluate a period, chunk by chunk, resumable")
-    _period(many, required=True)
+    _period(many, required=False)
+    many.add_argument(
+        "--gaps", action="store_true", help="only what no run covers; without times: since the first run (procnet gaps)"
+    )
     many.add_argument(
         "--chunk", default="1d", metavar="SIZE", help="period of one chunk, such as 1h or 1d (default 1d)"
     )
     _detections(many)
     many.set_defaults(answer=_backfill)
+
+    late = commands.add_parser(
+        "catch-up", parents=[common], help="run again what late rows could change; cheap if none"
+    )
+    late.set_defaults(answer=_catch_up)
 
     demo = commands.add_parser("demo", parents=[common], help="a small fleet with known answers, from raw to findings")
     demo.add_argument("--hosts", type=int, default=200)
@@ -164,17 +172,28 @@ def _tell_broken(chosen: Chosen) -> int:
 
 
 def _backfill(args: Namespace) -> int:
+    from procnet.runs.gaps import gaps_of
+
     settings = settings_of(args)
     period = period_of(args)
-    assert period is not None, "argparse requires both times"
+    if period is None and not args.gaps:
+        raise UsageError("a backfill needs a period", hint="give --start and --end, or --gaps for all that is missing")
     chunk = _chunk(args.chunk)
     chosen = choose(settings, args.detection)
     spark = open_session(settings.spark, lake=settings.lake)
     chosen = excluding(chosen, settings, spark)
+    within = None
+    if args.gaps:
+        missing = gaps_of(Lake(spark, settings), chosen, period, datetime.now(timezone.utc))
+        within = [g.window for g in missing]
+        if not within:
+            return _nothing_missing(args, chosen)
+        period = Window(within[0].start, within[-1].end)
+    assert period is not None  # else it was an error, or there were gaps
     with chunk_progress(quiet=args.json) as tell:
         done = backfill(
-            spark, settings, period, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken, chunk=chunk,
-            tell=tell,
+            spark, settings, period, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken,
+            within=within, chunk=chunk, tell=tell,
         )  # fmt: skip
     if args.json:
         print_json(
@@ -189,6 +208,33 @@ def _backfill(args: Namespace) -> int:
         )
     else:
         say(f"{len(done.reports)} chunks evaluated, {done.findings} findings; {len(done.skipped)} were done already")
+    return _tell_broken(chosen)
+
+
+def _catch_up(args: Namespace) -> int:
+    from procnet.runs.catch_up import catch_up
+
+    settings = settings_of(args)
+    chosen = choose(settings, [])
+    spark = open_session(settings.spark, lake=settings.lake)
+    chosen = excluding(chosen, settings, spark)
+    with chunk_progress(quiet=args.json) as tell:
+        done = catch_up(spark, settings, chosen, tell=tell)
+    if args.json:
+        windows = [as_dict(r) for r in done.reports]
+        print_json({"looked": done.looked, "windows": windows, "findings": done.findings, "broken": chosen.broken})
+    elif not done.looked:
+        say("nothing is late: no table has changed since the last look")
+    else:
+        say(f"{len(done.reports)} windows held what late rows could change; {done.findings} findings in them now")
+    return _tell_broken(chosen)
+
+
+def _nothing_missing(args: Namespace, chosen: Chosen) -> int:
+    if args.json:
+        print_json({"findings": 0, "chunks": [], "skipped": [], "broken": chosen.broken})
+    else:
+        say("nothing is missing")
     return _tell_broken(chosen)
 
 

@@ -103,3 +103,37 @@ def _why(
     if last.detections[detection] != wanted[detection]:
         return "edited since"
     return "source had no rows" if last.status == "nothing_to_read" else None
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A part of time that runs of all wanted detections have covered: the oldest table versions among the last of them,
+    and when the first of those began."""
+
+    window: Window
+    versions: Mapping[str, int]
+    since: datetime
+
+
+def covered(attempts: Sequence[Attempt], wanted: Mapping[str, str]) -> list[Covered]:
+    """All that is no gap, in order, whatever the tables' versions are now: what found no rows is covered too."""
+    if not attempts or not wanted:
+        return []
+    period = Window(min(a.window.start for a in attempts), max(a.window.end for a in attempts))
+    of_each = [stretches(period, [a for a in attempts if d in a.detections]) for d in sorted(wanted)]
+    edges = sorted({t for parts in of_each for s in parts for t in (s.window.start, s.window.end)})
+    found = []
+    for start, end in itertools.pairwise(edges):
+        last = [next(s.last for s in parts if s.window.start <= start < s.window.end) for parts in of_each]
+        runs = [a for a in last if a is not None and a.status != "failed" and a.detections.items() >= _of(a, wanted)]
+        if len(runs) < len(last):
+            continue
+        tables = {t for a in runs for t in a.versions}
+        versions = {t: min(a.versions.get(t, -1) for a in runs) for t in tables}
+        found.append(Covered(Window(start, end), versions, min(a.started_at for a in runs)))
+    return found
+
+
+def _of(attempt: Attempt, wanted: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Those of the wanted that it ran."""
+    return {(d, f) for d, f in wanted.items() if d in attempt.detections}

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import RUNS
+from procnet.lake.coverage import Attempt
 from procnet.lake.tables import Lake
 from procnet.types import Window
 
@@ -65,6 +66,28 @@ def done_windows(
     return {(_utc(a), _utc(b)) for a, b in micros if a is not None and b is not None}
 
 
+def attempts(lake: Lake) -> list[Attempt]:
+    """Every run over a window, as coverage asks of it; none where there is no ledger yet."""
+    if not lake.exists("runs"):
+        return []
+    runs = lake.read("runs").where(F.col("window_start").isNotNull() & F.col("kind").isin(*_OVER_WINDOWS))
+    times = [F.unix_micros(c) for c in ("window_start", "window_end", "started_at")]
+    rows = runs.select(*times, "status", "detections", "table_versions").collect()
+    return [
+        Attempt(Window(_utc(a), _utc(b)), _utc(at), status, detections or {}, versions or {})
+        for a, b, at, status, detections, versions in rows
+    ]
+
+
+def looks(lake: Lake) -> list[tuple[datetime, Mapping[str, str], Mapping[str, int]]]:
+    """Looks for late rows that ended well: when, for which detections, and up to which table versions."""
+    runs = lake.read("runs").where((F.col("kind") == "catch_up") & F.col("window_start").isNull())
+    rows = runs.where(F.col("status") == "succeeded").select(
+        F.unix_micros("started_at"), "detections", "table_versions"
+    )
+    return [(_utc(at), detections or {}, versions or {}) for at, detections, versions in rows.collect()]
+
+
 def ingested(lake: Lake, marks: Iterable[str]) -> set[str]:
     """Those of the marks of files (see `runs.inputs`) that an ingest has read to its end and written."""
     runs = lake.read("runs").where((F.col("kind") == "ingest") & (F.col("status") == "succeeded"))
@@ -84,6 +107,7 @@ def sources_seen(lake: Lake) -> DataFrame:
     return newest.select(F.col("source"), "seen", *(F.col(f"h.{c}") for c in _HEALTH)).orderBy("source")
 
 
+_OVER_WINDOWS = ("detect", "backfill", "catch_up")
 _HEALTH = ("connections", "without_host", "without_key", "without_process", "newest")
 
 

@@ -74,14 +74,21 @@ class Lake:
             if there is not None:
                 if columns:
                     self.spark.sql(f"ALTER TABLE {self.ref(name)} ADD COLUMNS ({columns})")
+                self._feed(name)
                 continue
             new.append(name)
             by = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
             self.spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {self.ref(name)} ({columns}) USING DELTA {by} "
-                f"TBLPROPERTIES ('procnet.schemaVersion' = '{SCHEMA_VERSION}', '{_TABLE_ID}' = '{uuid.uuid4().hex}')"
+                f"TBLPROPERTIES ('procnet.schemaVersion' = '{SCHEMA_VERSION}', '{_TABLE_ID}' = '{uuid.uuid4().hex}'"
+                f"{_FEED if name in _FED else ''})"
             )
         return new
+
+    def _feed(self, name: str) -> None:
+        """Have an older event table say from now on which commit brought a row: catch-up asks it."""
+        if name in _FED and "delta.enableChangeDataFeed" not in self._properties(name):
+            self.spark.sql(f"ALTER TABLE {self.ref(name)} SET TBLPROPERTIES ({_FEED.removeprefix(', ')})")
 
     def create_view(self, name: str, query: str) -> None:
         """Create or renew a view in the catalog of the tables."""
@@ -125,12 +132,15 @@ class Lake:
 
     def identity(self, name: str) -> str:
         """The table's own id: another one, once the table was dropped and made anew."""
-        told = {r["key"]: r["value"] for r in self.spark.sql(f"SHOW TBLPROPERTIES {self.ref(name)}").collect()}
-        if (made_here := told.get(_TABLE_ID)) is not None:
-            return str(made_here)
+        if (made_here := self._properties(name).get(_TABLE_ID)) is not None:
+            return made_here
         # Delta's own, of a table that someone else made; it is asked second, as it takes four times as long.
         (row,) = self.spark.sql(f"DESCRIBE DETAIL {self.ref(name)}").select("id").collect()
         return str(row[0])
+
+    def _properties(self, name: str) -> dict[str, str]:
+        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.ref(name)}").collect()
+        return {str(r["key"]): str(r["value"]) for r in rows}
 
     def version(self, name: str) -> int | None:
         """The table's present Delta version; None if it is not there."""
@@ -158,6 +168,8 @@ def in_period(start: datetime, end: datetime, date: str = "event_date") -> Colum
 
 
 _TABLE_ID = "procnet.tableId"
+_FED = ("process_events", "network_events")
+_FEED = ", 'delta.enableChangeDataFeed' = 'true'"
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 

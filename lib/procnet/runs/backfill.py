@@ -40,6 +40,7 @@ def backfill(
     *,
     exclusions: Sequence[Exclusion] | None = None,
     broken: Sequence[str] = (),
+    within: Sequence[Window] | None = None,
     chunk: timedelta = timedelta(days=1),
     tell: Callable[[int, int, Window, Report | None], None] = lambda done, of, window, report: None,
 ) -> Backfilled:
@@ -47,14 +48,15 @@ def backfill(
 
     A chunk is skipped where the ledger says that it succeeded with the same detections and exclusions over the same
     versions of the tables. `tell(done, of, window, report)` hears of every chunk; its report is None where it was
-    skipped or failed. `exclusions` and `broken` are those of `detect`.
+    skipped or failed. `exclusions` and `broken` are those of `detect`; `within` are the parts of the period to look at,
+    all of it by default.
     Raises PartlyDone, with the command that goes on, where chunks failed; all others are done then.
     """
     lake = Lake(spark, settings)
     if exclusions is None:
         exclusions = enabled_exclusions(settings, spark)
     done = _done(lake, ran_as(detections, exclusions, settings))
-    chunks = period.chunks(chunk)
+    chunks = [c for part in ([period] if within is None else within) for c in part.chunks(chunk)]
     reports: list[Report] = []
     skipped: list[Window] = []
     failed: list[WindowFailed] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,7 +15,7 @@ from pyspark.sql import functions as F
 from procnet.detections.detection import Detection
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.findings.exclusions import Exclusion
-from procnet.lake.replace import replace_findings
+from procnet.lake.replace import is_conflict, replace_findings
 from procnet.lake.tables import Lake
 from procnet.runs.events import read_events
 from procnet.runs.exclusions import enabled_exclusions, ran_as
@@ -22,6 +24,8 @@ from procnet.runs.record import Clock, record
 from procnet.runs.related import tell_related
 from procnet.settings import Settings
 from procnet.types import Window
+
+_TRIES = 6  # of a window whose commit met another writer's: the sixth has waited half a minute in all
 
 
 @dataclass(frozen=True)
@@ -70,44 +74,56 @@ def detect(
         )
     if exclusions is None:
         exclusions = enabled_exclusions(settings, spark)
-    lake, clock = Lake(spark, settings), Clock()
-    events = read_events(lake)
+    lake, told = Lake(spark, settings), ran_as(detections, exclusions, settings)
+    clock, of = Clock(), {"window": window, "broken": list(broken), "detections": told}
+    for conflicts in range(_TRIES):
+        try:
+            return _once(lake, window, detections, exclusions, kind, clock, of, conflicts)
+        except ProcnetError:
+            raise
+        except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
+            if is_conflict(e) and conflicts + 1 < _TRIES:
+                # Evaluated anew over what the other writer left; after a pause, so that the two do not meet again.
+                time.sleep(random.uniform(0.2, 1.0) * 2**conflicts)
+                continue
+            failed = WindowFailed(
+                f"window {window} failed{f' after {conflicts} conflicts' if conflicts else ''}: {cause(e)[:500]}",
+                hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
+            )
+            record(lake, clock, kind, "failed", error=str(failed), **of)
+            raise failed from e
+    raise AssertionError("the last try returns or raises")
+
+
+def _once(
+    lake: Lake,
+    window: Window,
+    detections: Sequence[Detection],
+    exclusions: Sequence[Exclusion],
+    kind: str,
+    clock: Clock,
+    of: dict[str, Any],
+    conflicts: int,
+) -> Report:
+    settings, events = lake.settings, read_events(lake)
     processes, connections = events.processes, events.connections
     lake.read("findings")
-    told = ran_as(detections, exclusions, settings)
-    of: dict[str, Any] = {
-        "window": window,
-        "broken": list(broken),
-        "detections": told,
-        "table_versions": events.known_versions,
-    }
+    of["table_versions"] = events.known_versions
     clock.lap("open")
-    try:
-        health = _health(connections, window)
-        counts = _counts(health)
-        of["health"] = health
-        clock.lap("read")
-        found = find(processes, connections, detections, window, settings, exclusions)
-        clock.lap("candidates")
-        findings = found.findings
-        if findings is not None:
-            longest = max(d.lookback for d in detections)
-            findings = tell_related(findings, processes, connections, window, longest, settings.host.match)
-        written = replace_findings(lake, findings, window, list(told))
-        counts |= written.counts
-        clock.lap("findings")
-    except ProcnetError:
-        raise
-    except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
-        failed = WindowFailed(
-            f"window {window} failed: {cause(e)[:500]}",
-            hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
-        )
-        record(lake, clock, kind, "failed", error=str(failed), **of)
-        raise failed from e
+    of["health"] = health = _health(connections, window)
+    counts = _counts(health) | ({"conflicts": conflicts} if conflicts else {})
+    clock.lap("read")
+    found = find(processes, connections, detections, window, settings, exclusions)
+    clock.lap("candidates")
+    findings = found.findings
+    if findings is not None:
+        longest = max(d.lookback for d in detections)
+        findings = tell_related(findings, processes, connections, window, longest, settings.host.match)
+    written = replace_findings(lake, findings, window, [d.id for d in detections])
+    counts |= written.counts
+    clock.lap("findings")
     status = "succeeded" if counts["connections"] else "nothing_to_read"
-    default = settings.detections.budget
-    budgets = {d.id: (d.written.budget or default).of(window) for d in detections}
+    budgets = {d.id: (d.written.budget or settings.detections.budget).of(window) for d in detections}
     noisy = tuple(sorted(d for d, n in written.live.items() if n > budgets[d]))
     run = record(lake, clock, kind, status, counts=counts, plan=found.plan, noisy=noisy, **of)
     return Report(run.run_id, window, status, found.plan, counts, run.seconds, noisy)

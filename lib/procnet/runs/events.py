@@ -39,6 +39,8 @@ def read_events(lake: Lake) -> Events:
 
     The lake's own tables are optional once there are sources: whoever reads in place need not have them.
     """
+    # Before the tables are: a commit in between is then read and not told of, and catch-up looks at it again.
+    versions = versions_of(lake)
     sources = lake.settings.sources
     own = [t for t in OWN if not sources or lake.exists(t)]
     frames = {t: [lake.read(t)] if t in own else [] for t in OWN}
@@ -53,7 +55,7 @@ def read_events(lake: Lake) -> Events:
                 hint="add a source that maps such events under sources in the settings",
             )
     processes, connections = (reduce(DataFrame.unionByName, frames[t]) for t in OWN)
-    return Events(processes, connections, versions_of(lake))
+    return Events(processes, connections, versions)
 
 
 def versions_of(lake: Lake) -> dict[str, int | None]:

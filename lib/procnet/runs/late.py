@@ -1,0 +1,173 @@
+"""Which moments that runs have covered could read otherwise now: late, changed and removed rows, by their commits.
+
+Works on what Delta says was committed since (its change data feed), so a row is late when a run has covered its time
+and has not read its commit, whatever clocks say. The answer is a superset: a window too many costs a run and changes
+nothing, and a window too few would leave a wrong finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from procnet.attribution.lifetimes import host_key
+from procnet.detections.detection import Detection
+from procnet.detections.evaluate import connections_wanted, stands_alone, starts_wanted
+from procnet.findings.related import AHEAD, PARENT_AGE, REACH
+from procnet.settings import Settings
+from procnet.types import Window
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A part of a period that runs have covered, and the version of each event table that all of them have read."""
+
+    window: Window
+    processes: int
+    connections: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows committed since, with `_commit_version`: PROCESS_EVENTS and NETWORK_EVENTS; none where nothing was."""
+
+    processes: DataFrame | None
+    connections: DataFrame | None
+
+
+def disturbed(
+    changes: Changes,
+    processes: DataFrame,
+    connections: DataFrame,
+    findings: DataFrame,
+    seen: Sequence[Seen],
+    detections: Sequence[Detection],
+    settings: Settings,
+) -> DataFrame:
+    """Times of connections and findings that a change could touch: `event_time`, `version`, `of` (the table changed).
+
+    In: the changes; both tables and the findings as they are now; what has been seen. A late start or end touches what
+    is asked of its host and id from then to the longest lookback after it, where the id is a candidate's at all, and
+    the findings that tell of it (`related`).
+    """
+    longest, tolerances = max(d.lookback for d in detections), settings.attribution.tolerances
+    last = max(s.window.end for s in seen) + AHEAD
+    parts = []
+    asked = connections.where(connections_wanted(detections))
+    if changes.connections is not None:
+        late = changes.connections.where(F.col("event_time") < F.lit(last)).withColumn(
+            "version", F.col("_commit_version")
+        )
+        wanted = late.where(connections_wanted(detections)).select("event_time", "version", _of("connections"))
+        parts += [wanted, _of_children(late, findings, settings)]
+    if changes.processes is not None:
+        late = changes.processes.where(F.col("event_time") < F.lit(last)).withColumn(
+            "version", F.col("_commit_version")
+        )
+        late = late.withColumn("at", _key(settings))
+        before = tolerances.start_tolerance * 2 + tolerances.clock_skew
+        after = longest + tolerances.start_tolerance * 2 + tolerances.end_grace
+        candidates = _candidates(asked, processes, detections, settings)
+        mine = _same_key(late, candidates, how="left_semi")
+        on_key = _same_key(
+            asked.select(_key(settings).alias("at"), "process_id", "process_guid", "event_time"),
+            mine.select("at", "process_id", "process_guid", F.col("event_time").alias("changed"), "version"),
+            how="inner",
+            also=lambda: (
+                (F.col("event_time") >= F.col("changed") - F.lit(before))
+                & (F.col("event_time") <= F.col("changed") + F.lit(after))
+            ),
+        )
+        parts += [
+            on_key.select("event_time", "version", _of("processes")),
+            _of_story(late, findings, longest, settings),
+        ]
+    told = parts[0]
+    for part in parts[1:]:
+        told = told.unionAll(part)
+    return told.distinct()
+
+
+def _of(table: str) -> Column:
+    return F.lit(table).alias("of")
+
+
+def _key(settings: Settings) -> Column:
+    return host_key(F.col("host"), settings.host.match)
+
+
+def _candidates(
+    asked: DataFrame, processes: DataFrame, detections: Sequence[Detection], settings: Settings
+) -> DataFrame:
+    """Keys that a detection could want: of its starts, and of connections that stand alone."""
+    keys = ("process_id", "process_guid")
+    found = asked.where(stands_alone(detections)).select(_key(settings).alias("at"), *keys)
+    if (wanted := starts_wanted(detections)) is not None:
+        starts = processes.where(F.col("event_kind") == "start").where(wanted)
+        found = found.unionAll(starts.select(_key(settings).alias("at"), *keys))
+    return found.distinct()
+
+
+def _same_key(left: DataFrame, right: DataFrame, *, how: str, also=None) -> DataFrame:  # type: ignore[no-untyped-def]
+    """Rows of one host and process id, or one host and guid."""
+    told = []
+    for column in ("process_id", "process_guid"):
+        side = right.where(F.col(column).isNotNull())
+        other = [c for c in ("process_id", "process_guid") if c != column]
+        side = side.drop(*other) if how == "inner" else side.select("at", column).distinct()
+        met = left.join(side, ["at", column], how)
+        told.append(met.where(also()) if also else met)
+    names = [c for c in told[0].columns if c in told[1].columns]
+    return told[0].select(*names).unionAll(told[1].select(*names))
+
+
+def _of_story(late: DataFrame, findings: DataFrame, longest: timedelta, settings: Settings) -> DataFrame:
+    """Findings of the same host whose `related` a changed start may join or leave."""
+    of = findings.select(_key(settings).alias("at"), "event_time")
+    near = late.where(F.col("event_kind") == "start").select(
+        "at", F.col("event_time").alias("changed"), "version", "process_id", "process_guid"
+    )
+    reach = longest + PARENT_AGE
+    met = of.join(near, "at").where(
+        (F.col("event_time") >= F.col("changed") - F.lit(REACH))
+        & (F.col("event_time") <= F.col("changed") + F.lit(reach))
+    )
+    return met.select("event_time", "version", _of("processes"))
+
+
+def _of_children(late: DataFrame, findings: DataFrame, settings: Settings) -> DataFrame:
+    """Findings of the same host that may tell of a child that makes the changed connection."""
+    of = findings.select(_key(settings).alias("at"), "event_time")
+    near = late.select(_key(settings).alias("at"), F.col("event_time").alias("changed"), "version")
+    met = of.join(near, "at").where(
+        (F.col("changed") >= F.col("event_time") - F.lit(REACH))
+        & (F.col("changed") <= F.col("event_time") + F.lit(AHEAD))
+    )
+    return met.select("event_time", "version", _of("connections"))
+
+
+def windows_of(times: DataFrame, seen: Sequence[Seen], size: timedelta) -> list[Window]:
+    """The parts of what was seen, cut on the grid of `size`, that hold a time whose change no run has read; neighbours
+    are one window. In: `disturbed`. One action, of as many rows as there are such cells."""
+    spark = times.sparkSession
+    rows = [(i, s.window.start, s.window.end, s.processes, s.connections) for i, s in enumerate(seen)]
+    parts = spark.createDataFrame(rows, "part int, a timestamp, b timestamp, processes long, connections long")
+    unread = F.col("version") > F.when(F.col("of") == "processes", F.col("processes")).otherwise(F.col("connections"))
+    inside = (F.col("event_time") >= F.col("a")) & (F.col("event_time") < F.col("b"))
+    micros = size // timedelta(microseconds=1)
+    cell = F.floor(F.unix_micros("event_time") / F.lit(micros)).cast("long")
+    cells = times.join(F.broadcast(parts), inside).where(unread).select("part", cell.alias("cell")).distinct().collect()
+    epoch = datetime.fromtimestamp(0, tz=seen[0].window.start.tzinfo)
+    found: list[Window] = []
+    for part, n in sorted((r["part"], r["cell"]) for r in cells):
+        of = seen[part].window
+        start, end = max(of.start, epoch + size * n), min(of.end, epoch + size * (n + 1))
+        if found and found[-1].end == start:
+            found[-1] = Window(found[-1].start, end)
+        else:
+            found.append(Window(start, end))
+    return found

@@ -1,0 +1,203 @@
+"""The bundle for Databricks, as far as it can be judged without a workspace: its jobs against Databricks' own models,
+their parameters against procnet's parser, and each task run as Databricks runs a wheel task."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from importlib.metadata import distribution
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from databricks.bundles.jobs import Job
+from pyspark.sql import SparkSession
+
+from procnet.cli.main import parser
+from procnet.settings import load_settings
+from procnet.types import parse_duration
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "jobs" / "databricks").glob("*.job.yml"))
+BUNDLE: dict[str, Any] = yaml.safe_load((ROOT / "databricks.yml").read_text("utf-8"))
+BASE: dict[str, Any] = {
+    name: job for f in FILES for name, job in yaml.safe_load(f.read_text("utf-8"))["resources"]["jobs"].items()
+}
+TARGETS = sorted(BUNDLE["targets"])
+
+
+def deployed(name: str, target: str) -> dict[str, Any]:
+    """The job as the target has it: its tasks are joined by their key, and what else the target says wins."""
+    mine, theirs = BASE[name], BUNDLE["targets"][target]["resources"]["jobs"][name]
+    joined = {t["task_key"]: t for t in mine["tasks"]}
+    for task in theirs["tasks"]:
+        joined[task["task_key"]] = joined.get(task["task_key"], {}) | task
+    return {**mine, **theirs, "tasks": list(joined.values())}
+
+
+JOBS = [pytest.param(deployed(name, target), id=f"{name}-{target}") for name in sorted(BASE) for target in TARGETS]
+ONCE = [pytest.param(deployed(name, TARGETS[0]), id=name) for name in sorted(BASE)]
+DETECT = deployed("procnet_detect", TARGETS[0])
+
+
+def words(job: dict[str, Any], schema: str = "lake.security", **params: str) -> list[str]:
+    """The words that the job's task is called with, once Databricks has filled them in."""
+    filled = {p["name"]: p["default"] for p in job.get("parameters", [])} | params
+    catalog, _, name = schema.partition(".")
+    of = {
+        "${workspace.file_path}": str(ROOT), "${var.catalog}": catalog, "${var.schema}": name,
+        **{f"{{{{job.parameters.{k}}}}}": v for k, v in filled.items()},
+    }  # fmt: skip
+    (task,) = job["tasks"]
+    said = []
+    for word in task["python_wheel_task"]["parameters"]:
+        for variable, value in of.items():
+            word = word.replace(variable, value)
+        said.append(word)
+    return said
+
+
+def run(job: dict[str, Any], schema: str, **params: str) -> str:
+    """As Databricks runs it: the entry point is loaded by its name and called, and what it returns is not looked at."""
+    (task,) = job["tasks"]
+    wheel = task["python_wheel_task"]
+    (entry,) = [e for e in distribution(wheel["package_name"]).entry_points if e.name == wheel["entry_point"]]
+    out, zone = StringIO(), os.environ.get("TZ")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out):
+        patch.setattr(sys, "argv", [wheel["package_name"], *words(job, schema, **params)])
+        try:
+            entry.load()()
+        finally:
+            os.environ.pop("TZ", None)
+            if zone is not None:
+                os.environ["TZ"] = zone
+            time.tzset()
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_is_one_that_databricks_knows(job: dict[str, Any]) -> None:
+    assert Job.from_dict(job).as_dict()["tasks"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"max_concurent_runs": 1}, "max_concurent_runs"),
+        ({"schedule": {"quartz_cron_expression": "0 15 * * * ?", "timezone_id": "UTC", "pause_status": "ON"}}, "ON"),
+        ({"tasks": [{"task_key": "a", "python_wheel_task": {"package_name": "procnet"}}]}, "entry_point"),
+    ],
+)
+def test_the_models_refuse_what_databricks_would(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=told):
+        Job.from_dict(DETECT | wrong)  # type: ignore[arg-type]
+
+
+def test_every_job_is_included_and_runs_in_every_target() -> None:
+    assert FILES
+    assert {f for pattern in BUNDLE["include"] for f in ROOT.glob(pattern)} == set(FILES)
+    for target in TARGETS:
+        jobs = BUNDLE["targets"][target]["resources"]["jobs"]
+        assert set(jobs) == set(BASE)
+        for name, job in jobs.items():
+            assert [t["task_key"] for t in job["tasks"]] == [t["task_key"] for t in BASE[name]["tasks"]]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_task_has_the_wheel_that_is_built_and_a_place_to_run(job: dict[str, Any]) -> None:
+    wheel = "./dist/*.whl"
+    assert "--wheel-dir dist" in BUNDLE["artifacts"]["procnet"]["build"]
+    for task in job["tasks"]:
+        serverless, classic = task.get("environment_key"), task.get("job_cluster_key")
+        assert (serverless is None) != (classic is None)
+        if serverless:
+            (place,) = [e for e in job["environments"] if e["environment_key"] == serverless]
+            assert place["spec"]["dependencies"] == [wheel]
+            assert place["spec"]["environment_version"].isdecimal()
+        else:
+            assert classic in [c["job_cluster_key"] for c in job["job_clusters"]]
+            assert task["libraries"] == [{"whl": wheel}]
+
+
+@pytest.mark.parametrize("job", ONCE)
+def test_the_words_of_a_task_are_those_of_the_command_line(job: dict[str, Any]) -> None:
+    args = parser().parse_args(words(job))
+    assert load_settings(args.conf, overrides=args.overrides, lake=args.lake).namespace == "lake.security"
+    assert job["tasks"][0]["python_wheel_task"]["entry_point"] == "procnet-task", "it raises what others return"
+    (task,) = job["tasks"]
+    used = re.findall(r"\{\{job\.parameters\.(\w+)\}\}", " ".join(task["python_wheel_task"]["parameters"]))
+    assert used == [p["name"] for p in job.get("parameters", [])]
+
+
+def test_a_run_without_times_is_the_last_complete_window_and_others_are_what_they_say() -> None:
+    args = parser().parse_args(words(DETECT))
+    assert (args.start, args.end) == ("", "")
+    args = parser().parse_args(words(DETECT, start="2026-03-01T00:00Z", end="2026-03-01T01:00Z"))
+    assert (args.start, args.end) == ("2026-03-01T00:00Z", "2026-03-01T01:00Z")
+
+
+def test_the_schedule_is_hourly_in_utc_later_than_the_delay_and_starts_when_it_is_told() -> None:
+    assert [n for n in BASE if "schedule" in BASE[n]] == ["procnet_detect"]
+    schedule = DETECT["schedule"]
+    # Quartz: second, minute, hour, day of month, month, day of week; one of the two days must be `?`.
+    cron = re.fullmatch(r"([0-5]?\d) ([0-5]?\d) \* (?:\* \* \?|\? \* \*)", schedule["quartz_cron_expression"])
+    assert cron, schedule
+    assert schedule["timezone_id"] == "UTC"
+    settings = load_settings(ROOT / "conf" / "databricks.yml")
+    assert settings.window.delay < parse_duration(f"{int(cron[2])}m") < settings.window.length
+    assert schedule["pause_status"] == "${var.schedule}"
+    assert BUNDLE["variables"]["schedule"]["default"] == "PAUSED"
+
+
+@pytest.mark.parametrize("job", ONCE)
+def test_one_run_at_a_time_and_the_next_one_waits(job: dict[str, Any]) -> None:
+    assert job["max_concurrent_runs"] == 1
+    assert job["queue"] == {"enabled": True}
+
+
+def test_every_variable_is_declared_and_every_declared_one_is_used() -> None:
+    said = json.dumps([BUNDLE, BASE])
+    assert set(re.findall(r"\$\{var\.(\w+)\}", said)) == set(BUNDLE["variables"])
+    assert set(re.findall(r"\$\{(?!var\.)([\w.]+)\}", said)) == {"workspace.file_path"}
+
+
+def test_no_workspace_no_person_and_no_secret_is_named() -> None:
+    for file in (ROOT / "databricks.yml", ROOT / "conf" / "databricks.yml", *FILES):
+        text = file.read_text("utf-8")
+        assert not re.search(r"https?://|\bhost\s*:|\bdapi[0-9a-f]{8}|\b(token|secret|password)\b|@", text, re.I), file
+
+
+@pytest.fixture
+def schema(spark: SparkSession) -> Iterator[str]:
+    spark.sql("CREATE SCHEMA IF NOT EXISTS databricks_jobs")
+    yield "spark_catalog.databricks_jobs"
+    spark.sql("DROP SCHEMA databricks_jobs CASCADE")
+
+
+HOUR = {"start": "2026-03-01T00:00Z", "end": "2026-03-01T02:00Z"}
+
+
+@pytest.mark.spark
+def test_the_jobs_run_one_after_the_other_by_the_names_of_a_catalog(spark: SparkSession, schema: str) -> None:
+    run(BASE["procnet_init"], schema)
+    assert "nothing_to_read" in run(BASE["procnet_detect"], schema)
+    assert "2 chunks" in run(BASE["procnet_backfill"], schema, **HOUR, chunk="1h")
+    assert spark.table(f"{schema}.runs").count() == 3
+
+
+@pytest.mark.spark
+def test_a_task_that_cannot_do_its_work_raises_an_error(spark: SparkSession, schema: str) -> None:
+    for job, values, code in (
+        (BASE["procnet_detect"], {}, 3),  # no tables
+        (BASE["procnet_backfill"], {}, 2),  # no period
+        (BASE["procnet_detect"], {"start": "2026-03-01T00:00Z"}, 2),
+    ):
+        with pytest.raises(RuntimeError, match=f"exit code {code}"):
+            run(job, schema, **values)
