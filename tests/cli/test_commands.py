@@ -330,7 +330,7 @@ def test_bad_input_is_told(
     [
         ("findings --format xml", "invalid choice: 'xml' (choose from"),
         ("status --last -1", "'-1' is no count"),
-        ("backfill --start 2026-03-01T00:00Z", "required: --end"),
+        ("backfill --start 2026-03-01T00:00Z", "--start and --end go together"),
         ("nonsense", "invalid choice: 'nonsense'"),
     ],
 )

@@ -23,7 +23,7 @@ from procnet.runs.ingest import ingest
 from procnet.settings import Settings, default_conf_dir
 from procnet.types import Window
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -38,7 +38,6 @@ def findings(lake: Lake) -> list[dict[str, Any]]:
     return [dict(r) for r in rows]
 
 
-@pytest.mark.long
 def test_late_rows_are_caught_up_with(spark: SparkSession, tmp_path: Path) -> None:
     """A fifth of all rows, connections, starts and ends, comes in three batches after the hours have run."""
     fleet = make_fleet(tmp_path / "raw", hosts=4, hours=4, seed=5)
