@@ -62,7 +62,8 @@ def catch_up(
         changes, lake.read("process_events"), lake.read("network_events"), lake.read("findings"), seen,
         chosen.detections, settings,
     )  # fmt: skip
-    windows = [c for w in windows_of(times, seen, settings.window.length) for c in w.chunks(longest)]
+    cells = [] if times is None else windows_of(times, seen, settings.window.length)
+    windows = [c for w in cells for c in w.chunks(longest)]
     clock.lap("look")
     reports, failed = [], []
     for i, window in enumerate(windows, start=1):

@@ -7,9 +7,11 @@ nothing, and a window too few would leave a wrong finding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
+from functools import reduce
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -18,6 +20,7 @@ from procnet.attribution.lifetimes import host_key
 from procnet.detections.detection import Detection
 from procnet.detections.evaluate import connections_wanted, stands_alone, starts_wanted
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH
+from procnet.lake.tables import in_period
 from procnet.settings import Settings
 from procnet.types import Window
 
@@ -47,32 +50,32 @@ def disturbed(
     seen: Sequence[Seen],
     detections: Sequence[Detection],
     settings: Settings,
-) -> DataFrame:
+) -> DataFrame | None:
     """Times of connections and findings that a change could touch: `event_time`, `version`, `of` (the table changed).
 
     In: the changes; both tables and the findings as they are now; what has been seen. A late start or end touches what
     is asked of its host and id from then to the longest lookback after it, where the id is a candidate's at all, and
-    the findings that tell of it (`related`).
+    the findings that tell of it (`related`). None where no change lies in what was seen: rows that came in time are
+    later than all of it, so the hour that is due costs one look at its own rows.
     """
-    longest, tolerances = max(d.lookback for d in detections), settings.attribution.tolerances
     last = max(s.window.end for s in seen) + AHEAD
-    parts = []
-    asked = connections.where(connections_wanted(detections))
-    if changes.connections is not None:
-        late = changes.connections.where(F.col("event_time") < F.lit(last)).withColumn(
-            "version", F.col("_commit_version")
-        )
-        wanted = late.where(connections_wanted(detections)).select("event_time", "version", _of("connections"))
-        parts += [wanted, _of_children(late, findings, settings)]
-    if changes.processes is not None:
-        late = changes.processes.where(F.col("event_time") < F.lit(last)).withColumn(
-            "version", F.col("_commit_version")
-        )
-        late = late.withColumn("at", _key(settings))
+    parts: list[DataFrame] = []
+    if (late := _late(changes.connections, last)) is not None:
+        rows, (first, to) = late
+        wanted = rows.where(connections_wanted(detections)).select("event_time", "version", _of("connections"))
+        told = between(findings, first - AHEAD, to + REACH, "finding_date")
+        parts += [wanted, _of_children(rows, told, settings)]
+    if (late := _late(changes.processes, last)) is not None:
+        rows, (first, to) = late
+        longest, tolerances = max(d.lookback for d in detections), settings.attribution.tolerances
         before = tolerances.start_tolerance * 2 + tolerances.clock_skew
         after = longest + tolerances.start_tolerance * 2 + tolerances.end_grace
-        candidates = _candidates(asked, processes, detections, settings)
-        mine = _same_key(late, candidates, how="left_semi")
+        # Read as far as a change reaches: from the oldest of them back to a candidate that it could end.
+        asked = between(connections, first - before, to + after).where(connections_wanted(detections))
+        around = between(processes, first - longest - before, to + after)
+        told = between(findings, first - REACH, to + longest + PARENT_AGE + REACH, "finding_date")
+        keyed = rows.withColumn("at", _key(settings))
+        mine = _same_key(keyed, _candidates(asked, around, detections, settings), how="left_semi")
         on_key = _same_key(
             asked.select(_key(settings).alias("at"), "process_id", "process_guid", "event_time"),
             mine.select("at", "process_id", "process_guid", F.col("event_time").alias("changed"), "version"),
@@ -84,12 +87,26 @@ def disturbed(
         )
         parts += [
             on_key.select("event_time", "version", _of("processes")),
-            _of_story(late, findings, longest, settings),
+            _of_story(keyed, told, longest, settings),
         ]
-    told = parts[0]
-    for part in parts[1:]:
-        told = told.unionAll(part)
-    return told.distinct()
+    return reduce(DataFrame.unionAll, parts).distinct() if parts else None
+
+
+def _late(changes: DataFrame | None, last: datetime) -> tuple[DataFrame, tuple[datetime, datetime]] | None:
+    """Changes before the end of what was seen, with `version`, and from when to when they are; one action."""
+    if changes is None:
+        return None
+    rows = changes.where(F.col("event_time") < F.lit(last)).withColumn("version", F.col("_commit_version"))
+    first, to = rows.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
+    if first is None:
+        return None
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return rows, (epoch + timedelta(microseconds=first), epoch + timedelta(microseconds=to + 1))
+
+
+def between(rows: DataFrame, start: datetime, end: datetime, date: str = "event_date") -> DataFrame:
+    """Rows in `[start, end)`, by their partitions too."""
+    return rows.where(in_period(start, end, date))
 
 
 def _of(table: str) -> Column:
@@ -112,8 +129,10 @@ def _candidates(
     return found.distinct()
 
 
-def _same_key(left: DataFrame, right: DataFrame, *, how: str, also=None) -> DataFrame:  # type: ignore[no-untyped-def]
-    """Rows of one host and process id, or one host and guid."""
+def _same_key(
+    left: DataFrame, right: DataFrame, *, how: Literal["inner", "left_semi"], also: Callable[[], Column] | None = None
+) -> DataFrame:
+    """Rows of one host and process id, or one host and guid, for which `also` holds; a row may come twice."""
     told = []
     for column in ("process_id", "process_guid"):
         side = right.where(F.col(column).isNotNull())
