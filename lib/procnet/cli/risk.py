@@ -45,10 +45,10 @@ def _risk(args: Namespace) -> None:
         print_json({what: [r.asDict(recursive=True) for r in of] for what, of in rows.items()})
         return
     print_table(
-        ("score", "type", "object", "events", "findings", "last", "detections"),
+        ("score", "type", "object", "events", "last", "detections", "tactics"),
         [
-            (r["score"], r["risk_object_type"], r["risk_object"], r["risk_events"], r["findings"], r["last_time"],
-             r["detections"])
+            (r["score"], r["risk_object_type"], r["risk_object"], r["risk_events"], r["last_time"],
+             len(r["detections"]), r["tactics"])
             for r in objects[:_SHOWN]
         ],
         title=f"risk, the first {min(_SHOWN, len(objects))} of {len(objects)} objects",
