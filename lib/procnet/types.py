@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from procnet.errors import UsageError
 
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # where every grid of time begins
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -86,8 +87,7 @@ class Window:
         """Disjoint windows that tile this one, cut on the UTC grid of `size`, in order."""
         if size <= timedelta(0):
             raise UsageError(f"a chunk of {size} has no width", hint="write --chunk 1d or --chunk 1h")
-        epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
-        cuts, at = [self.start], epoch + ((self.start - epoch) // size + 1) * size
+        cuts, at = [self.start], EPOCH + ((self.start - EPOCH) // size + 1) * size
         while at < self.end:
             cuts.append(at)
             at += size
@@ -127,6 +127,11 @@ class Tolerances:
 def as_utc(value: datetime) -> datetime:
     """An aware time in UTC; a naive one is UTC already, as the command line has Spark hand times out."""
     return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
+def from_micros(micros: int) -> datetime:
+    """A time by its microseconds since 1970, as `unix_micros` gives them: exact, and of no session's zone."""
+    return EPOCH + timedelta(microseconds=micros)
 
 
 def parse_time(text: str) -> datetime:

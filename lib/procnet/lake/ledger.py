@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from procnet.contract import RUNS
 from procnet.lake.coverage import Attempt
 from procnet.lake.tables import Lake
-from procnet.types import Window
+from procnet.types import Window, from_micros
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def done_windows(
     for condition in same:
         runs = runs.where(condition)
     micros = runs.select(F.unix_micros("window_start"), F.unix_micros("window_end")).distinct().collect()
-    return {(_utc(a), _utc(b)) for a, b in micros if a is not None and b is not None}
+    return {(from_micros(a), from_micros(b)) for a, b in micros if a is not None and b is not None}
 
 
 def attempts(lake: Lake) -> list[Attempt]:
@@ -74,7 +74,7 @@ def attempts(lake: Lake) -> list[Attempt]:
     times = [F.unix_micros(c) for c in ("window_start", "window_end", "started_at")]
     rows = runs.select(*times, "status", "detections", "table_versions").collect()
     return [
-        Attempt(Window(_utc(a), _utc(b)), _utc(at), status, detections or {}, versions or {})
+        Attempt(Window(from_micros(a), from_micros(b)), from_micros(at), status, detections or {}, versions or {})
         for a, b, at, status, detections, versions in rows
     ]
 
@@ -85,7 +85,7 @@ def looks(lake: Lake) -> list[tuple[datetime, Mapping[str, str], Mapping[str, in
     rows = runs.where(F.col("status") == "succeeded").select(
         F.unix_micros("started_at"), "detections", "table_versions"
     )
-    return [(_utc(at), detections or {}, versions or {}) for at, detections, versions in rows.collect()]
+    return [(from_micros(at), detections or {}, versions or {}) for at, detections, versions in rows.collect()]
 
 
 def ingested(lake: Lake, marks: Iterable[str]) -> set[str]:
@@ -109,7 +109,3 @@ def sources_seen(lake: Lake) -> DataFrame:
 
 _OVER_WINDOWS = ("detect", "backfill", "catch_up")
 _HEALTH = ("connections", "without_host", "without_key", "without_process", "newest")
-
-
-def _utc(micros: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pyspark.sql import SparkSession
 
 from procnet.detections.detection import Detection
-from procnet.errors import PartlyDone, WindowFailed
+from procnet.errors import PartlyDone
 from procnet.findings.exclusions import Exclusion
 from procnet.lake.ledger import done_windows
 from procnet.lake.tables import Lake
-from procnet.runs.detect import Report, detect
+from procnet.runs.chosen import Chosen
+from procnet.runs.detect import Report
+from procnet.runs.each import Tell, detect_each, tell_nobody
 from procnet.runs.events import versions_of
 from procnet.runs.exclusions import enabled_exclusions, ran_as
 from procnet.settings import Settings
@@ -42,7 +44,7 @@ def backfill(
     broken: Sequence[str] = (),
     within: Sequence[Window] | None = None,
     chunk: timedelta = timedelta(days=1),
-    tell: Callable[[int, int, Window, Report | None], None] = lambda done, of, window, report: None,
+    tell: Tell = tell_nobody,
 ) -> Backfilled:
     """Evaluate a period in disjoint chunks, in order.
 
@@ -57,29 +59,16 @@ def backfill(
         exclusions = enabled_exclusions(settings, spark)
     done = _done(lake, ran_as(detections, exclusions, settings))
     chunks = [c for part in ([period] if within is None else within) for c in part.chunks(chunk)]
-    reports: list[Report] = []
-    skipped: list[Window] = []
-    failed: list[WindowFailed] = []
-    for i, window in enumerate(chunks, start=1):
-        report = None
-        if (window.start, window.end) in done:
-            skipped.append(window)
-        else:
-            try:
-                report = detect(
-                    spark, settings, window, detections, exclusions=exclusions, broken=broken, kind="backfill"
-                )
-                reports.append(report)
-            except WindowFailed as e:
-                failed.append(e)
-        tell(i, len(chunks), window, report)
+    skipped = tuple(c for c in chunks if (c.start, c.end) in done)
+    chosen = Chosen(tuple(detections), tuple(exclusions), tuple(broken))
+    reports, failed = detect_each(spark, settings, chunks, chosen, kind="backfill", tell=tell, skip=skipped)
     if failed:
         raise PartlyDone(
             f"{len(failed)} of {len(chunks)} chunks failed; the first: {failed[0].message}",
             hint=f"procnet backfill --start {period.start.isoformat()} --end {period.end.isoformat()} "
             f"--chunk {format_duration(chunk)} goes on with what is left",
         )
-    return Backfilled(tuple(reports), tuple(skipped))
+    return Backfilled(tuple(reports), skipped)
 
 
 def _done(lake: Lake, detections: Mapping[str, str]) -> set[tuple[datetime, datetime]]:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
-from procnet.errors import DataError, PartlyDone, WindowFailed
+from procnet.errors import DataError, PartlyDone
 from procnet.lake.coverage import covered
 from procnet.lake.ledger import attempts, looks
 from procnet.lake.tables import Lake
 from procnet.runs.chosen import Chosen
-from procnet.runs.detect import Report, detect
+from procnet.runs.detect import Report
+from procnet.runs.each import Tell, detect_each, tell_nobody
 from procnet.runs.events import OWN, versions_of
 from procnet.runs.exclusions import ran_as
 from procnet.runs.late import Changes, Seen, disturbed, windows_of
 from procnet.runs.record import Clock, record
 from procnet.settings import Settings
-from procnet.types import Window
 
-Tell = Callable[[int, int, Window, Report | None], None]
+_LONGEST = timedelta(days=1)  # neighbours run as one window, up to this
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ def catch_up(
     settings: Settings,
     chosen: Chosen,
     *,
-    longest: timedelta = timedelta(days=1),
-    tell: Tell = lambda done, of, window, report: None,
+    tell: Tell = tell_nobody,
 ) -> CaughtUp:
     """Run again what late rows could change, of all that runs of the chosen detections have covered.
 
@@ -63,20 +62,9 @@ def catch_up(
         chosen.detections, settings,
     )  # fmt: skip
     cells = [] if times is None else windows_of(times, seen, settings.window.length)
-    windows = [c for w in cells for c in w.chunks(longest)]
+    windows = [c for w in cells for c in w.chunks(_LONGEST)]
     clock.lap("look")
-    reports, failed = [], []
-    for i, window in enumerate(windows, start=1):
-        report = None
-        try:
-            report = detect(
-                spark, settings, window, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken,
-                kind="catch_up",
-            )  # fmt: skip
-            reports.append(report)
-        except WindowFailed as e:
-            failed.append(e)
-        tell(i, len(windows), window, report)
+    reports, failed = detect_each(spark, settings, windows, chosen, kind="catch_up", tell=tell)
     if failed:
         raise PartlyDone(
             f"{len(failed)} of {len(windows)} windows failed; the first: {failed[0].message}",

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -23,7 +23,7 @@ from procnet.runs.find import between, find
 from procnet.runs.record import Clock, record
 from procnet.runs.related import tell_related
 from procnet.settings import Settings
-from procnet.types import Window
+from procnet.types import EPOCH, Window
 
 _TRIES = 6  # of a window whose commit met another writer's: the sixth has waited half a minute in all
 
@@ -43,8 +43,8 @@ class Report:
 
 def last_complete(now: datetime, settings: Settings) -> Window:
     """The newest window of the schedule's grid that ended at least `window.delay` before `now`."""
-    length, epoch = settings.window.length, datetime(1970, 1, 1, tzinfo=timezone.utc)
-    end = epoch + ((now - settings.window.delay - epoch) // length) * length
+    length = settings.window.length
+    end = EPOCH + ((now - settings.window.delay - EPOCH) // length) * length
     return Window(end - length, end)
 
 

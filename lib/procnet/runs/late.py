@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Literal
 
@@ -21,8 +21,9 @@ from procnet.detections.detection import Detection
 from procnet.detections.evaluate import connections_wanted, stands_alone, starts_wanted
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH
 from procnet.lake.tables import in_period
+from procnet.runs.find import between
 from procnet.settings import Settings
-from procnet.types import Window
+from procnet.types import EPOCH, Window, from_micros
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def disturbed(
     if (late := _late(changes.connections, last)) is not None:
         rows, (first, to) = late
         wanted = rows.where(connections_wanted(detections)).select("event_time", "version", _of("connections"))
-        told = between(findings, first - AHEAD, to + REACH, "finding_date")
+        told = findings.where(in_period(first - AHEAD, to + REACH, "finding_date"))
         parts += [wanted, _of_children(rows, told, settings)]
     if (late := _late(changes.processes, last)) is not None:
         rows, (first, to) = late
@@ -73,7 +74,7 @@ def disturbed(
         # Read as far as a change reaches: from the oldest of them back to a candidate that it could end.
         asked = between(connections, first - before, to + after).where(connections_wanted(detections))
         around = between(processes, first - longest - before, to + after)
-        told = between(findings, first - REACH, to + longest + PARENT_AGE + REACH, "finding_date")
+        told = findings.where(in_period(first - REACH, to + longest + PARENT_AGE + REACH, "finding_date"))
         keyed = rows.withColumn("at", _key(settings))
         mine = _same_key(keyed, _candidates(asked, around, detections, settings), how="left_semi")
         on_key = _same_key(
@@ -100,13 +101,7 @@ def _late(changes: DataFrame | None, last: datetime) -> tuple[DataFrame, tuple[d
     first, to = rows.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
     if first is None:
         return None
-    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
-    return rows, (epoch + timedelta(microseconds=first), epoch + timedelta(microseconds=to + 1))
-
-
-def between(rows: DataFrame, start: datetime, end: datetime, date: str = "event_date") -> DataFrame:
-    """Rows in `[start, end)`, by their partitions too."""
-    return rows.where(in_period(start, end, date))
+    return rows, (from_micros(first), from_micros(to + 1))
 
 
 def _of(table: str) -> Column:
@@ -180,11 +175,10 @@ def windows_of(times: DataFrame, seen: Sequence[Seen], size: timedelta) -> list[
     micros = size // timedelta(microseconds=1)
     cell = F.floor(F.unix_micros("event_time") / F.lit(micros)).cast("long")
     cells = times.join(F.broadcast(parts), inside).where(unread).select("part", cell.alias("cell")).distinct().collect()
-    epoch = datetime.fromtimestamp(0, tz=seen[0].window.start.tzinfo)
     found: list[Window] = []
     for part, n in sorted((r["part"], r["cell"]) for r in cells):
         of = seen[part].window
-        start, end = max(of.start, epoch + size * n), min(of.end, epoch + size * (n + 1))
+        start, end = max(of.start, EPOCH + size * n), min(of.end, EPOCH + size * (n + 1))
         if found and found[-1].end == start:
             found[-1] = Window(found[-1].start, end)
         else:

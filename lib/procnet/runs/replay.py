@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -29,7 +29,7 @@ from procnet.runs.ingest import IngestReport, ingest
 from procnet.runs.recordings import Recording
 from procnet.runs.verdicts import Expected, Row, Verdict, expected_of, judge
 from procnet.settings import Settings
-from procnet.types import Window
+from procnet.types import Window, from_micros
 
 _MOST = 100_000  # findings of a dataset that are judged, some 1 KB each
 
@@ -133,8 +133,7 @@ def _period(connections: DataFrame) -> Window | None:
     first, last = connections.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
     if first is None:
         return None
-    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
-    return Window(epoch + timedelta(microseconds=first), epoch + timedelta(microseconds=last + 1))
+    return Window(from_micros(first), from_micros(last + 1))
 
 
 def _rows(

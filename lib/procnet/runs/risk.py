@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,9 +11,7 @@ from pyspark.sql import functions as F
 from procnet.findings.attack import tactics_of
 from procnet.findings.risk import incidents, risk_events
 from procnet.lake.tables import Lake, in_period
-from procnet.types import Window
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+from procnet.types import EPOCH, Window
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def risk_of(lake: Lake, period: Window | None) -> Risk:
 
 
 def _on_grid(time: datetime, size: timedelta) -> datetime:
-    return time - (time - _EPOCH) % size
+    return time - (time - EPOCH) % size
 
 
 def _within(rows: DataFrame, time: str, period: Window) -> DataFrame:
