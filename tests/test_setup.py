@@ -67,6 +67,19 @@ def test_the_launcher_drops_one_argument_and_keeps_the_others_whole(tmp_path: Pa
     assert said == "ran -Xmx1g two words *\n"
 
 
+@pytest.mark.parametrize(
+    ("pyspark", "delta", "jar"),
+    [
+        ("4.0.5", "4.0.1", "delta-spark_2.13-4.0.1.jar"),
+        ("4.0.5", "4.4.0", "delta-spark_4.0_2.13-4.4.0.jar"),
+        ("4.2.0", "4.4.0", "delta-spark_4.2_2.13-4.4.0.jar"),
+    ],
+)
+def test_the_jar_of_each_pair_of_versions(monkeypatch: pytest.MonkeyPatch, pyspark: str, delta: str, jar: str) -> None:
+    monkeypatch.setattr(jars, "version", {"pyspark": pyspark, "delta-spark": delta}.__getitem__)
+    assert [a.file for a in jars.needed()] == [jar, f"delta-storage-{delta}.jar"]
+
+
 def test_a_truncated_jar_counts_as_absent(tmp_path: Path) -> None:
     artifact = jars.Artifact("delta-storage", "4.4.0")
     (tmp_path / artifact.file).write_bytes(b"PK\x03\x04 and no more")

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
-from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable
+from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 # What procnet ends with, as `procnet --help` says it.
@@ -87,20 +87,22 @@ _VARIABLES = {
 
 
 def scheduled(command: str, schedule: Any, setup: Setup, *, windowed: bool = True) -> DAG:
-    """The DAG that runs `procnet COMMAND` by `schedule`: a cron line in UTC, or a timetable with intervals.
+    """The DAG that runs `procnet COMMAND` by `schedule`: a cron line in UTC, or a timetable.
 
-    A windowed command is given the run's interval as its window, once `setup.delay` has passed since its end; another
-    one is run as it is.
+    A windowed command is given the run's interval as its window, once `setup.delay` has passed since its end. Another
+    one is run as it is, when its time has come; what was missed is left out, since one run does the work of all.
     """
     if isinstance(schedule, str):
         # A plain cron line would be a CronTriggerTimetable in Airflow 3: its intervals have no length.
-        schedule = CronDataIntervalTimetable(schedule, timezone="UTC")
+        timetable = CronDataIntervalTimetable if windowed else CronTriggerTimetable
+        schedule = timetable(schedule, timezone="UTC")
+    since = setup.since if windowed else None
     with DAG(
         dag_id=f"procnet_{command.replace('-', '_')}",
         schedule=schedule,
-        start_date=setup.since,
-        catchup=setup.since is not None,
-        max_active_runs=1,  # after an outage hour by hour; a backfill says its own number
+        start_date=since,
+        catchup=since is not None,
+        max_active_runs=1,  # never beside itself; after an outage hour by hour; a backfill says its own number
         default_args={"retries": 3, "retry_delay": setup.retry_delay},
         tags=["procnet"],
     ) as dag:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pyspark.sql import types as T
 
-SCHEMA_VERSION = 1
+# Raised with each change of the tables: 1 had no risk and threat objects, health, inputs, noisy and broken.
+SCHEMA_VERSION = 2
 
 _STRING, _LONG, _INT, _TIME, _DATE = T.StringType(), T.LongType(), T.IntegerType(), T.TimestampType(), T.DateType()
 
@@ -201,7 +202,7 @@ INCIDENTS = _table(
 
 RUNS = _table(
     ("run_id", _STRING, "unique"),
-    ("kind", _STRING, "ingest, detect, backfill"),
+    ("kind", _STRING, "ingest, normalize, detect, backfill, catch_up, maintain"),
     ("window_start", _TIME, "start of the window, inclusive"),
     ("window_end", _TIME, "end of the window, exclusive"),
     (

@@ -23,7 +23,10 @@ from procnet.java import cache_dir, find_java, launcher_home
 # What was fetched must be what was tested. Jars of other versions are checked as zip files only.
 SHA256 = {
     "delta-spark_4.1_2.13-4.4.0.jar": "75a9400986853c061f5109f012547de2545a5759e5e752e5ef633dabe16a4f10",
+    "delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
     "delta-storage-4.4.0.jar": "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
+    "delta-spark_2.13-4.0.1.jar": "a1e76860b19fe1e6b205a4ea7a9099a2f9575d39bb71d49b3e679b299d0efb91",
+    "delta-storage-4.0.1.jar": "ecc42c5aaa51c423312d9e4e48aa4a12b34740bf2c37de0e8f279277ec3d12e4",
 }
 
 
@@ -54,8 +57,9 @@ def needed() -> tuple[Artifact, Artifact]:
         raise SessionError(
             f"the package {e.name} is not installed", hint="a local session needs it: pip install 'procnet[spark]'"
         ) from None
-    minor = ".".join(spark.split(".")[:2])  # Delta is built once for each minor version of Spark
-    return Artifact(f"delta-spark_{minor}_2.13", delta), Artifact("delta-storage", delta)
+    # Delta 4.0 was built for Spark 4.0 alone; since 4.1 it is built once for each minor version of Spark, and says so.
+    built_for = "" if delta.startswith("4.0.") else "_" + ".".join(spark.split(".")[:2])
+    return Artifact(f"delta-spark{built_for}_2.13", delta), Artifact("delta-storage", delta)
 
 
 def delta_jars(env: Mapping[str, str] = os.environ) -> list[Path]:

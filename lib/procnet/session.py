@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,8 @@ def open_session(
 
     `settings_spark` are Spark's own keys and win over every default; on a session that is already there they are not
     applied, since whoever made it has set it up; its time zone alone is set to UTC. `lake` is the folder of the tables,
-    where a local session keeps the managed ones too. `remote` is a Connect address (`sc://host:port`), as is
-    `$SPARK_REMOTE`.
+    where a local session keeps the managed ones too. `remote` is a Connect address (`sc://host:port`, or
+    `local[2]`: a server of its own), as is `$SPARK_REMOTE`.
     Raises SessionError when pyspark, Java or Delta's jars are missing or Spark does not start.
     """
     try:
@@ -58,7 +59,9 @@ def open_session(
         builder = builder.remote(remote)
     if _is_made_elsewhere(remote, os.environ):
         return _start(builder, asked, f"Spark Connect at {remote}" if remote else "the cluster's session")
-    with _launch_environment():
+    with _launch_environment(), warnings.catch_warnings():
+        # A server of Connect has them from its start; pyspark sends them to it again and warns of each that is fixed.
+        warnings.filterwarnings("ignore", "Failed to set", UserWarning)
         return _start(builder, {**local_defaults(lake, remote), **asked}, "a local session")
 
 
@@ -81,6 +84,8 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
         # Delta reads a table's log with 50 tasks by default; our logs are small: a replaced window takes a quarter.
         "spark.databricks.delta.snapshotPartitions": "2",
+        # VACUUM lists files with as many tasks, 10,000 by default (delta-io/delta issue 395): minutes for five tables.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(4, 2 * cores)),
         # The default of 100 is less than one run generates: every hour of a backfill would be compiled anew.
         "spark.sql.codegen.cache.maxEntries": "2000",
         # On, every Column of ours is told to the JVM with its line in Python, for messages that a user of procnet never
@@ -91,6 +96,7 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         # No port is opened to the network, and none is needed: a local session talks to itself.
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
+        "spark.connect.grpc.binding.address": "127.0.0.1",  # where `remote` is local: else it listens to everyone
         "spark.ui.enabled": "false",  # a web server takes half a second to start and nobody looks
         "spark.ui.showConsoleProgress": "false",  # its bar would be drawn over the command's own output
         # Errors only. In `default...`, so that a user's own spark.driver.extraJavaOptions adds to it.
@@ -112,7 +118,8 @@ def _start(builder: SparkSession.Builder, config: Mapping[str, str], what: str) 
         session = builder.getOrCreate()
         session.conf.set("spark.sql.session.timeZone", "UTC")  # as of a session that is there: see open_session
     except Exception as e:
-        raise SessionError(f"{what} did not start: {type(e).__name__}: {e}") from e
+        hint = "pip install 'procnet[connect]'" if isinstance(e, ImportError) else None
+        raise SessionError(f"{what} did not start: {type(e).__name__}: {e}", hint=hint) from e
     return session
 
 
@@ -125,6 +132,7 @@ def _launch_environment() -> Iterator[None]:
     wanted = {
         "JAVA_HOME": str(launcher_home(find_java())),
         "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark asks the network for this machine's name, and warns
+        "no_grpc_proxy": "localhost",  # else a local server of Connect is sought through the proxy, and never found
         "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),  # else any python3 of the PATH
     }
     if (package / "jars").is_dir():

@@ -80,6 +80,22 @@ class RiskSettings(_Frozen):
     )  # fmt: skip
 
 
+class MaintenanceSettings(_Frozen):
+    """How `init` and `maintain` lay the tables out, and how long what is kept; not set: for ever."""
+
+    layout: Literal["compact", "zorder", "liquid"] = "compact"
+    order: dict[Literal["process_events", "network_events"], tuple[str, ...]] = {
+        "process_events": ("event_time", "process_name"),
+        "network_events": ("event_time", "dest_port"),
+    }
+    zorder_over: Duration = timedelta(days=2)  # zorder rewrites whole dates: only those of the last days
+    keep_versions: Duration = timedelta(days=7)  # old versions, for time travel and for readers at work
+    keep_findings: Annotated[Duration, Field(ge=timedelta(days=30))] | None = None
+    keep_runs: Annotated[Duration, Field(ge=timedelta(days=30))] | None = None
+    keep_quarantine: Annotated[Duration, Field(ge=timedelta(days=1))] | None = None
+    keep_events: Annotated[Duration, Field(ge=timedelta(days=30))] | None = None
+
+
 class SourceSettings(_Frozen):
     """Raw tables that are read in place, by a mapping of conf/sources, beside the lake's own tables."""
 
@@ -105,6 +121,8 @@ class Settings(_Frozen):
     detections: DetectionSettings = DetectionSettings()
     exclusions: ExclusionSettings = ExclusionSettings()
     risk: RiskSettings = RiskSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
+    s3_commits: str | None = None  # why several writers on S3 are safe, where no log store says so
     spark: dict[str, str] = {}
 
     @field_validator("lake")

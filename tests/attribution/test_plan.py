@@ -31,7 +31,11 @@ MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 TEN, NOON = datetime(2026, 3, 2, 10, tzinfo=timezone.utc), datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 OWN_CHOICE = "spark.sql.autoBroadcastJoinThreshold", "spark.sql.adaptive.autoBroadcastJoinThreshold"
 
-pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("compiled")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.usefixtures("compiled"),
+    pytest.mark.classic("the operators of a plan, and what adaptive execution made of them, stay in the JVM"),
+]
 
 
 @dataclass(frozen=True)

@@ -143,17 +143,27 @@ def test_a_run_without_times_is_the_last_complete_window_and_others_are_what_the
     assert (args.start, args.end) == ("2026-03-01T00:00Z", "2026-03-01T01:00Z")
 
 
-def test_the_schedule_is_hourly_in_utc_later_than_the_delay_and_starts_when_it_is_told() -> None:
-    assert [n for n in BASE if "schedule" in BASE[n]] == ["procnet_detect"]
-    schedule = DETECT["schedule"]
-    # Quartz: second, minute, hour, day of month, month, day of week; one of the two days must be `?`.
-    cron = re.fullmatch(r"([0-5]?\d) ([0-5]?\d) \* (?:\* \* \?|\? \* \*)", schedule["quartz_cron_expression"])
-    assert cron, schedule
-    assert schedule["timezone_id"] == "UTC"
-    settings = load_settings(ROOT / "conf" / "databricks.yml")
-    assert settings.window.delay < parse_duration(f"{int(cron[2])}m") < settings.window.length
-    assert schedule["pause_status"] == "${var.schedule}"
+# Quartz: second, minute, hour, day of month, month, day of week; one of the two days must be `?`.
+QUARTZ = re.compile(r"0 ([0-5]?\d) (\*|[01]?\d|2[0-3]) (?:\* \* \?|\? \* \*)")
+
+
+def test_detect_is_hourly_later_than_the_delay_then_catch_up_and_once_a_day_maintain() -> None:
+    at = {}
+    for name, job in BASE.items():
+        if schedule := job.get("schedule"):
+            cron = QUARTZ.fullmatch(schedule["quartz_cron_expression"])
+            assert cron, schedule
+            at[name] = (cron[2], int(cron[1]))
+            assert schedule["timezone_id"] == "UTC"
+            assert schedule["pause_status"] == "${var.schedule}"
     assert BUNDLE["variables"]["schedule"]["default"] == "PAUSED"
+    assert {name: hour for name, (hour, _) in at.items()} == {
+        "procnet_detect": "*", "procnet_catch_up": "*", "procnet_maintain": "3",
+    }  # fmt: skip
+    assert len({minute for _, minute in at.values()}) == 3, "no two begin at once"
+    detect, catch_up = (parse_duration(f"{at[name][1]}m") for name in ("procnet_detect", "procnet_catch_up"))
+    window = load_settings(ROOT / "conf" / "databricks.yml").window
+    assert window.delay < detect < catch_up < window.length
 
 
 @pytest.mark.parametrize("job", ONCE)
@@ -189,7 +199,25 @@ def test_the_jobs_run_one_after_the_other_by_the_names_of_a_catalog(spark: Spark
     run(BASE["procnet_init"], schema)
     assert "nothing_to_read" in run(BASE["procnet_detect"], schema)
     assert "2 chunks" in run(BASE["procnet_backfill"], schema, **HOUR, chunk="1h")
-    assert spark.table(f"{schema}.runs").count() == 3
+    run(BASE["procnet_catch_up"], schema)
+    run(BASE["procnet_maintain"], schema)
+    kinds = [r.kind for r in spark.table(f"{schema}.runs").select("kind").collect()]
+    assert sorted(kinds) == ["backfill", "backfill", "detect", "maintain"], "no table changed, so nothing came late"
+
+
+LATE = """SELECT TIMESTAMP '2026-03-01T00:30:00Z' AS event_time, DATE '2026-03-01' AS event_date, 'ws-1' AS host,
+    'msiexec.exe' AS process_name, 'C:\\\\Windows\\\\System32\\\\msiexec.exe' AS process_path,
+    '203.0.113.80' AS dest_ip, 443 AS dest_port"""
+
+
+@pytest.mark.spark
+def test_a_row_that_comes_late_is_found_by_the_job_that_is_scheduled_for_it(spark: SparkSession, schema: str) -> None:
+    run(BASE["procnet_init"], schema)
+    run(BASE["procnet_detect"], schema, **HOUR)
+    spark.sql(LATE).write.format("delta").mode("append").saveAsTable(f"{schema}.network_events")
+    assert spark.table(f"{schema}.findings").count() == 0
+    run(BASE["procnet_catch_up"], schema)
+    assert [r.host for r in spark.table(f"{schema}.findings").collect()] == ["ws-1"]
 
 
 @pytest.mark.spark
@@ -198,6 +226,8 @@ def test_a_task_that_cannot_do_its_work_raises_an_error(spark: SparkSession, sch
         (BASE["procnet_detect"], {}, 3),  # no tables
         (BASE["procnet_backfill"], {}, 2),  # no period
         (BASE["procnet_detect"], {"start": "2026-03-01T00:00Z"}, 2),
+        (BASE["procnet_catch_up"], {}, 3),
+        (BASE["procnet_maintain"], {}, 3),
     ):
         with pytest.raises(RuntimeError, match=f"exit code {code}"):
             run(job, schema, **values)

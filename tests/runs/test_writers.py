@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from procnet.contract import FINDINGS, NETWORK_EVENTS
 from procnet.detections.catalog import load_detections, select
-from procnet.lake.replace import is_conflict
+from procnet.lake.conflicts import is_conflict
 from procnet.lake.tables import Lake
 from procnet.runs.detect import Report, detect
 from procnet.settings import Settings, default_conf_dir

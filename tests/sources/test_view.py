@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stdout
 from datetime import datetime, timedelta, timezone
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,9 @@ STARTS = "_time timestamp, dest string, process_id bigint, process_exec string, 
 
 def plan_of(frame: DataFrame) -> str:
     frame.sparkSession.conf.set("spark.sql.maxMetadataStringLength", "10000")  # else filters are cut in the text
-    return str(frame._jdf.queryExecution().executedPlan().toString())
+    with redirect_stdout(StringIO()) as told:
+        frame.explain()
+    return told.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 import yaml
 from airflow.dag_processing.dagbag import BundleDagBag
-from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk import CronDataIntervalTimetable, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.timezone import coerce_datetime
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import DagRunInfo, DataInterval
 
 from conftest import HOME, airflow, calls
 from procnet_jobs import Setup, scheduled
@@ -36,6 +39,26 @@ def test_dags_import_wherever_procnet_runs(runs_on: str, monkeypatch: pytest.Mon
     assert bag.import_errors == {}
     assert isinstance(bag.dags["procnet_detect"].timetable, CronDataIntervalTimetable)
     assert bag.dags["procnet_detect"].task_ids == ["detect", "arrived"]
+    for command in ("catch_up", "maintain"):
+        assert isinstance(bag.dags[f"procnet_{command}"].timetable, CronTriggerTimetable)
+        assert bag.dags[f"procnet_{command}"].task_ids == [command]
+
+
+def test_after_an_outage_each_hour_is_detected_and_what_has_no_window_runs_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PROCNET_SINCE", "2026-03-01T00:00Z")
+    bag, due = dag_bag(), {}
+    for name in ("detect", "catch_up", "maintain"):
+        dag = bag.dags[f"procnet_{name}"]
+        assert dag.max_active_runs == 1
+        planned = DagSerialization.from_dict(DagSerialization.to_dict(dag))  # as the scheduler has it
+        last = coerce_datetime(datetime.now(timezone.utc)).start_of("hour").subtract(hours=300)
+        run: Any = DagRunInfo(last, DataInterval(last.subtract(hours=1), last))
+        due[name] = -1
+        while run.run_after <= datetime.now(timezone.utc):
+            run, due[name] = planned.next_dagrun_info(last_automated_run_info=run), due[name] + 1
+    assert due == {"detect": 300, "catch_up": 1, "maintain": 1}
 
 
 def test_a_provider_is_imported_only_where_it_is_chosen() -> None:
@@ -46,8 +69,8 @@ def test_a_provider_is_imported_only_where_it_is_chosen() -> None:
 
 def test_each_shipped_dag_runs_a_command_that_procnet_has() -> None:
     helped = subprocess.run([PROCNET, "--help"], capture_output=True, text=True, check=True).stdout
-    shipped = [d.dag_id for d in dag_bag().dags.values() if d.fileloc.endswith("procnet_dags.py")]
-    assert shipped == ["procnet_detect"]
+    shipped = sorted(d.dag_id for d in dag_bag().dags.values() if d.fileloc.endswith("procnet_dags.py"))
+    assert shipped == ["procnet_catch_up", "procnet_detect", "procnet_maintain"]
     for dag_id in shipped:
         assert f"\n    {dag_id.removeprefix('procnet_').replace('_', '-')} " in helped
 
@@ -124,19 +147,42 @@ QUICK = {
 }
 
 
+# Of msiexec by its own word, so a finding; it comes when its hour has been judged.
+LATE = {
+    "@timestamp": "2026-03-02T00:30:00Z", "EventID": 3, "SourceName": "Microsoft-Windows-Sysmon", "Hostname": "late-1",
+    "ProcessId": "2040", "Image": "C:\\Windows\\System32\\msiexec.exe", "Protocol": "tcp", "Initiated": "true",
+    "DestinationIp": "203.0.113.80", "DestinationPort": "80",
+}  # fmt: skip
+
+
 @pytest.mark.usefixtures("database")
-def test_a_past_hour_is_evaluated_and_its_findings_are_in_the_lake(tmp_path: Path) -> None:
+def test_a_past_hour_is_evaluated_then_what_came_late_then_the_tables_are_tended(tmp_path: Path) -> None:
     conf = tmp_path / "own settings.yml"
     local = yaml.safe_load((ROOT / "conf" / "local.yml").read_text("utf-8"))
     lake = tmp_path / "lake"
     conf.write_text(yaml.safe_dump({**local, "lake": str(lake), "spark": QUICK}))
+
+    def tested(dag_id: str, *dated: str) -> str:
+        options = f"--conf '{conf}'"
+        done = airflow("dags", "test", dag_id, *dated, PROCNET_PROGRAM=str(PROCNET), PROCNET_OPTIONS=options)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def found() -> list[dict[str, Any]]:
+        told = procnet("findings", "--conf", conf, "--format", "json")
+        return [json.loads(line) for line in told.splitlines()]
+
     made = procnet("demo", "--conf", conf, "--lake", lake, "--no-detect", "--hosts", 2, "--hours", 2, "--json")
     assert json.loads(made)["start"].startswith("2026-03-02T00:00:00")
-    done = airflow("dags", "test", "procnet_detect", "2026-03-02T01:05:00+00:00", PROCNET_PROGRAM=str(PROCNET),
-                   PROCNET_OPTIONS=f"--conf '{conf}'")  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    found: list[dict[str, Any]] = [
-        json.loads(line) for line in procnet("findings", "--conf", conf, "--format", "json").splitlines()
-    ]
-    assert found
-    assert {f["event_time"][:13] for f in found} == {"2026-03-02T00"}, "the hour before, and no other"
+    tested("procnet_detect", "2026-03-02T01:05:00+00:00")
+    in_time = found()
+    assert in_time
+    assert {f["event_time"][:13] for f in in_time} == {"2026-03-02T00"}, "the hour before, and no other"
+
+    (tmp_path / "late.jsonl").write_text(json.dumps(LATE))
+    procnet("ingest", "--conf", conf, "--source", "windows_flat", tmp_path / "late.jsonl")
+    tested("procnet_catch_up")
+    assert {f["host"] for f in found()} == {f["host"] for f in in_time} | {"late-1"}
+
+    tested("procnet_maintain")
+    assert len(found()) == len(in_time) + 1

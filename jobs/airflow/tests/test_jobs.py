@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk import CronDataIntervalTimetable, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from conftest import HOME, calls
@@ -31,6 +31,7 @@ from procnet_jobs import (
 ROOT = Path(__file__).resolve().parents[3]
 HOUR = datetime(2026, 3, 2, 9, tzinfo=timezone.utc)
 PERIOD = ["--start", "2026-03-02T09:00:00+00:00", "--end", "2026-03-02T10:00:00+00:00"]
+WINDOWLESS = ("catch-up", "maintain")
 CONTEXT = {
     "dag": SimpleNamespace(timetable=CronDataIntervalTimetable("0 * * * *", timezone="UTC")),
     "data_interval_start": HOUR,
@@ -103,6 +104,13 @@ def test_a_setup_that_cannot_be_meant_says_which_variable(env: dict[str, str]) -
         Setup.of(env)
 
 
+def test_what_has_no_window_is_not_made_up_for() -> None:
+    for setup in (Setup(), Setup(since=HOUR)):
+        dag = scheduled("catch-up", "40 * * * *", setup, windowed=False)
+        assert (dag.catchup, dag.start_date) == (False, None)
+        assert isinstance(dag.timetable, CronTriggerTimetable)
+
+
 def test_hours_are_left_out_only_where_no_first_one_is_said() -> None:
     assert scheduled("detect", "0 * * * *", Setup()).catchup is False
     assert scheduled("detect", "0 * * * *", Setup(since=HOUR)).catchup is True
@@ -137,8 +145,8 @@ def test_a_task_that_is_killed_ends_its_program_and_what_that_started() -> None:
     assert "exit code -15" in ended[0]
 
 
-def operator(setup: Setup, command: str = "detect") -> Any:
-    return scheduled(command, "0 * * * *", setup).get_task(command.replace("-", "_"))
+def operator(setup: Setup, command: str = "detect", *, windowed: bool = True) -> Any:
+    return scheduled(command, "0 * * * *", setup, windowed=windowed).get_task(command.replace("-", "_"))
 
 
 def test_spark_submit_is_given_the_job_and_the_window() -> None:
@@ -147,6 +155,12 @@ def test_spark_submit_is_given_the_job_and_the_window() -> None:
     (words,) = calls()
     assert words[words.index("--master") + 1] == "local[1]"
     assert words[words.index("/opt/jobs/detect.py") :] == ["/opt/jobs/detect.py", "--conf", "a b.yml", *PERIOD]
+    for command in WINDOWLESS:
+        job = f"jobs/{command.replace('-', '_')}.py"
+        assert (ROOT / job).is_file()
+        operator(Setup("spark", options=("--conf", "a b.yml")), command, windowed=False).execute(CONTEXT)
+        (words,) = calls()
+        assert words[words.index(job) :] == [job, "--conf", "a b.yml"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +187,7 @@ class Hook:
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
     def find_job_id_by_name(self, name: str) -> int | None:
-        return {"procnet detect": 7}.get(name)
+        return {"procnet detect": 7, "procnet catch-up": 8, "procnet maintain": 9}.get(name)
 
     def run_now(self, json: dict[str, Any]) -> int:
         Hook.asked = json
@@ -226,7 +240,17 @@ def test_the_job_of_the_bundle_is_run_for_the_window(
     assert databricks_exit_code("PartlyDone: some") == 5
 
 
-def test_the_bundle_has_the_job_under_that_name_and_takes_those_parameters() -> None:
-    (job,) = yaml.safe_load((ROOT / "jobs/databricks/detect.job.yml").read_text("utf-8"))["resources"]["jobs"].values()
-    assert job["name"] == "procnet detect"
-    assert [p["name"] for p in job["parameters"]] == ["start", "end"]
+@pytest.mark.usefixtures("_databricks")
+def test_a_job_without_a_window_is_run_without_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hook, "error", None)
+    for command, job_id in zip(WINDOWLESS, (8, 9), strict=True):
+        operator(Setup("databricks"), command, windowed=False).execute({**CONTEXT, "ti": Pushed()})
+        assert Hook.asked == {"job_id": job_id}
+
+
+def test_the_bundle_has_the_jobs_under_those_names_and_they_take_those_parameters() -> None:
+    for command, takes in (("detect", ["start", "end"]), ("catch-up", []), ("maintain", [])):
+        file = ROOT / f"jobs/databricks/{command.replace('-', '_')}.job.yml"
+        (job,) = yaml.safe_load(file.read_text("utf-8"))["resources"]["jobs"].values()
+        assert job["name"] == f"procnet {command}"
+        assert [p["name"] for p in job.get("parameters", [])] == takes

@@ -12,7 +12,7 @@ from typing import Any
 
 from procnet.cli.out import print_json, print_table, say, shown
 from procnet.cli.read import ASKED, print_findings
-from procnet.cli.run import chunk_progress
+from procnet.cli.windows import progress
 from procnet.runs.chosen import choose
 from procnet.runs.demo import Demo, Detected, bring_in, make, run_detections
 from procnet.session import SHORT_RUN, open_session
@@ -31,7 +31,7 @@ def demo(args: Namespace, settings: Settings) -> int:
         started = time.monotonic() - mark
         made = bring_in(spark, settings, fleet.result(), now=datetime.now(timezone.utc))
     if not args.no_detect:
-        with chunk_progress(quiet=args.json) as tell:
+        with progress("backfill", quiet=args.json) as tell:
             made = run_detections(spark, settings, made, choose(settings, []).detections, tell)
     seconds = {"session and records": started, **made.seconds}
     if args.json:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from procnet.cli.options import period_of, settings_of
 from procnet.cli.out import plain, print_json, print_table, say
-from procnet.cli.run import period_of, settings_of
 from procnet.detections.catalog import load_detections, select
 from procnet.detections.required import load_required, with_required
 from procnet.errors import ExclusionError, UsageError

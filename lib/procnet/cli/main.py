@@ -1,4 +1,4 @@
-"""The command line: what can be said, who answers, and the exit code. Answers live in run, read and tune."""
+"""The command line: what can be said, who answers, and the exit code. Answers live in the other modules here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
 
     # Not at the top: `--version` must answer where pyspark is not installed, as on a machine that only builds wheels.
-    from procnet.cli import exclusions, read, replay, risk, run, sources, tune
+    from procnet.cli import exclusions, maintain, read, replay, risk, run, sources, tune, windows
 
     top = argparse.ArgumentParser(
         prog="procnet",
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"procnet {package_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (run, read, risk, tune, exclusions, replay, sources):
+    for part in (run, windows, maintain, read, risk, tune, exclusions, replay, sources):
         part.add_commands(commands, common)
     return top
 
@@ -95,7 +95,7 @@ def _tell(args: argparse.Namespace, error: ProcnetError) -> int:
     from procnet.cli.out import print_json, say
 
     if error.hint:
-        error.hint = re.sub(r"^procnet (detect|backfill) ", rf"procnet \1 {_asked(args)}", error.hint)
+        error.hint = re.sub(r"^procnet (detect|backfill) ", rf"procnet \1 {_asked(args)}", error.hint).rstrip()
     if args.json:
         told = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
         print_json({"error": type(error).__name__, **told})

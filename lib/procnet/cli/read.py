@@ -1,4 +1,4 @@
-"""Commands that read: findings, status, gaps."""
+"""Commands that read: findings, status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,13 +14,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.attribution.lifetimes import host_key
+from procnet.cli.options import add_period, period_of, settings_of
 from procnet.cli.out import age, csv_cell, json_line, json_text, print_json, print_table, say
-from procnet.cli.run import period_of, settings_of
 from procnet.errors import UsageError
 from procnet.findings.elastic import to_elastic
 from procnet.findings.ocsf import to_ocsf
 from procnet.findings.render import json_lines
 from procnet.findings.splunk_es import to_splunk_es
+from procnet.lake.jumps import BEFORE, jumps
 from procnet.lake.ledger import last_runs, sources_seen
 from procnet.lake.tables import Lake, in_period
 from procnet.session import open_session
@@ -32,15 +32,15 @@ ASKED = (
     "event_time", "host", "process_name", "process_id", "process_time", "dest_ip", "dest_port", "attribution",
 )  # fmt: skip
 _SHOWN = 1000
+_COMPARED = 4 * BEFORE  # runs before those that are shown, some of them ingests and repeats
 RENDERINGS = {"ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic}
 FORMATS = ("table", "json", "csv", "parquet", *RENDERINGS)
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """findings, status, gaps."""
+    """findings, status."""
     findings = commands.add_parser("findings", parents=[common], help="read findings out")
-    findings.add_argument("--start", metavar="TIME")
-    findings.add_argument("--end", metavar="TIME")
+    add_period(findings)
     findings.add_argument("--detection", metavar="ID", help="of this detection only: its id, or how it begins")
     findings.add_argument("--host", help="of this host only, compared as host.match says")
     findings.add_argument("--format", choices=FORMATS, default="table",
@@ -51,11 +51,6 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     status = commands.add_parser("status", parents=[common], help="freshness of the tables, last runs")
     status.add_argument("--last", type=_count, default=10, metavar="N", help="how many runs to show")
     status.set_defaults(answer=_status)
-
-    gaps = commands.add_parser("gaps", parents=[common], help="windows that no run covers, and why")
-    gaps.add_argument("--start", metavar="TIME", help="default: from the first run to the last complete window")
-    gaps.add_argument("--end", metavar="TIME")
-    gaps.set_defaults(answer=_gaps)
 
 
 def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, file: IO[str] | None = None) -> None:
@@ -160,10 +155,11 @@ def _status(args: Namespace) -> None:
     settings = settings_of(args)
     lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
     tables = [_freshness(lake, t) for t in ("process_events", "network_events", "findings", "quarantine")]
-    runs = [r.asDict(recursive=True) for r in last_runs(lake, args.last).collect()]
+    known = [r.asDict(recursive=True) for r in last_runs(lake, args.last + _COMPARED).collect()]
+    far, runs = jumps(known), known[: args.last]
     sources = [r.asDict() for r in sources_seen(lake).collect()]
     if args.json:
-        print_json({"tables": tables, "runs": runs, "sources": sources})
+        print_json({"tables": tables, "runs": runs, "sources": sources, "jumps": {i: far[i] for i in _ids(runs, far)}})
         return
     print_table(("table", "rows", "oldest", "newest"), [tuple(t.values()) for t in tables], title="tables")
     print_table(
@@ -181,12 +177,19 @@ def _status(args: Namespace) -> None:
         ],
         title="\nlast runs",
     )
+    for r in runs:
+        for count, usual in far.get(r["run_id"], {}).items():
+            say(f"jump: {_span(r)} has {r['counts'].get(count, 0)} {count}; windows like it before had {usual:g}")
     # A sensor that has gone silent is one that the last runs have not seen.
     print_table(
         ("source", "seen by a run", "connections", "no host", "no ids", "no process", "newest"),
         [tuple(s.values()) for s in sources],
         title="\nsources, in the last window that held rows of them",
     )
+
+
+def _ids(runs: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> list[str]:
+    return [r["run_id"] for r in runs if r["run_id"] in of]
 
 
 def _freshness(lake: Lake, name: str) -> dict[str, Any]:
@@ -200,20 +203,3 @@ def _span(run: dict[str, Any]) -> str:
         return ""
     length = format_duration(run["window_end"] - run["window_start"])
     return f"{run['window_start']:%Y-%m-%d %H:%M} + {length}"
-
-
-def _gaps(args: Namespace) -> None:
-    from procnet.runs.chosen import choose, excluding
-    from procnet.runs.gaps import gaps_of
-
-    settings, period = settings_of(args), period_of(args)
-    chosen = choose(settings, [])
-    spark = open_session(settings.spark, lake=settings.lake)
-    chosen = excluding(chosen, settings, spark)
-    found = gaps_of(Lake(spark, settings), chosen, period, datetime.now(timezone.utc))
-    if args.json:
-        print_json({"gaps": [{"start": g.window.start, "end": g.window.end, "why": g.why} for g in found]})
-        return
-    rows = [(g.window.start, g.window.end, format_duration(g.window.end - g.window.start), g.why) for g in found]
-    print_table(("start", "end", "length", "why"), rows)
-    say("procnet backfill --gaps runs them" if found else "nothing is missing")

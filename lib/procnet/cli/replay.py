@@ -11,9 +11,9 @@ from textwrap import fill
 from typing import Any
 
 from procnet.cli.junit import found_wanted, to_junit
+from procnet.cli.options import settings_of
 from procnet.cli.out import plain, print_json, print_table, say, shown
 from procnet.cli.read import ASKED, print_findings
-from procnet.cli.run import settings_of
 from procnet.detections.catalog import load_detections, select
 from procnet.errors import UsageError
 from procnet.runs.exclusions import enabled_exclusions

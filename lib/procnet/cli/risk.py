@@ -7,8 +7,8 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
+from procnet.cli.options import period_of, settings_of
 from procnet.cli.out import print_json, print_table, say
-from procnet.cli.run import period_of, settings_of
 from procnet.findings.risk import by_object
 from procnet.lake.tables import Lake
 from procnet.runs.risk import risk_of

@@ -8,8 +8,8 @@ from argparse import ArgumentParser, Namespace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from procnet.cli.options import settings_of
 from procnet.cli.out import age, print_json, print_table, shown
-from procnet.cli.run import settings_of
 from procnet.errors import UsageError
 from procnet.sources.mapping import known_sources, read_mapping
 

@@ -7,8 +7,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from procnet.cli.options import period_of, settings_of
 from procnet.cli.out import print_json, print_table, say, shown
-from procnet.cli.run import period_of, settings_of
 from procnet.contract import ATTRIBUTIONS
 from procnet.detections.catalog import load_detections, select
 from procnet.detections.detection import Detection

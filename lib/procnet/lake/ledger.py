@@ -53,19 +53,6 @@ def append_run(lake: Lake, run: Run) -> None:
     lake.append("runs", lake.spark.createDataFrame(rows, RUNS))
 
 
-def done_windows(
-    lake: Lake, detections: Mapping[str, str], table_versions: Mapping[str, int]
-) -> set[tuple[datetime, datetime]]:
-    """Windows that need no rerun: they succeeded with these very detections over these very table versions."""
-    same = [F.col("detections")[d] == f for d, f in detections.items()]
-    same += [F.col("table_versions")[t] == v for t, v in table_versions.items()]
-    runs = lake.read("runs").where(F.col("status").isin("succeeded", "nothing_to_read"))
-    for condition in same:
-        runs = runs.where(condition)
-    micros = runs.select(F.unix_micros("window_start"), F.unix_micros("window_end")).distinct().collect()
-    return {(from_micros(a), from_micros(b)) for a, b in micros if a is not None and b is not None}
-
-
 def attempts(lake: Lake) -> list[Attempt]:
     """Every run over a window, as coverage asks of it; none where there is no ledger yet."""
     if not lake.exists("runs"):

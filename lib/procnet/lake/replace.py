@@ -54,12 +54,6 @@ def replace_findings(lake: Lake, findings: DataFrame | None, window: Window, det
     return _written([(d, a, 1, int(x is not None)) for d, a, x in told])
 
 
-def is_conflict(error: Exception) -> bool:
-    """Whether a commit failed since another writer's was first: it may be tried again, over what that one left."""
-    said = f"{type(error).__name__}: {error}"
-    return "DELTA_CONCURRENT" in said or "io.delta.exceptions.Concurrent" in said
-
-
 def replace_events(
     lake: Lake, table: str, rows: DataFrame, window: Window, source: str, *, sorted_by: Sequence[str]
 ) -> int:

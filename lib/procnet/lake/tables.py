@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -28,10 +29,11 @@ def table_ref(settings: Settings, name: str) -> str:
             f"nobody said where table {name} is: looked for tables.{name}, lake and namespace in the settings",
             hint="give --lake DIR, or set namespace: catalog.schema in the configuration",
         )
-    return _ref(place)
+    return ref_of(place)
 
 
-def _ref(place: str) -> str:
+def ref_of(place: str) -> str:
+    """What SQL calls a table by its catalog name or folder."""
     if "/" in place:
         return f"delta.`{place.replace('`', '``')}`"
     return ".".join(f"`{part.replace('`', '``')}`" for part in place.replace("`", "").split("."))
@@ -59,12 +61,13 @@ class Lake:
             return None
 
     def create(self) -> list[str]:
-        """Create the tables that are not there yet, with columns, comments and partitions; returns their names.
+        """Create the tables that are not there yet, with columns, comments and layout; returns their names.
 
-        A table of an earlier version gets the columns that it lacks, empty for its rows; none is dropped or changed.
+        A table of an earlier schema version gets the columns and properties that it lacks, its rows stay as they are;
+        no column is dropped or changed. DataError where a newer procnet has made it.
         """
         new = []
-        for name, (schema, partitions) in TABLES.items():
+        for name, (schema, _) in TABLES.items():
             there = self._columns(name)
             columns = ", ".join(
                 f"`{f.name}` {f.dataType.simpleString()} COMMENT {_literal(f.metadata['comment'])}"
@@ -72,23 +75,49 @@ class Lake:
                 if f.name not in (there or ())
             )
             if there is not None:
-                if columns:
-                    self.spark.sql(f"ALTER TABLE {self.ref(name)} ADD COLUMNS ({columns})")
-                self._feed(name)
+                self._bring_up_to_date(name, columns)
                 continue
             new.append(name)
-            by = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
+            properties = {**self._wanted(name), _TABLE_ID: uuid.uuid4().hex}
             self.spark.sql(
-                f"CREATE TABLE IF NOT EXISTS {self.ref(name)} ({columns}) USING DELTA {by} "
-                f"TBLPROPERTIES ('procnet.schemaVersion' = '{SCHEMA_VERSION}', '{_TABLE_ID}' = '{uuid.uuid4().hex}'"
-                f"{_FEED if name in _FED else ''})"
+                f"CREATE TABLE IF NOT EXISTS {self.ref(name)} ({columns}) USING DELTA {self._layout(name)} "
+                f"TBLPROPERTIES ({_spelled(properties)})"
             )
         return new
 
-    def _feed(self, name: str) -> None:
-        """Have an older event table say from now on which commit brought a row: catch-up asks it."""
-        if name in _FED and "delta.enableChangeDataFeed" not in self._properties(name):
-            self.spark.sql(f"ALTER TABLE {self.ref(name)} SET TBLPROPERTIES ({_FEED.removeprefix(', ')})")
+    def _bring_up_to_date(self, name: str, lacking: str) -> None:
+        there = self.properties(name)
+        if (made := int(there.get(_SCHEMA_VERSION, 1))) > SCHEMA_VERSION:
+            raise DataError(
+                f"table {self.ref(name)} has schema version {made}; this procnet knows up to {SCHEMA_VERSION}",
+                hint="update procnet here too: the lake was brought up to date by a newer one",
+            )
+        if lacking:
+            self.spark.sql(f"ALTER TABLE {self.ref(name)} ADD COLUMNS ({lacking})")
+        self.set_properties(name, self._wanted(name))
+
+    def _wanted(self, name: str) -> dict[str, str]:
+        kept = self.settings.maintenance.keep_versions
+        log = max(kept, timedelta(days=30))  # Delta's own default: what a look for late rows may reach back to
+        return {
+            _SCHEMA_VERSION: str(SCHEMA_VERSION),
+            "delta.deletedFileRetentionDuration": f"interval {kept // timedelta(hours=1)} hours",
+            "delta.logRetentionDuration": f"interval {log // timedelta(hours=1)} hours",
+            # Which commit brought a row: catch-up asks it.
+            **({"delta.enableChangeDataFeed": "true"} if name in _EVENTS else {}),
+        }
+
+    def _layout(self, name: str) -> str:
+        maintenance, (_, partitions) = self.settings.maintenance, TABLES[name]
+        if maintenance.layout == "liquid" and (by := maintenance.order.get(name)):  # type: ignore[call-overload]
+            return f"CLUSTER BY ({', '.join(by)})"
+        return f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
+
+    def set_properties(self, name: str, wanted: Mapping[str, str]) -> None:
+        """Have the table these properties; no commit where it has them."""
+        there = self.properties(name)
+        if lacking := {k: v for k, v in wanted.items() if there.get(k) != v}:
+            self.spark.sql(f"ALTER TABLE {self.ref(name)} SET TBLPROPERTIES ({_spelled(lacking)})")
 
     def create_view(self, name: str, query: str) -> None:
         """Create or renew a view in the catalog of the tables."""
@@ -132,13 +161,14 @@ class Lake:
 
     def identity(self, name: str) -> str:
         """The table's own id: another one, once the table was dropped and made anew."""
-        if (made_here := self._properties(name).get(_TABLE_ID)) is not None:
+        if (made_here := self.properties(name).get(_TABLE_ID)) is not None:
             return made_here
         # Delta's own, of a table that someone else made; it is asked second, as it takes four times as long.
         (row,) = self.spark.sql(f"DESCRIBE DETAIL {self.ref(name)}").select("id").collect()
         return str(row[0])
 
-    def _properties(self, name: str) -> dict[str, str]:
+    def properties(self, name: str) -> dict[str, str]:
+        """The table's properties."""
         rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.ref(name)}").collect()
         return {str(r["key"]): str(r["value"]) for r in rows}
 
@@ -148,7 +178,7 @@ class Lake:
 
     def version_at(self, place: str) -> int | None:
         """The Delta version of any table, by catalog name or folder; None if it has none."""
-        return _version(self.spark, _ref(place))
+        return _version(self.spark, ref_of(place))
 
 
 def _version(spark: SparkSession, ref: str) -> int | None:
@@ -168,8 +198,8 @@ def in_period(start: datetime, end: datetime, date: str = "event_date") -> Colum
 
 
 _TABLE_ID = "procnet.tableId"
-_FED = ("process_events", "network_events")
-_FEED = ", 'delta.enableChangeDataFeed' = 'true'"
+_SCHEMA_VERSION = "procnet.schemaVersion"
+_EVENTS = ("process_events", "network_events")
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
@@ -187,6 +217,10 @@ _NOT_THERE = {
     "PATH_NOT_FOUND",
     "SCHEMA_NOT_FOUND",
 }
+
+
+def _spelled(properties: Mapping[str, str]) -> str:
+    return ", ".join(f"{_literal(k)} = {_literal(v)}" for k, v in properties.items())
 
 
 def _literal(text: str) -> str:

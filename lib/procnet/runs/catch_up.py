@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from procnet.errors import DataError, PartlyDone
+from procnet.lake.changes import readable
 from procnet.lake.coverage import covered
 from procnet.lake.ledger import attempts, looks
 from procnet.lake.tables import Lake
 from procnet.runs.chosen import Chosen
 from procnet.runs.detect import Report
 from procnet.runs.each import Tell, detect_each, tell_nobody
-from procnet.runs.events import OWN, versions_of
+from procnet.runs.events import OWN, changed_events, read_events, versions_of
 from procnet.runs.exclusions import ran_as
-from procnet.runs.late import Changes, Seen, disturbed, windows_of
+from procnet.runs.kept import first_possible, possible
+from procnet.runs.late import Seen, disturbed, windows_of
 from procnet.runs.record import Clock, record
 from procnet.settings import Settings
 
@@ -46,22 +47,25 @@ def catch_up(
 ) -> CaughtUp:
     """Run again what late rows could change, of all that runs of the chosen detections have covered.
 
-    Of the lake's own tables, by their change data feed. What was never covered, or by another version of a detection,
-    is a gap and not late: `procnet gaps`. Raises DataError where the feed does not go back far enough, PartlyDone where
-    windows failed: the look is then not recorded, and the same command goes on.
+    Of the lake's own tables and of Delta tables that are read in place, by their change data feed. What was never
+    covered, or by another version of a detection, is a gap and not late: `procnet gaps`. Raises DataError where the
+    feed does not go back far enough, PartlyDone where windows failed: the look is then not recorded, and the same
+    command goes on.
     """
     lake, clock = Lake(spark, settings), Clock()
     told = ran_as(chosen.detections, chosen.exclusions, settings)
-    now = {t: v for t, v in versions_of(lake).items() if v is not None}
-    seen = _seen(lake, told, now)
+    now = _now(lake)
+    first = first_possible(lake, chosen.detections)
+    seen = [replace(s, window=w) for s in _seen(lake, told, now) for w in possible([s.window], first)]
     if not seen:
         return CaughtUp((), looked=False)
-    changes = Changes(*(_changes(lake, t, min(getattr(s, of) for s in seen), now[t]) for t, of in _TABLES))
-    times = disturbed(
-        changes, lake.read("process_events"), lake.read("network_events"), lake.read("findings"), seen,
-        chosen.detections, settings,
-    )  # fmt: skip
-    cells = [] if times is None else windows_of(times, seen, settings.window.length)
+    late = changed_events(lake, {t: min(s.read[t] for s in seen) for t in now}, now)
+    with readable():
+        events = read_events(lake)
+        times = disturbed(
+            late, events.processes, events.connections, lake.read("findings"), seen, chosen.detections, settings
+        )
+        cells = [] if times is None else windows_of(times, seen, settings.window.length)
     windows = [c for w in cells for c in w.chunks(_LONGEST)]
     clock.lap("look")
     reports, failed = detect_each(spark, settings, windows, chosen, kind="catch_up", tell=tell)
@@ -75,34 +79,24 @@ def catch_up(
     return CaughtUp(tuple(reports), looked=True)
 
 
-_TABLES = (("process_events", "processes"), ("network_events", "connections"))
+def _now(lake: Lake) -> dict[str, int]:
+    """The versions of all tables that events come from. DataError where one has none."""
+    told = versions_of(lake)
+    if nobody := [t for t, v in told.items() if v is None] or ([] if told else list(OWN)):
+        raise DataError(
+            f"catch-up asks Delta what came when, and {', '.join(nobody)} is no Delta table, or not there",
+            hint="run the windows of the last days again instead: procnet backfill",
+        )
+    return {t: v for t, v in told.items() if v is not None}
 
 
 def _seen(lake: Lake, told: Mapping[str, str], now: Mapping[str, int]) -> Sequence[Seen]:
     """What has been covered and not been looked at since: none where no table has changed."""
-    if not all(t in now for t in OWN):
-        raise DataError(
-            f"catch-up works on the lake's own tables, and {', '.join(t for t in OWN if t not in now)} is not there",
-            hint="run the windows of the last days again where events are read in place: procnet backfill",
-        )
     before = looks(lake)
     found = []
     for stretch in covered(attempts(lake), told):
         read = [stretch.versions, *(v for at, of, v in before if at >= stretch.since and of.items() >= told.items())]
-        newest = {t: max(v.get(t, -1) for v in read) for t in OWN}
-        if any(newest[t] < now[t] for t in OWN):
-            found.append(Seen(stretch.window, newest["process_events"], newest["network_events"]))
+        newest = {t: max(v.get(t, -1) for v in read) for t in now}
+        if any(newest[t] < now[t] for t in now):
+            found.append(Seen(stretch.window, newest))
     return found
-
-
-def _changes(lake: Lake, table: str, since: int, now: int) -> DataFrame | None:
-    if since >= now:
-        return None
-    try:
-        read = lake.spark.read.option("readChangeFeed", "true").option("startingVersion", since + 1)
-        return read.option("endingVersion", now).table(lake.ref(table))
-    except AnalysisException as e:
-        raise DataError(
-            f"table {table} has no change data feed from version {since + 1} on: {str(e).splitlines()[0]}",
-            hint="procnet init switches it on for what comes; what came before: procnet backfill over the period",
-        ) from None

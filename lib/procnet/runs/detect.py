@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,17 +13,18 @@ from pyspark.sql import functions as F
 from procnet.detections.detection import Detection
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.findings.exclusions import Exclusion
-from procnet.lake.replace import is_conflict, replace_findings
+from procnet.lake.conflicts import TRIES, is_conflict, until_alone
+from procnet.lake.preflight import refuse_unsafe_commits
+from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
 from procnet.runs.events import read_events
 from procnet.runs.exclusions import enabled_exclusions, ran_as
 from procnet.runs.find import between, find
+from procnet.runs.kept import refuse_lost
 from procnet.runs.record import Clock, record
 from procnet.runs.related import tell_related
 from procnet.settings import Settings
 from procnet.types import EPOCH, Window
-
-_TRIES = 6  # of a window whose commit met another writer's: the sixth has waited half a minute in all
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,9 @@ def detect(
     not be loaded, for the ledger. A detection with more live findings than its budget is noisy: they stay, and the
     ledger names it.
 
-    Raises DataError where a table or column is missing, UsageError without detections, WindowFailed where the window
-    could not be evaluated or written: nothing of it is then recorded as done, and running it again is safe.
+    Raises DataError where a table or column is missing; UsageError without detections, where the window's events were
+    deleted by `maintain`, and where commits could be lost; WindowFailed where the window could not be evaluated or
+    written: nothing of it is then recorded as done, and running it again is safe.
     """
     if not detections:
         raise UsageError(
@@ -75,24 +75,20 @@ def detect(
     if exclusions is None:
         exclusions = enabled_exclusions(settings, spark)
     lake, told = Lake(spark, settings), ran_as(detections, exclusions, settings)
+    refuse_unsafe_commits(lake)
+    refuse_lost(lake, detections, window)
     clock, of = Clock(), {"window": window, "broken": list(broken), "detections": told}
-    for conflicts in range(_TRIES):
-        try:
-            return _once(lake, window, detections, exclusions, kind, clock, of, conflicts)
-        except ProcnetError:
-            raise
-        except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
-            if is_conflict(e) and conflicts + 1 < _TRIES:
-                # Evaluated anew over what the other writer left; after a pause, so that the two do not meet again.
-                time.sleep(random.uniform(0.2, 1.0) * 2**conflicts)
-                continue
-            failed = WindowFailed(
-                f"window {window} failed{f' after {conflicts} conflicts' if conflicts else ''}: {cause(e)[:500]}",
-                hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
-            )
-            record(lake, clock, kind, "failed", error=str(failed), **of)
-            raise failed from e
-    raise AssertionError("the last try returns or raises")
+    try:
+        return until_alone(lambda conflicts: _once(lake, window, detections, exclusions, kind, clock, of, conflicts))
+    except ProcnetError:
+        raise
+    except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
+        failed = WindowFailed(
+            f"window {window} failed{f', each of {TRIES} times' if is_conflict(e) else ''}: {cause(e)[:500]}",
+            hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
+        )
+        record(lake, clock, kind, "failed", error=str(failed), **of)
+        raise failed from e
 
 
 def _once(

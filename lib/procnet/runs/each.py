@@ -1,8 +1,9 @@
-"""Many windows, one after the other: one that fails does not stop the rest."""
+"""Many windows, one after the other or some at once: one that fails does not stop the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeAlias
 
 from pyspark.sql import SparkSession
@@ -13,11 +14,13 @@ from procnet.runs.detect import Report, detect
 from procnet.settings import Settings
 from procnet.types import Window
 
-# Hears of every window: how many are done, of how many, which, and its report: None where it was skipped or failed.
-Tell: TypeAlias = Callable[[int, int, Window, Report | None], None]
+# What became of a window; None: it was done already.
+Outcome: TypeAlias = Report | WindowFailed | None
+# Hears of every window: how many are done, of how many, which, and its outcome.
+Tell: TypeAlias = Callable[[int, int, Window, Outcome], None]
 
 
-def tell_nobody(done: int, of: int, window: Window, report: Report | None) -> None:
+def tell_nobody(done: int, of: int, window: Window, outcome: Outcome) -> None:
     """The `Tell` of a caller that does not look on."""
 
 
@@ -30,20 +33,41 @@ def detect_each(
     kind: str,
     tell: Tell,
     skip: Collection[Window] = (),
+    parallel: int = 1,
 ) -> tuple[list[Report], list[WindowFailed]]:
-    """Reports of the windows that ran, in order, and the errors of those that failed; `skip` are not run."""
-    reports: list[Report] = []
-    failed: list[WindowFailed] = []
-    for i, window in enumerate(windows, start=1):
-        report = None
-        if window not in skip:
-            try:
-                report = detect(
-                    spark, settings, window, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken,
-                    kind=kind,
-                )  # fmt: skip
-                reports.append(report)
-            except WindowFailed as e:
-                failed.append(e)
-        tell(i, len(windows), window, report)
-    return reports, failed
+    """Reports of the windows that ran, in order of time, and the errors of those that failed; `skip` are not run, and
+    told first. `parallel` windows run at once, in threads of one session."""
+
+    def run(window: Window) -> Outcome:
+        try:
+            return detect(
+                spark, settings, window, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken,
+                kind=kind,
+            )  # fmt: skip
+        except WindowFailed as e:
+            return e
+
+    skipped = [w for w in windows if w in skip]
+    for i, window in enumerate(skipped, start=1):
+        tell(i, len(windows), window, None)
+    outcomes: dict[Window, Outcome] = {}
+    for window, outcome in _ended(run, [w for w in windows if w not in skip], parallel):
+        outcomes[window] = outcome
+        tell(len(skipped) + len(outcomes), len(windows), window, outcome)
+    ordered = [outcomes[w] for w in sorted(outcomes, key=lambda w: w.start)]
+    return [o for o in ordered if isinstance(o, Report)], [o for o in ordered if isinstance(o, WindowFailed)]
+
+
+def _ended(
+    run: Callable[[Window], Outcome], windows: Sequence[Window], parallel: int
+) -> Iterator[tuple[Window, Outcome]]:
+    """Windows with their outcomes, as they end. An error that is no window's stops what has not begun."""
+    if parallel == 1:  # in the caller's own thread, as a notebook expects
+        yield from ((w, run(w)) for w in windows)
+        return
+    with ThreadPoolExecutor(parallel, "procnet-window") as pool:
+        asked = {pool.submit(run, w): w for w in windows}
+        try:
+            yield from ((asked[ended], ended.result()) for ended in as_completed(asked))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

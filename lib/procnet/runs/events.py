@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from procnet.contract import TABLES
 from procnet.errors import DataError
-from procnet.lake.tables import Lake
+from procnet.lake.changes import changes
+from procnet.lake.tables import Lake, ref_of
 from procnet.settings import SourceSettings
 from procnet.sources.drift import REQUIRED, not_there
 from procnet.sources.load import load_source
@@ -66,18 +68,52 @@ def versions_of(lake: Lake) -> dict[str, int | None]:
     return told
 
 
+def changed_events(lake: Lake, since: Mapping[str, int], now: Mapping[str, int]) -> dict[str, DataFrame | None]:
+    """Of process_events and network_events, own and in place: the rows that were committed after `since` up to `now`,
+    both by the names of `versions_of`, with `of` (that name) and `version`; None where there are no such commits.
+
+    DataError where a table has no change data feed that reaches back so far.
+    """
+    frames: dict[str, list[DataFrame]] = {t: [] for t in OWN}
+    for table in (t for t in OWN if t in now):
+        rows = changes(lake.spark, lake.ref(table), since[table], now[table])
+        if rows is not None:
+            frames[table].append(_told(rows, table, table))
+    for name, asked in lake.settings.sources.items():
+        for place in asked.tables:
+            label = f"{name}:{place}"
+            rows = changes(lake.spark, ref_of(place), since[label], now[label])
+            if rows is not None:
+                raw = _shaped(rows.withColumn("file", F.lit(place)), name, place, asked, _COMMIT)
+                for table, view in _views(raw, name, asked, _COMMIT).items():
+                    frames[table].append(_told(view, table, label))
+    return {t: reduce(DataFrame.unionByName, f) if f else None for t, f in frames.items()}
+
+
+_COMMIT = ("_commit_version",)
+
+
+def _told(rows: DataFrame, table: str, of: str) -> DataFrame:
+    version = F.col("_commit_version").alias("version")
+    return rows.select(*TABLES[table][0].names, F.lit(of).alias("of"), version)
+
+
 def _raw(lake: Lake, name: str, asked: SourceSettings) -> Iterator[DataFrame]:
     for table in asked.tables:
-        raw = read_table(lake.spark, table, asked.table_format)
-        if asked.column is None:
-            yield raw
-        elif asked.column in raw.columns:
-            yield raw.select("file", F.col(asked.column).alias("raw"), F.lit(None).cast("string").alias("problem"))
-        else:
-            raise DataError(f"source {name}: {table} has no column {asked.column}; it has {', '.join(raw.columns)}")
+        yield _shaped(read_table(lake.spark, table, asked.table_format), name, table, asked)
 
 
-def _views(raw: DataFrame, name: str, asked: SourceSettings) -> dict[str, DataFrame]:
+def _shaped(raw: DataFrame, name: str, table: str, asked: SourceSettings, keep: Sequence[str] = ()) -> DataFrame:
+    """The table as its mapping reads it: as it is, or the text of one column."""
+    if asked.column is None:
+        return raw
+    if asked.column not in raw.columns:
+        raise DataError(f"source {name}: {table} has no column {asked.column}; it has {', '.join(raw.columns)}")
+    text = F.col(asked.column).alias("raw")
+    return raw.select("file", text, F.lit(None).cast("string").alias("problem"), *keep)
+
+
+def _views(raw: DataFrame, name: str, asked: SourceSettings, keep: Sequence[str] = ()) -> dict[str, DataFrame]:
     source = load_source(asked.mapping)
     found: dict[str, DataFrame] = {}
     for table in OWN:
@@ -89,6 +125,7 @@ def _views(raw: DataFrame, name: str, asked: SourceSettings) -> dict[str, DataFr
             host=asked.host,
             short_hosts=asked.host_match is not None,
             clock_ahead=asked.clock_ahead,
+            keep=keep,
         )
         found |= {table: view} if view is not None else {}
     if not found:

@@ -11,6 +11,7 @@ from procnet.runs.chosen import Chosen
 from procnet.runs.detect import last_complete
 from procnet.runs.events import versions_of
 from procnet.runs.exclusions import ran_as
+from procnet.runs.kept import first_possible, possible
 from procnet.types import Window
 
 
@@ -25,5 +26,8 @@ def gaps_of(lake: Lake, chosen: Chosen, period: Window | None, now: datetime) ->
     if period is None:
         first = min((a.window.start for a in ran), default=last.start)
         period = Window(min(first, last.start), last.end)
+    parts = possible([period], first_possible(lake, chosen.detections))  # what cannot be run again is no gap
+    if not parts:
+        return []
     versions = {t: v for t, v in versions_of(lake).items() if v is not None}
-    return gaps(period, ran, ran_as(chosen.detections, chosen.exclusions, lake.settings), versions)
+    return gaps(parts[0], ran, ran_as(chosen.detections, chosen.exclusions, lake.settings), versions)

@@ -13,6 +13,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from procnet.lake.preflight import refuse_unsafe_commits
 from procnet.lake.tables import Lake
 from procnet.runs.inputs import to_read
 from procnet.runs.record import Clock, record
@@ -93,6 +94,7 @@ def ingest(
     lake, clock = Lake(spark, settings), Clock()
     source = read_mapping(source_name)
     found, _ = sort_out(source, paths)
+    refuse_unsafe_commits(lake)
     new_tables = lake.create()
     inputs = to_read(lake, source, host, found, again=again or "runs" in new_tables)
     if inputs.known and not inputs.files:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from procnet.findings.attack import tactics_of
 from procnet.findings.risk import incidents_sql, risk_events_sql
 from procnet.findings.rows import CIM_COLUMNS
+from procnet.lake.preflight import refuse_unsafe_commits
 from procnet.lake.tables import Lake
 
 
@@ -14,6 +15,7 @@ def init(lake: Lake) -> list[str]:
     The views `findings_cim`, `risk_events` and `incidents` need a catalog (`namespace`) and are renewed: they carry the
     thresholds of the settings. A folder has none: there `findings.rows` and `findings.risk` give the same rows.
     """
+    refuse_unsafe_commits(lake)
     new = lake.create()
     if lake.settings.lake is None and lake.settings.namespace is not None:
         told = ", ".join(f"`{ours}` AS `{theirs}`" for theirs, ours in CIM_COLUMNS.items())

@@ -7,7 +7,7 @@ nothing, and a window too few would leave a wrong finding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -28,23 +28,14 @@ from procnet.types import EPOCH, Window, from_micros
 
 @dataclass(frozen=True)
 class Seen:
-    """A part of a period that runs have covered, and the version of each event table that all of them have read."""
+    """A part of a period that runs have covered, and the version of each table that all of them have read."""
 
     window: Window
-    processes: int
-    connections: int
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Rows committed since, with `_commit_version`: PROCESS_EVENTS and NETWORK_EVENTS; none where nothing was."""
-
-    processes: DataFrame | None
-    connections: DataFrame | None
+    read: Mapping[str, int]
 
 
 def disturbed(
-    changes: Changes,
+    changes: Mapping[str, DataFrame | None],
     processes: DataFrame,
     connections: DataFrame,
     findings: DataFrame,
@@ -54,19 +45,19 @@ def disturbed(
 ) -> DataFrame | None:
     """Times of connections and findings that a change could touch: `event_time`, `version`, `of` (the table changed).
 
-    In: the changes; both tables and the findings as they are now; what has been seen. A late start or end touches what
-    is asked of its host and id from then to the longest lookback after it, where the id is a candidate's at all, and
-    the findings that tell of it (`related`). None where no change lies in what was seen: rows that came in time are
-    later than all of it, so the hour that is due costs one look at its own rows.
+    In: the changes (`events.changed_events`); both tables and the findings as they are now; what has been seen. A late
+    start or end touches what is asked of its host and id from then to the longest lookback after it, where the id is a
+    candidate's at all, and the findings that tell of it (`related`). None where no change lies in what was seen: rows
+    that came in time are later than all of it, so the hour that is due costs one look at its own rows.
     """
     last = max(s.window.end for s in seen) + AHEAD
     parts: list[DataFrame] = []
-    if (late := _late(changes.connections, last)) is not None:
+    if (late := _late(changes["network_events"], last)) is not None:
         rows, (first, to) = late
-        wanted = rows.where(connections_wanted(detections)).select("event_time", "version", _of("connections"))
+        wanted = rows.where(connections_wanted(detections)).select(*_TIMES)
         told = findings.where(in_period(first - AHEAD, to + REACH, "finding_date"))
         parts += [wanted, _of_children(rows, told, settings)]
-    if (late := _late(changes.processes, last)) is not None:
+    if (late := _late(changes["process_events"], last)) is not None:
         rows, (first, to) = late
         longest, tolerances = max(d.lookback for d in detections), settings.attribution.tolerances
         before = tolerances.start_tolerance * 2 + tolerances.clock_skew
@@ -79,7 +70,7 @@ def disturbed(
         mine = _same_key(keyed, _candidates(asked, around, detections, settings), how="left_semi")
         on_key = _same_key(
             asked.select(_key(settings).alias("at"), "process_id", "process_guid", "event_time"),
-            mine.select("at", "process_id", "process_guid", F.col("event_time").alias("changed"), "version"),
+            mine.select("at", "process_id", "process_guid", F.col("event_time").alias("changed"), "version", "of"),
             how="inner",
             also=lambda: (
                 (F.col("event_time") >= F.col("changed") - F.lit(before))
@@ -87,25 +78,24 @@ def disturbed(
             ),
         )
         parts += [
-            on_key.select("event_time", "version", _of("processes")),
+            on_key.select(*_TIMES),
             _of_story(keyed, told, longest, settings),
         ]
     return reduce(DataFrame.unionAll, parts).distinct() if parts else None
 
 
+_TIMES = ("event_time", "version", "of")
+
+
 def _late(changes: DataFrame | None, last: datetime) -> tuple[DataFrame, tuple[datetime, datetime]] | None:
-    """Changes before the end of what was seen, with `version`, and from when to when they are; one action."""
+    """Changes before the end of what was seen, and from when to when they are; one action."""
     if changes is None:
         return None
-    rows = changes.where(F.col("event_time") < F.lit(last)).withColumn("version", F.col("_commit_version"))
+    rows = changes.where(F.col("event_time") < F.lit(last))
     first, to = rows.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
     if first is None:
         return None
     return rows, (from_micros(first), from_micros(to + 1))
-
-
-def _of(table: str) -> Column:
-    return F.lit(table).alias("of")
 
 
 def _key(settings: Settings) -> Column:
@@ -143,38 +133,38 @@ def _of_story(late: DataFrame, findings: DataFrame, longest: timedelta, settings
     """Findings of the same host whose `related` a changed start may join or leave."""
     of = findings.select(_key(settings).alias("at"), "event_time")
     near = late.where(F.col("event_kind") == "start").select(
-        "at", F.col("event_time").alias("changed"), "version", "process_id", "process_guid"
+        "at", F.col("event_time").alias("changed"), "version", "of"
     )
     reach = longest + PARENT_AGE
     met = of.join(near, "at").where(
         (F.col("event_time") >= F.col("changed") - F.lit(REACH))
         & (F.col("event_time") <= F.col("changed") + F.lit(reach))
     )
-    return met.select("event_time", "version", _of("processes"))
+    return met.select(*_TIMES)
 
 
 def _of_children(late: DataFrame, findings: DataFrame, settings: Settings) -> DataFrame:
     """Findings of the same host that may tell of a child that makes the changed connection."""
     of = findings.select(_key(settings).alias("at"), "event_time")
-    near = late.select(_key(settings).alias("at"), F.col("event_time").alias("changed"), "version")
+    near = late.select(_key(settings).alias("at"), F.col("event_time").alias("changed"), "version", "of")
     met = of.join(near, "at").where(
         (F.col("changed") >= F.col("event_time") - F.lit(REACH))
         & (F.col("changed") <= F.col("event_time") + F.lit(AHEAD))
     )
-    return met.select("event_time", "version", _of("connections"))
+    return met.select(*_TIMES)
 
 
 def windows_of(times: DataFrame, seen: Sequence[Seen], size: timedelta) -> list[Window]:
     """The parts of what was seen, cut on the grid of `size`, that hold a time whose change no run has read; neighbours
     are one window. In: `disturbed`. One action, of as many rows as there are such cells."""
     spark = times.sparkSession
-    rows = [(i, s.window.start, s.window.end, s.processes, s.connections) for i, s in enumerate(seen)]
-    parts = spark.createDataFrame(rows, "part int, a timestamp, b timestamp, processes long, connections long")
-    unread = F.col("version") > F.when(F.col("of") == "processes", F.col("processes")).otherwise(F.col("connections"))
+    rows = [(i, s.window.start, s.window.end, of, v) for i, s in enumerate(seen) for of, v in s.read.items()]
+    parts = spark.createDataFrame(rows, "part int, a timestamp, b timestamp, of string, read long")
     inside = (F.col("event_time") >= F.col("a")) & (F.col("event_time") < F.col("b"))
     micros = size // timedelta(microseconds=1)
     cell = F.floor(F.unix_micros("event_time") / F.lit(micros)).cast("long")
-    cells = times.join(F.broadcast(parts), inside).where(unread).select("part", cell.alias("cell")).distinct().collect()
+    met = times.join(F.broadcast(parts), "of").where(inside & (F.col("version") > F.col("read")))
+    cells = met.select("part", cell.alias("cell")).distinct().collect()
     found: list[Window] = []
     for part, n in sorted((r["part"], r["cell"]) for r in cells):
         of = seen[part].window

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from procnet.errors import DataError
+from procnet.lake.preflight import refuse_unsafe_commits
 from procnet.lake.replace import replace_events
 from procnet.lake.tables import Lake, in_period
 from procnet.runs.record import Clock, record
@@ -51,6 +52,7 @@ def normalize_tables(
     lake, clock = Lake(spark, settings), Clock()
     source = load_source(source_name)
     raw = read_raw(spark, source, tables)
+    refuse_unsafe_commits(lake)
     lake.create()
     clock.lap("open")
     counts = {}

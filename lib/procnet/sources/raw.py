@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -14,8 +16,9 @@ CORRUPT = "corrupt"
 PLACE = ("line", "raw", "problem")
 
 
-def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataFrame:
-    """The raw frame as the mapping's expressions see it, and beside it place, text and what is wrong with a record."""
+def records_of(raw: DataFrame, source: SourceMapping, host: str | None, keep: Sequence[str] = ()) -> DataFrame:
+    """The raw frame as the mapping's expressions see it, and beside it place, text and what is wrong with a record;
+    `keep` are raw columns that stay as they are."""
     there = {f.name.lower(): f for f in raw.schema}
     parsed = source.reader != "table" or {"raw", "problem"} <= set(there)
     place = struct_of(RAW_SCHEMA)
@@ -24,7 +27,9 @@ def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataF
         columns = [conformed(f, there.get(f.name.lower())) for f in struct_of(f"{source.table}, {FILE} string")]
         none = F.lit(None).cast("string")
         extra = {"raw": F.to_json(F.struct(*raw.columns)), "line": none.cast("bigint"), "problem": none}
-        return raw.select(*columns, asked_host, *(c.alias(n) for n, c in extra.items()), F.lit(False).alias(CORRUPT))
+        return raw.select(
+            *columns, *keep, asked_host, *(c.alias(n) for n, c in extra.items()), F.lit(False).alias(CORRUPT)
+        )
     columns = [F.col(f.name) if f.name in there else F.lit(None).cast(f.dataType).alias(f.name) for f in place]
     ddl = source.record or source.table or ""
     kind = T.DataType.fromDDL(ddl)
@@ -36,13 +41,13 @@ def records_of(raw: DataFrame, source: SourceMapping, host: str | None) -> DataF
         record = F.from_xml("raw", schema, {**corrupt, "ignoreSurroundingSpaces": "false"})
     else:
         record = F.from_json("raw", schema, corrupt)
-    frame = raw.select(*columns, asked_host, record.alias("record"))
+    frame = raw.select(*columns, *keep, asked_host, record.alias("record"))
     broken = F.col("record").isNull()
     if isinstance(kind, T.StructType):
         broken = broken | F.col(f"record.{CORRUPT}").isNotNull()
     if source.reader == "table":  # its expressions name columns: the fields of a record in a file
         fields = [F.col("record")[f.name].alias(f.name) for f in struct_of(ddl) if f.name != FILE]
-        frame = frame.select(*(f.name for f in place), ASKED_HOST, "record", *fields)
+        frame = frame.select(*(f.name for f in place), *keep, ASKED_HOST, "record", *fields)
     return frame.withColumn(CORRUPT, broken)
 
 

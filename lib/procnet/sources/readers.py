@@ -211,9 +211,11 @@ def read_table(spark: SparkSession, name: str, table_format: str | None = None) 
             frame = spark.read.format("delta").load(name)
         else:
             frame = spark.read.parquet(name)
-        return frame.withColumn("file", F.lit(name))
+        frame = frame.withColumn("file", F.lit(name))
+        _ = frame.schema  # Spark Connect looks for the table no sooner
     except AnalysisException as e:
         raise DataError(
             f"no table {name}: looked for a catalog table, a Delta folder and Parquet files ({e.getCondition()})",
             hint="give catalog.schema.table, or the folder of a Delta or Parquet table",
         ) from None
+    return frame

@@ -8,7 +8,7 @@ the canonical spelling (`as_is`), it passes through as it stands, and Spark push
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial, reduce
 from operator import or_
@@ -34,18 +34,20 @@ def canonical_view(
     host: str | None = None,
     short_hosts: bool = False,
     clock_ahead: timedelta = timedelta(0),
+    keep: Sequence[str] = (),
 ) -> DataFrame | None:
     """`contract.PROCESS_EVENTS` or `NETWORK_EVENTS`, as `table` says, of a raw frame; None where it can hold none.
 
     `name` is what the rows call their source (default: the mapping's). `host` is taken where a record names none,
     `short_hosts` cuts domains off, `clock_ahead` is how far the sensors' clocks run ahead: it is taken off event_time.
-    Nothing is put aside here: a row without time or host stays and joins nothing. ingest_time is null, unless mapped.
+    Nothing is put aside here: a row without time or host stays and joins nothing. ingest_time is null. `keep` are raw
+    columns that come along, as the change data feed's are.
     """
     schema, _ = TABLES[table]
     events = [e for e in source.all_events.values() if (e.kind == "network") == (table == "network_events")]
     if not events:
         return None
-    frame = with_given(records_of(raw, source, host), source)
+    frame = with_given(records_of(raw, source, host, keep), source)
     number = case((F.expr(e.when), F.lit(i)) for i, e in enumerate(events))
     parsed = "record" in frame.columns
     if not parsed:  # where columns are asked, `when` may reach the files too
@@ -58,7 +60,7 @@ def canonical_view(
     values = [v.alias(n) for several in rest.values() for n, v in several.items()]
     day = [F.expr(source.event_date).alias("_date")] if source.event_date else []
     event = _once(F.col("_event")) if parsed else F.col("_event")
-    frame = frame.select(event.alias("_event"), *day, *(v.alias(c) for c, v in plain.items()), *values)
+    frame = frame.select(event.alias("_event"), *day, *(v.alias(c) for c, v in plain.items()), *values, *keep)
     frame = frame.where(F.col("_event").isNotNull())
     kinds = {f.name: f.dataType for f in frame.schema}
     if lacking({c: [c] if c in plain else list(rest[c]) for c in asked}, kinds):
@@ -68,10 +70,11 @@ def canonical_view(
     columns = {c: done[c].cast(typed[c]) for c in typed if c in done}
     if clock_ahead:
         columns["event_time"] = columns["event_time"] - F.lit(clock_ahead)
-    first = frame.select("_event", *(["_date"] if day else []), *(v.alias(c) for c, v in columns.items()))
+    first = frame.select("_event", *(["_date"] if day else []), *(v.alias(c) for c, v in columns.items()), *keep)
     return _finished(
-        first, schema, plain=set(plain), events=[e.kind for e in events], name=name or source.name, short=short_hosts
-    )
+        first, schema, plain=set(plain), events=[e.kind for e in events], name=name or source.name, short=short_hosts,
+        keep=keep,
+    )  # fmt: skip
 
 
 def _cleaned(column: str, names: list[str], kinds: dict[str, T.DataType]) -> Column:
@@ -104,7 +107,14 @@ def _once(value: Column) -> Column:
 
 
 def _finished(
-    frame: DataFrame, schema: T.StructType, *, plain: set[str], events: list[str], name: str, short: bool
+    frame: DataFrame,
+    schema: T.StructType,
+    *,
+    plain: set[str],
+    events: list[str],
+    name: str,
+    short: bool,
+    keep: Sequence[str],
 ) -> DataFrame:
     there = {c: F.col(c) for c in schema.names if c in frame.columns}
     of_all = {c: there.get(c, F.lit(None).cast("string")) for c in COLUMNS}
@@ -118,4 +128,4 @@ def _finished(
     if "event_kind" in schema.names:
         columns["event_kind"] = kinds[0] if len(set(events)) == 1 else F.get(F.array(*kinds), F.col("_event"))
     rest = {f.name: F.lit(None) for f in schema if f.name not in columns}
-    return frame.select(*({**columns, **rest}[f.name].cast(f.dataType).alias(f.name) for f in schema))
+    return frame.select(*({**columns, **rest}[f.name].cast(f.dataType).alias(f.name) for f in schema), *keep)
