@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test test-long test-quick test-versions test-connect test-airflow check bench lock clean
+.PHONY: setup demo test test-long test-drills test-quick test-versions test-connect test-airflow check bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -15,15 +15,19 @@ demo: setup
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: setup
-	$(PYTEST) -m "not long" $(ARGS)
+	$(PYTEST) -m "not long and not drill" $(ARGS)
 
 # What takes a minute for one test: every example of the documents, recordings through the whole path, and all real
 # records beside the checkout, held against their truth; these are skipped where there are none.
 test-long: setup
 	$(PYTEST) -m long $(ARGS)
 
+# The rest of what kills processes: every named point of every command, and an executor in the middle of a join.
+test-drills: setup
+	$(PYTEST) -m drill $(ARGS)
+
 test-quick: setup
-	$(PYTEST) -m "not slow and not long" $(ARGS)
+	$(PYTEST) -m "not slow and not long and not drill" $(ARGS)
 
 # The whole path on versions other than the locked ones (docs/versions.md): each pair of Spark and Delta in an environment
 # of its own, all else as locked. PYTHON=python3.13 takes another Python. Not in .ci/run: each pyspark is 430 MB.
@@ -37,12 +41,12 @@ test-versions: $(SPARKS:%=$(OTHERS)/%/.ready)
 	@bad=0; for v in $(SPARKS); do \
 	  echo "== $(PYTHON), Spark and Delta $$v"; \
 	  $(WITH_JAVA) $(OTHERS)/$$v/bin/python -m pytest -p no:cacheprovider -n $(WORKERS) --dist loadfile \
-	    --no-loadscope-reorder -m "not long" $(WHOLE_PATH) $(ARGS) || bad=1; \
+	    --no-loadscope-reorder -m "not long and not drill" $(WHOLE_PATH) $(ARGS) || bad=1; \
 	done; exit $$bad
 
 # The same tests over Spark Connect, by a server that each worker starts; ARGS="-m long" runs the long ones.
 test-connect: setup
-	$(PYTEST) --connect -m "not long" $(ARGS)
+	$(PYTEST) --connect -m "not long and not drill" $(ARGS)
 
 # The DAGs in a real Airflow, with an environment of its own: its Spark provider writes over pyspark.
 AIRFLOW := .venv-airflow

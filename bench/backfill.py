@@ -24,8 +24,8 @@ from procnet.types import Window, format_duration
 RUNS: tuple[Mapping[str, int], ...] = (
     {"days": 7, "parallel": 1},  # warms the session up, and is told of as such
     {"days": 1, "parallel": 1},
-    {"days": 1, "parallel": 2},
     {"days": 7, "parallel": 1},
+    {"days": 7, "parallel": 2},
     {"days": 30, "parallel": 1},
 )
 

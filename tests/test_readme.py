@@ -134,6 +134,8 @@ def spelled(value: Any) -> str:
         value = format_duration(value)
     if isinstance(value, list | tuple):
         value = f"[{', '.join(value)}]"
+    if isinstance(value, dict) and value:
+        value = f"{{{', '.join(f'{k}: {spelled(v)[1:-1]}' for k, v in value.items())}}}"
     return f"`{getattr(value, 'value', value)}`"
 
 

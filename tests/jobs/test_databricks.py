@@ -195,6 +195,7 @@ HOUR = {"start": "2026-03-01T00:00Z", "end": "2026-03-01T02:00Z"}
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_the_jobs_run_one_after_the_other_by_the_names_of_a_catalog(spark: SparkSession, schema: str) -> None:
     run(BASE["procnet_init"], schema)
     assert "nothing_to_read" in run(BASE["procnet_detect"], schema)
@@ -211,6 +212,7 @@ LATE = """SELECT TIMESTAMP '2026-03-01T00:30:00Z' AS event_time, DATE '2026-03-0
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_a_row_that_comes_late_is_found_by_the_job_that_is_scheduled_for_it(spark: SparkSession, schema: str) -> None:
     run(BASE["procnet_init"], schema)
     run(BASE["procnet_detect"], schema, **HOUR)

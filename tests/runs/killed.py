@@ -46,15 +46,12 @@ def _wrap(module: str, name: str, when: str, nth: int) -> None:
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
-        with lock:
+        told = None if when == "before" else whole(*args, **kwargs)
+        with lock:  # a call that raised, as on a conflict, is none
             calls += 1
-            mine = calls
-        if mine == nth and when == "before":
-            die()
-        told = whole(*args, **kwargs)
-        if mine == nth:
-            die()
-        return told
+            if calls == nth:
+                die()
+        return whole(*args, **kwargs) if when == "before" else told
 
     setattr(of, name, wrapped)
 

@@ -42,6 +42,7 @@ def run(lake: Lake, period: Window = SIX, **said: Any) -> list[int]:
     return [(r.window.start - NOON) // HOUR for r in done.reports]
 
 
+@pytest.mark.long
 def test_a_window_is_done_until_a_date_that_it_reads_changes(spark: SparkSession, lake: Lake) -> None:
     """By ledger rows alone, as runs leave them."""
     first, second = hours(0, 3), hours(3, 6)
@@ -80,6 +81,7 @@ def test_a_window_is_done_until_a_date_that_it_reads_changes(spark: SparkSession
     assert done() == [first]
 
 
+@pytest.mark.long
 def test_chunks_at_once_leave_what_they_leave_one_by_one(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
     told: list[tuple[int, int, bool]] = []
 

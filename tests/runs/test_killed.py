@@ -28,7 +28,7 @@ from procnet.session import SHORT_RUN
 from procnet.settings import Settings
 from runs.killed import POINTS
 
-pytestmark = [pytest.mark.spark, pytest.mark.long]
+pytestmark = pytest.mark.spark
 HERE = Path(__file__).parent
 PERIOD = ("--start", "2026-03-01T12:00Z", "--end", "2026-03-01T18:00Z")
 COMMANDS = {
@@ -52,6 +52,7 @@ class Drill:
 
     home: Path
     ended: dict[str, Future[subprocess.CompletedProcess[str]]]
+    whole: dict[str, dict[str, Any]]  # of each command: what it leaves undisturbed
 
     def lake(self, point: str) -> Path:
         return self.home / f"{list(POINTS).index(point):02d}"
@@ -72,7 +73,9 @@ def kill(point: str, lake: Path, conf: Path) -> subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def drill(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+def drill(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Drill]:
     home = tmp_path_factory.mktemp("killed")
     conf = home / "conf.yml"
     asked = {
@@ -99,13 +102,17 @@ def drill(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     put(lake, "process_events", (4 * 60, {"event_kind": "end"}))
     before = {"ingest": "ran", "detect": "fresh", "backfill": "fresh", "catch-up": "start", "maintain": "ran"}
     spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    for command, folder in before.items():
+    asked_for = [i.callspec.params["point"] for i in request.session.items if i.fspath == request.fspath]
+    whole = {}
+    for command in {p.partition(":")[0] for p in asked_for}:
+        folder = before[command]
         shutil.copytree(home / folder, home / f"whole-{command}")
         said = procnet(*words(home / f"whole-{command}", conf, command))
         assert said.code == 0, said.err
+        whole[command] = state(spark, home / f"whole-{command}")
     with ThreadPoolExecutor(2) as pool:
-        told = Drill(home, {})
-        for point in POINTS:
+        told = Drill(home, {}, whole)
+        for point in asked_for:
             shutil.copytree(home / before[point.partition(":")[0]], told.lake(point))
             told.ended[point] = pool.submit(kill, point, told.lake(point), conf)
         yield told
@@ -131,12 +138,20 @@ def state(spark: SparkSession, at: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("point", POINTS)
+# One of each command is killed in every `make test-long`, all of them in `make test-drills`.
+OFTEN = (
+    "detect: findings are committed, no ledger row", "backfill: two chunks at once, one is committed",
+    "catch-up: all windows are run, no look recorded", "maintain: files are put together, no commit",
+)  # fmt: skip
+MARKED = [pytest.param(p, marks=pytest.mark.long if p in OFTEN else pytest.mark.drill) for p in POINTS]
+
+
+@pytest.mark.parametrize("point", MARKED)
 def test_killed_and_started_again(spark: SparkSession, drill: Drill, point: str) -> None:
     command, lake = point.partition(":")[0], drill.lake(point)
     ended = drill.ended[point].result()
     assert ended.returncode == -signal.SIGKILL, f"it was not killed there: {ended.returncode}\n{ended.stderr[-2000:]}"
-    whole = state(spark, drill.home / f"whole-{command}")
+    whole = drill.whole[command]
     if point != "detect: the ledger row is written":
         assert state(spark, lake) != whole, "there was something left to do"
     said = procnet(*words(lake, drill.home / "conf.yml", command))

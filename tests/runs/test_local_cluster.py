@@ -58,7 +58,7 @@ def findings(spark: SparkSession, lake: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.spark
-@pytest.mark.long
+@pytest.mark.drill
 @pytest.mark.classic("it is about executors, which the driver in their cluster starts and looks at in its JVM")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="executors are looked for in /proc")
 def test_an_executor_killed_in_the_join_changes_no_finding(spark: SparkSession, tmp_path: Path) -> None:
