@@ -44,6 +44,9 @@ test-versions: $(SPARKS:%=$(OTHERS)/%/.ready)
 	    --no-loadscope-reorder -m "not long and not drill" $(WHOLE_PATH) $(ARGS) || bad=1; \
 	done; exit $$bad
 
+# From raw records to findings: what .ci/run has of the suite over Spark Connect.
+END_TO_END := tests/test_session.py tests/runs/test_tiling.py tests/cli/test_commands.py tests/sources/test_ingest.py \
+	tests/findings/test_risk.py
 # The same tests over Spark Connect, by a server that each worker starts; ARGS="-m long" runs the long ones.
 test-connect: setup
 	$(PYTEST) --connect -m "not long and not drill" $(ARGS)
