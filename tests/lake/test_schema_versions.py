@@ -72,6 +72,16 @@ def test_the_first_version_lacked_what_the_test_brings(spark: SparkSession, tmp_
     assert set(RUNS.names) - set(first["runs"]["columns"]) == {"inputs", "health", "noisy", "broken"}
 
 
+def test_what_the_owner_of_a_table_has_set_stays(spark: SparkSession, tmp_path: Path) -> None:
+    lake = new_lake(spark, tmp_path / "lake")
+    kept = {"delta.deletedFileRetentionDuration": "interval 20 days", "procnet.schemaVersion": "1"}
+    lake.set_properties("findings", kept)
+    init(lake)
+    told = lake.properties("findings")
+    assert told["delta.deletedFileRetentionDuration"] == "interval 20 days"
+    assert told["procnet.schemaVersion"] == str(SCHEMA_VERSION)
+
+
 def test_a_lake_of_a_newer_version_is_left_alone(spark: SparkSession, tmp_path: Path) -> None:
     lake = new_lake(spark, tmp_path / "lake")
     spark.sql(f"ALTER TABLE {lake.ref('runs')} SET TBLPROPERTIES ('procnet.schemaVersion' = '99')")

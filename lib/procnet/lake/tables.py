@@ -94,7 +94,9 @@ class Lake:
             )
         if lacking:
             self.spark.sql(f"ALTER TABLE {self.ref(name)} ADD COLUMNS ({lacking})")
-        self.set_properties(name, self._wanted(name))
+        # What its owner has set to another value stays as it is.
+        wanted = {k: v for k, v in self._wanted(name).items() if k == _SCHEMA_VERSION or k not in there}
+        self.set_properties(name, wanted)
 
     def _wanted(self, name: str) -> dict[str, str]:
         kept = self.settings.maintenance.keep_versions
