@@ -104,8 +104,8 @@ def test_every_example_runs_and_says_what_it_is_said_to(
                 exec(compile(block.text, page.name, "exec"), names)
                 assert names["pairs"].columns[-2:] == ["attribution", "instance"], page.name
     commands_run = {words[1] for words in ran}
-    assert commands_run == {"init", "ingest", "detect", "backfill", "catch-up", "gaps", "findings", "status",
-                            "detections", "exclusions", "preview", "replay", "risk", "sources"}  # fmt: skip
+    assert commands_run == {"init", "ingest", "detect", "backfill", "catch-up", "gaps", "maintain", "findings",
+                            "status", "detections", "exclusions", "preview", "replay", "risk", "sources"}  # fmt: skip
 
 
 def test_every_page_is_run_and_every_link_leads_somewhere() -> None:
