@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from made import findings
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.catalog import load_detections, select
 from procnet.fleet.make import SOURCE, make_fleet
@@ -31,11 +32,6 @@ TABLES = {"process_events": PROCESS_EVENTS, "network_events": NETWORK_EVENTS}
 CHOSEN = Chosen(
     select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port", "c91a0852"])
 )
-
-
-def findings(lake: Lake) -> list[dict[str, Any]]:
-    rows = lake.read("findings").orderBy("detection_id", "event_time", "finding_id").toArrow().to_pylist()
-    return [dict(r) for r in rows]
 
 
 def test_late_rows_are_caught_up_with(spark: SparkSession, tmp_path: Path) -> None:

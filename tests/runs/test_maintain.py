@@ -18,6 +18,7 @@ from procnet.runs.backfill import backfill
 from procnet.runs.catch_up import catch_up
 from procnet.runs.detect import detect
 from procnet.runs.gaps import gaps_of
+from procnet.runs.kept import keep_from
 from procnet.runs.maintain import Kept, maintain
 from procnet.settings import MaintenanceSettings, Settings
 from procnet.types import Window
@@ -143,6 +144,8 @@ def test_events_past_their_time_go_and_their_findings_stay(spark: SparkSession, 
     gone_to = NOON.replace(hour=0) + 30 * DAY
     gaps = gaps_of(lake, CHOSEN, Window(NOON, NOON + 50 * DAY), NOW)
     assert [g.window for g in gaps] == [Window(gone_to + 3 * DAY, NOON + 50 * DAY)], "what cannot be run is no gap"
+    keep_from(lake, "network_events", (NOON - DAY).date())
+    assert lake.properties("network_events")["procnet.keptFrom"] == gone_to.date().isoformat(), "it does not come back"
     late = Window(NOON + 40 * DAY, NOON + 41 * DAY)
     assert detect(spark, lake.settings, late, CHOSEN.detections).counts["connections"] == 1
 

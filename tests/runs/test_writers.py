@@ -6,12 +6,12 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from made import findings
 from procnet.contract import FINDINGS, NETWORK_EVENTS
 from procnet.detections.catalog import load_detections, select
 from procnet.lake.conflicts import is_conflict
@@ -38,11 +38,6 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
         rows.append(tuple(row.get(c) for c in NETWORK_EVENTS.names))
     lake.append("network_events", spark.createDataFrame(rows, NETWORK_EVENTS))
     return lake
-
-
-def findings(lake: Lake) -> list[dict[str, Any]]:
-    rows = lake.read("findings").orderBy("detection_id", "event_time", "finding_id").toArrow().to_pylist()
-    return [dict(r) for r in rows]
 
 
 @pytest.mark.spark

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from datetime import timedelta
 
 from procnet.errors import UsageError
@@ -21,6 +22,17 @@ def add_detections(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--detection", action="append", default=[], metavar="ID_OR_FILE", help="what to run (default: what is enabled)"
     )
+
+
+def number_from(least: int) -> Callable[[str], int]:
+    """The `type` of an option that takes a whole number from `least` on."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f"{text!r} is no count from {least} on")
+        return int(text)
+
+    return number
 
 
 def settings_of(args: Namespace) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.attribution.lifetimes import host_key
-from procnet.cli.options import add_period, period_of, settings_of
+from procnet.cli.options import add_period, number_from, period_of, settings_of
 from procnet.cli.out import age, csv_cell, json_line, json_text, print_json, print_table, say
 from procnet.errors import UsageError
 from procnet.findings.elastic import to_elastic
@@ -49,7 +49,7 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     findings.set_defaults(answer=_findings)
 
     status = commands.add_parser("status", parents=[common], help="freshness of the tables, last runs")
-    status.add_argument("--last", type=_count, default=10, metavar="N", help="how many runs to show")
+    status.add_argument("--last", type=number_from(0), default=10, metavar="N", help="how many runs to show")
     status.set_defaults(answer=_status)
 
 
@@ -75,12 +75,6 @@ def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = Non
 def _first_label(host: str) -> str:
     is_address = ":" in host or host.replace(".", "").isdigit()
     return host if is_address else host.partition(".")[0]
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise ArgumentTypeError(f"{text!r} is no count")
-    return int(text)
 
 
 def _findings(args: Namespace) -> None:

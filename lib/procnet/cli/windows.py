@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from procnet.cli.options import add_detections, add_period, period_of, settings_of, size_of_chunk
+from procnet.cli.options import add_detections, add_period, number_from, period_of, settings_of, size_of_chunk
 from procnet.cli.out import age, print_json, print_table, say
 from procnet.cli.run import as_dict, tell_broken
 from procnet.errors import UsageError
@@ -37,7 +37,7 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     many.add_argument(
         "--chunk", default="1d", metavar="SIZE", help="period of one chunk, such as 1h or 1d (default 1d)"
     )
-    many.add_argument("--parallel", type=_count, default=1, metavar="N", help="chunks at once (default 1)")
+    many.add_argument("--parallel", type=number_from(1), default=1, metavar="N", help="chunks at once (default 1)")
     add_detections(many)
     many.set_defaults(answer=_backfill)
 
@@ -49,12 +49,6 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
         "catch-up", parents=[common], help="run again what late rows could change; cheap if none"
     )
     late.set_defaults(answer=_catch_up)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
 
 
 def _backfill(args: Namespace) -> int:

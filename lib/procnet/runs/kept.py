@@ -9,6 +9,7 @@ from procnet.detections.detection import Detection
 from procnet.errors import UsageError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.tables import Lake
+from procnet.runs.events import OWN
 from procnet.types import Window
 
 _PROPERTY = "procnet.keptFrom"
@@ -16,8 +17,10 @@ _DAY = timedelta(days=1)
 
 
 def keep_from(lake: Lake, table: str, day: date) -> None:
-    """Say that the table has no events of earlier days, before they are deleted."""
-    lake.set_properties(table, {_PROPERTY: day.isoformat()})
+    """Say that the table has no events of earlier days, before they are deleted. What a shorter retention has deleted
+    before does not come back with a longer one: the later day stays."""
+    told = lake.properties(table).get(_PROPERTY, "")
+    lake.set_properties(table, {_PROPERTY: max(told, day.isoformat())})
 
 
 def first_possible(lake: Lake, detections: Sequence[Detection]) -> datetime | None:
@@ -25,7 +28,7 @@ def first_possible(lake: Lake, detections: Sequence[Detection]) -> datetime | No
     their processes. None: no event was ever deleted by retention."""
     if lake.settings.maintenance.keep_events is None:
         return None
-    told = [lake.properties(t).get(_PROPERTY) for t in ("process_events", "network_events") if lake.exists(t)]
+    told = [lake.properties(t).get(_PROPERTY) for t in OWN if lake.exists(t)]
     days = [date.fromisoformat(t) for t in told if t is not None]
     if not days:
         return None

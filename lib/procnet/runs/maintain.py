@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -32,12 +32,10 @@ class Kept:
     behind: int | None = None
 
 
-def maintain(
-    lake: Lake, now: datetime, *, dry_run: bool = False, tell: Callable[[Kept], None] = lambda kept: None
-) -> list[Kept]:
+def maintain(lake: Lake, now: datetime, *, dry_run: bool = False) -> list[Kept]:
     """Keep the tables that are there, each for itself; with `dry_run` nothing is changed, and nothing put together is
-    counted. DataError where there is none;
-    ConfigError where commits could be lost; PartlyDone where some failed: the others are done then.
+    counted. DataError where there is none; ConfigError where commits could be lost; PartlyDone where some failed: the
+    others are done then.
 
     Safe beside runs at work: no row is changed, and what a version of the last `maintenance.keep_versions` needs stays.
     """
@@ -55,7 +53,6 @@ def maintain(
         keep = max(settings.keep_versions, now - looked + timedelta(hours=1)) if name in OWN else settings.keep_versions
         try:
             kept.append(_one(lake, name, keep, now, dry_run=dry_run))
-            tell(kept[-1])
         except ProcnetError as e:
             failed.append(f"{name}: {e.message}")
         except Exception as e:
