@@ -86,6 +86,8 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         "spark.databricks.delta.snapshotPartitions": "2",
         # VACUUM lists files with as many tasks, 10,000 by default (delta-io/delta issue 395): minutes for five tables.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(4, 2 * cores)),
+        # Names and hosts of an IN list reach the pages of the files, up to this many (default: 10).
+        "spark.sql.parquet.pushdown.inFilterThreshold": "200",
         # The default of 100 is less than one run generates: every hour of a backfill would be compiled anew.
         "spark.sql.codegen.cache.maxEntries": "2000",
         # On, every Column of ours is told to the JVM with its line in Python, for messages that a user of procnet never

@@ -40,7 +40,8 @@ class AttributionSettings(_Frozen):
     end_grace: Duration = timedelta(seconds=5)
     start_tolerance: Duration = timedelta(seconds=2)
     max_age: Duration = timedelta(hours=24)  # for `attribute_connections` alone; a detection says its own lookback
-    broadcast_limit: int = Field(default=200_000, ge=0)  # keys that candidates live on; above: the shuffled plan
+    # Rows that the driver may hold and send to every task: above, the shuffled plan. Not set: by the heap's size.
+    broadcast_limit: Annotated[int, Field(ge=0)] | None = None
 
     @property
     def tolerances(self) -> Tolerances:

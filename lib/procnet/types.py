@@ -129,6 +129,11 @@ def as_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
 
 
+def micros(length: timedelta) -> int:
+    """A duration in whole microseconds, the unit of all times."""
+    return length // timedelta(microseconds=1)
+
+
 def from_micros(micros: int) -> datetime:
     """A time by its microseconds since 1970, as `unix_micros` gives them: exact, and of no session's zone."""
     return EPOCH + timedelta(microseconds=micros)

@@ -110,21 +110,25 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         spark.conf.unset(key)
 
 
+HELD = ("keys", "hits", "lives")  # what the driver holds, in turn
+
+
 def ask(lake: Lake, detections: Sequence[Detection], bounded: Callable[[DataFrame, int], Any]) -> dict[str, Any]:
-    """What `find` builds: keys of candidates, pairs over them, findings of those; `bounded` decides which plan."""
+    """What `find` builds: the rows that it asks for first, on few columns (HELD; of the shuffled plan `keys` alone),
+    then pairs, and findings of those; `bounded` decides which plan."""
     kept: dict[str, Any] = {}
     answers = plans.answers
 
-    def keep_keys(keys: DataFrame, most: int) -> Any:
-        kept["keys"] = keys
-        return bounded(keys, most)
+    def keep(rows: DataFrame, most: int) -> Any:
+        kept[HELD[len(kept)]] = rows
+        return bounded(rows, most)
 
     def keep_pairs(*frames: DataFrame, **rules: Any) -> DataFrame:
         kept["pairs"] = answers(*frames, **rules)
         return kept["pairs"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "bounded", keep_keys)
+        patch.setattr(plans, "bounded", keep)
         patch.setattr(plans, "answers", keep_pairs)
         processes, connections = lake.read("process_events"), lake.read("network_events")
         kept["findings"] = find(processes, connections, detections, Window(TEN, NOON), lake.settings).findings
@@ -141,8 +145,7 @@ def msiexec() -> Detection:
 def broadcast(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     """The shipped detection's plans, run: adaptive execution has made up its mind."""
     asked = ask(lake, [msiexec], plans.bounded)
-    assert len(asked["pairs"].collect()) == 1
-    assert len(asked["findings"].collect()) == 1
+    assert [len(asked[name].collect()) for name in (*HELD, "pairs", "findings")] == [1, 1, 2, 1, 1]
     return {name: tree(frame) for name, frame in asked.items()}
 
 
@@ -153,24 +156,48 @@ def shuffled(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     return {name: tree(asked[name]) for name in ("keys", "pairs")}
 
 
-def test_broadcast_reads_connections_once_and_never_moves_them(broadcast: dict[str, Node]) -> None:
+def test_connections_are_met_with_candidates_where_they_are_read(broadcast: dict[str, Node]) -> None:
+    """One scan by key and name; only the rows that are left of it are moved, to the driver."""
+    [above] = broadcast["hits"].above("network_events")
+    assert {n for n in above if "Join" in n} == {"BroadcastHashJoinExec"}
+    assert not [n for n in above[above.index("BroadcastHashJoinExec") :] if "Exchange" in n]
+
+
+def test_pairs_are_found_where_connections_are_read(broadcast: dict[str, Node]) -> None:
+    """The connections that are left are read whole, and given their lives and judged there: only hits are exchanged."""
     [above] = broadcast["pairs"].above("network_events")
-    assert [n for n in above if "Join" in n] == ["BroadcastHashJoinExec"] * 2
+    assert [n for n in above if "Join" in n] == ["BroadcastHashJoinExec"] * 3
     assert not [n for n in above if "Exchange" in n]
-
-
-def test_broadcast_moves_nothing_but_hits_on_the_way_to_findings(broadcast: dict[str, Node]) -> None:
-    """Detections are judged where the pairs are, and explode into hits: only these are exchanged."""
     [above] = broadcast["findings"].above("network_events")
     below_hits = above[len(above) - above[::-1].index("GenerateExec") :]
-    assert [n for n in below_hits if "Join" in n] == ["BroadcastHashJoinExec"] * 2
+    assert [n for n in below_hits if "Join" in n] == ["BroadcastHashJoinExec"] * 3
     assert not [n for n in below_hits if "Exchange" in n]
+
+
+def test_few_columns_are_read_first(broadcast: dict[str, Node]) -> None:
+    """What goes through the whole lookback, and through all connections, reads no text that only describes."""
+    [connections] = broadcast["hits"].scans("network_events")
+    assert connections.columns == KEYS - {"event_kind"} | {"dest_port", "original_file_name"}
+    [lives] = broadcast["lives"].scans("process_events")
+    assert lives.columns == KEYS | {"original_file_name", "vendor_product", "source"}
+
+
+def test_text_is_read_of_the_names_and_hosts_that_are_left(broadcast: dict[str, Node]) -> None:
+    for table, told in (
+        ("network_events", ("EqualTo(host,a)", "EqualTo(dest_port,443)")),
+        ("process_events", ("EqualTo(host,a)", "EqualTo(process_name,msiexec.exe)")),
+    ):
+        scans = broadcast["findings"].scans(table)
+        assert scans
+        for scan in scans:
+            assert "record_id" in scan.columns
+            assert all(t in scan.pushed for t in told)
 
 
 def test_broadcast_builds_and_sends_the_lives_once(broadcast: dict[str, Node]) -> None:
     """One index answers by process id and by guid: the second join takes what was sent for the first."""
     [way] = [path for path in broadcast["pairs"].paths() if path[-1].table == "network_events"]
-    sides = [next(join.children[1].paths()) for join in way if "Join" in join.name]
+    sides = [next(join.children[1].paths()) for join in way if "Join" in join.name][:2]
     sent = [next(n.name for n in side if n.name.endswith("ExchangeExec")) for side in sides]
     assert sorted(sent) == ["BroadcastExchangeExec", "ReusedExchangeExec"]
 
@@ -183,7 +210,7 @@ def test_detections_of_several_lookbacks_share_one_pass(lake: Lake, msiexec: Det
     plan = tree(findings)
     [above] = plan.above("network_events")
     joined = above[max(i for i, name in enumerate(above) if "Exchange" in name) :]
-    assert [n for n in joined if "Join" in n] == ["BroadcastHashJoinExec"] * 2
+    assert [n for n in joined if "Join" in n] == ["BroadcastHashJoinExec"] * 3
     assert joined.count("GenerateExec") == 2, "lookbacks and detections are told apart where the pairs are"
     scans = set(plan.scans("process_events"))
     assert len(scans) == 1
@@ -212,8 +239,8 @@ def test_no_plan_multiplies_rows(broadcast: dict[str, Node], shuffled: dict[str,
 def test_every_scan_is_bound_to_its_period(
     broadcast: dict[str, Node], shuffled: dict[str, Node], table: str, start: str, end: str, first: str, last: str
 ) -> None:
-    for plan in (*broadcast.values(), *shuffled.values()):
-        scans = plan.scans(table)
+    for plans_of in (broadcast, shuffled):
+        scans = [scan for plan in plans_of.values() for scan in plan.scans(table)]
         assert scans
         for scan in scans:
             assert "GreaterThanOrEqual(event_time," in scan.pushed
@@ -235,18 +262,17 @@ KEYS = {"event_time", "event_kind", "host", "process_id", "process_guid", "proce
 
 
 @pytest.mark.parametrize(
-    ("process", "pushed", "columns"),
+    ("process", "name", "columns"),
     [
-        # No file can be told by `lower(original_file_name)`: names reach it where there is no such name at all.
-        (None, "Or(And(GreaterThanOrEqual(process_name,msiexec.exe),LessThanOrEqual(process_name,msiexec.exe)),"
-               "IsNotNull(original_file_name))", {"original_file_name"}),
-        (Field("process_name", "eq", "a.exe"), "EqualTo(process_name,a.exe)", set()),
-        (NAMED, "EqualTo(process_name,a.exe)", {"command_line"}),
+        # A renamed copy is asked for by a scan of its own, of all names.
+        (None, "msiexec.exe", [{"original_file_name"}, {"original_file_name"}]),
+        (Field("process_name", "eq", "a.exe"), "a.exe", [set()]),
+        (NAMED, "a.exe", [{"command_line"}]),
     ],
     ids=["as shipped", "by name", "by name and command line"],
 )  # fmt: skip
 def test_the_scan_for_candidates_is_by_name_and_narrow(
-    lake: Lake, msiexec: Detection, process: Predicate | None, pushed: str, columns: set[str]
+    lake: Lake, msiexec: Detection, process: Predicate | None, name: str, columns: list[set[str]]
 ) -> None:
     """It goes through the whole lookback: each text column that it reads costs more than the rows do (3-join)."""
     kept = ask(
@@ -254,9 +280,7 @@ def test_the_scan_for_candidates_is_by_name_and_narrow(
         [replace(msiexec, process=process or msiexec.process)],
         lambda keys, most: keys.limit(0).toArrow(),  # nothing to ask: it ends here
     )
-    [starts] = tree(kept["keys"]).scans("process_events")
-    assert pushed in starts.pushed
-    assert "EqualTo(event_kind,start)" in starts.pushed
-    assert starts.columns == KEYS | columns
-    [connections] = tree(kept["keys"]).scans("network_events")
-    assert connections.columns == (KEYS | columns | {"dest_port"}) - {"event_kind"}
+    scans = tree(kept["keys"]).scans("process_events")
+    assert [scan.columns for scan in scans] == [KEYS | more for more in columns]
+    assert all("EqualTo(event_kind,start)" in scan.pushed for scan in scans)
+    assert f"EqualTo(process_name,{name})" in scans[0].pushed

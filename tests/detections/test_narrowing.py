@@ -177,11 +177,37 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
         findings = find(*events, asked, EVER, settings).findings
         return [] if findings is None else sorted(str(r) for r in findings.collect())
 
+    counts = find(*events, detections, EVER, Settings()).counts
+    few = max(counts["candidates"], counts["connections_met"])
+    assert few < counts["process_events_met"]
     alone = [found([d]) for d in detections]
     together = sorted(row for rows in alone for row in rows)
     assert found(detections) == together
     assert found(detections, 1) == together, "the shuffled plan"
+    assert found(detections, few) == together, "candidates and connections can be held, the events on their keys not"
     named = [sum("attribution='event'" not in row for row in rows) for rows in alone]
     assert 0 < named[0] < named[1]
     assert alone[2]
     assert not alone[3]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("winner", ["a.exe", "msiexec.exe"])
+def test_two_images_at_one_instant_are_told_apart_by_text_that_is_read_for_it(spark: SparkSession, winner: str) -> None:
+    """On one key, without unique keys, the greater path wins (2-semantics, 1): by names alone another would."""
+    paths = {name: "z" if name == winner else "a" for name in ("a.exe", "msiexec.exe")}
+    starts = [
+        {**at(NOON), "event_kind": "start", "host": "h", "process_id": 8, "process_name": name, "process_path": path}
+        for name, path in paths.items()
+    ]
+    made = {**at(NOON + timedelta(seconds=1)), "host": "h", "process_id": 8, "dest_port": 443}
+    events = [
+        frame(spark, [{n: row.get(n) for n in schema.names} for row in rows], schema)
+        for rows, schema in ((starts, PROCESS_EVENTS), ([made], NETWORK_EVENTS))
+    ]
+    detections = [detection(0, process={"a": {"process_name": "msiexec.exe"}, "condition": "a"}, lookback="1h")]
+    for limit in (100_000, 0):
+        settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
+        findings = find(*events, detections, EVER, settings).findings
+        rows = [] if findings is None else findings.collect()
+        assert [r["process_name"] for r in rows] == ["msiexec.exe"] * (winner == "msiexec.exe")

@@ -34,7 +34,9 @@ def host_key(host: Column, match: HostMatch) -> Column:
     """The name by which hosts are joined: the first label for `short` (an address has no labels), else the name."""
     if match is not HostMatch.SHORT:
         return host
-    is_address = host.contains(":") | host.rlike(r"^[0-9]{1,3}([.][0-9]{1,3}){3}$")
+    # Asked of every row of a fleet, so cheap questions stand before the dear one: hardly a domain ends in a digit.
+    may_be_ipv4 = host.contains(".") & F.substring(host, -1, 1).between("0", "9")
+    is_address = host.contains(":") | (may_be_ipv4 & host.rlike(r"^[0-9]{1,3}([.][0-9]{1,3}){3}$"))
     return F.when(is_address, host).otherwise(F.substring_index(host, ".", 1))
 
 

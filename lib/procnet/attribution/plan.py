@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.attribution import broadcast, match, shuffled
@@ -81,26 +81,66 @@ def keys_of(events: DataFrame, host_match: HostMatch, *more: str) -> DataFrame:
 def with_process_ids(keys: DataFrame, processes: DataFrame, host_match: HostMatch) -> DataFrame:
     """Keys, and for those that are a guid alone the process ids of its starts: when they end is told by the id.
 
-    Most sensors give both ids and CrowdStrike's connections none but the guid: where no key is alone nothing is read.
+    It reads processes once more: ask it only where a key may be alone, as those of CrowdStrike's connections are.
     """
-    alone = keys.where("process_id is null and process_guid is not null").select("host_key", "process_guid")
-    if alone.isEmpty():
-        return keys
+    alone = keys.where("process_id IS NULL AND process_guid IS NOT NULL").select("host_key", "process_guid")
     # Made distinct at once: so both of `events_on`'s sides take them from one exchange, and the scan stays one.
     starts = keys_of(processes.where("event_kind = 'start'"), host_match).distinct()
     return keys.union(starts.join(alone, on=["host_key", "process_guid"], how="left_semi").select(keys.columns))
 
 
-def bounded(keys: DataFrame, limit: int) -> pa.Table | None:
-    """The keys, or None if they are more than `limit`: the action that chooses the plan."""
-    return at_most(keys, limit)
+def broadcast_limit(spark: SparkSession, told: int | None) -> int:
+    """How many rows may be held by the driver and sent to every task: `told`, else by the memory of both.
+
+    A row of keys and names takes some 250 bytes; a sixty-fourth of the smaller heap holds 65,000 of them a GiB.
+    """
+    if told is not None:
+        return told
+    wanted = ["spark.driver.memory", *([] if _is_local(spark) else ["spark.executor.memory"])]
+    sizes = [_gib(spark.conf.get(key, None) or "1g") for key in wanted]
+    return int(min(sizes) * 65_536)
+
+
+def _is_local(spark: SparkSession) -> bool:
+    return (spark.conf.get("spark.master", None) or "").startswith("local")
+
+
+def _gib(size: str) -> float:
+    """Spark's spelling of a size, such as 8g or 512m; without a unit it is bytes."""
+    number = float(size.strip().lower().rstrip("b").rstrip("kmgt") or 0)
+    unit = size.strip().lower().rstrip("b")[-1:]
+    return number * {"k": 2**-20, "m": 2**-10, "g": 1, "t": 2**10}.get(unit, 2**-30)
+
+
+def bounded(rows: DataFrame, limit: int) -> pa.Table | None:
+    """The rows, or None if they are more than `limit`: the action that chooses the plan."""
+    return at_most(rows, limit)
+
+
+def asked_by(connections: DataFrame, candidates: DataFrame, host_match: HostMatch) -> DataFrame:
+    """Connections with `asked_by`: the greatest `mark` of the candidates that could have made them; null without one.
+
+    In: candidates (few) as KEY, `process_name`, `mark`. Two images that differ are not one process (2-semantics, 2):
+    so a key of the process id counts where the connection's record names the candidate's image, or none.
+    """
+    rows = connections.withColumn("host_key", host_key(F.col("host"), host_match))
+    for key in ("process_id", "process_guid"):
+        known = candidates.where(F.col(key).isNotNull()).groupBy("host_key", key)
+        # "" stands for a name that is not known: no record has it.
+        names = F.collect_set(F.coalesce("process_name", F.lit(""))).alias("names")
+        side = known.agg(F.struct(F.max("mark").alias("mark"), names).alias(f"by_{key}"))
+        rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
+    name, names = F.col("process_name"), F.col("by_process_id.names")
+    agrees = name.isNull() | F.array_contains(names, name) | F.array_contains(names, "")
+    mark = F.greatest(F.when(agrees, F.col("by_process_id.mark")), F.col("by_process_guid.mark"))
+    return rows.select(*connections.columns, mark.alias("asked_by"))
 
 
 def events_on(processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool) -> DataFrame:
     """The process events that can decide who answers for `keys`: all on the same host and id, or host and guid.
 
     The reduction is by key, never by image: python.exe that takes over msiexec's id ends msiexec. Starts without a
-    process id stay whatever their key, since a guid finds them. In and out: `contract.PROCESS_EVENTS`.
+    process id stay whatever their key, since a guid finds them. In and out: columns of `contract.PROCESS_EVENTS`.
     """
     rows = processes.withColumn("host_key", host_key(F.col("host"), host_match))
     for column in ("process_id", "process_guid"):

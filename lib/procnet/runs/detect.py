@@ -19,7 +19,7 @@ from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
 from procnet.runs.events import read_events
 from procnet.runs.exclusions import enabled_exclusions, ran_as
-from procnet.runs.find import between, find
+from procnet.runs.find import Found, between, find
 from procnet.runs.kept import refuse_lost
 from procnet.runs.record import Clock, record
 from procnet.runs.related import tell_related
@@ -109,7 +109,11 @@ def _once(
     of["health"] = health = _health(connections, window)
     counts = _counts(health) | ({"conflicts": conflicts} if conflicts else {})
     clock.lap("read")
-    found = find(processes, connections, detections, window, settings, exclusions)
+    if counts["connections"]:
+        found = find(processes, connections, detections, window, settings, exclusions)
+    else:
+        found = Found(None, "nothing to judge: no connection")
+    counts |= found.counts
     clock.lap("candidates")
     findings = found.findings
     if findings is not None:

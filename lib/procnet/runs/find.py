@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
 
@@ -13,21 +13,23 @@ from pyspark.sql import functions as F
 
 from procnet.attribution import plan as plans
 from procnet.detections.detection import Detection
-from procnet.detections.evaluate import connections_wanted, evaluate, stands_alone, starts_wanted
+from procnet.detections.evaluate import connections_wanted, evaluate, stands_alone, starts_asked
 from procnet.findings.exclusions import Exclusion, mark
 from procnet.findings.rows import Says, to_findings
 from procnet.lake.tables import in_period
-from procnet.predicates.sql import literal
+from procnet.runs.narrow import narrowed
 from procnet.settings import Settings
-from procnet.types import Window
+from procnet.types import Window, micros
 
 
 @dataclass(frozen=True)
 class Found:
-    """Findings of a window, not yet computed; None where it is known already that there are none. `plan` says how."""
+    """Findings of a window, not yet computed; None where it is known already that there are none. `plan` says how, and
+    `counts` how many rows the driver held to choose it."""
 
     findings: DataFrame | None
     plan: str
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def find(
@@ -45,38 +47,68 @@ def find(
     The lookback is a detection's own: how old a process may be when it connects. So it is measured from the connection,
     and neither the window nor the other detections that happen to run can change a finding.
     """
-    tolerances, hosts = settings.attribution.tolerances, settings.host.match
-    by_lookback: dict[timedelta, list[Detection]] = defaultdict(list)
-    for detection in detections:
-        by_lookback[detection.lookback].append(detection)
     asked = between(connections, window.start, window.end).where(connections_wanted(detections))
-    keys = _keys(processes, asked, by_lookback, window, settings)
-    limit = settings.attribution.broadcast_limit
-    few = plans.bounded(keys, limit)
-    asking = list(by_lookback) if few is None else few["lookback"].unique().to_pylist()
-    if not asking:
-        return Found(None, "nothing to ask: no candidate process, no connection that stands alone")
-    small = few is not None
-    how = f"broadcast: at most {limit} keys" if small else f"shuffled: more than {limit} keys"
-    keys = keys.drop("lookback")
-    if few is not None:
-        keys = keys.sparkSession.createDataFrame(few.drop_columns("lookback"), keys.schema)
 
-    # Nobody who looks back further than any key was asked for has a candidate.
-    reach = max(asking)
+    def around(age: timedelta) -> DataFrame:
+        return _around(processes, window, age, settings)
+
+    limit = plans.broadcast_limit(asked.sparkSession, settings.attribution.broadcast_limit)
+    candidates = _candidates(around, detections, settings)
+    few = plans.bounded(candidates, limit)
+    counts = {} if few is None else {"candidates": few.num_rows}
+    if few is not None:
+        candidates = candidates.sparkSession.createDataFrame(few, candidates.schema)
+        met = _met(asked, candidates, detections, settings)
+        some = None if _costly_to_read(settings) else narrowed(met, asked, detections, settings, around, limit)
+        if some is not None:
+            counts |= some.counts
+            told = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
+            if some.rest is None:
+                return Found(None, f"nothing to judge: {told}", counts)
+            found = _judge(
+                some.rest.processes, some.rest.connections, detections, some.rest.reach, settings, "broadcast"
+            )
+            return Found(mark(found, exclusions), f"broadcast, at most {limit} rows held: {told}", counts)
+
+    keys = _with_alone(candidates, asked, detections, settings)
+    few = plans.bounded(keys, limit) if few is not None else None
+    reach = max(d.lookback for d in detections)
+    if few is not None:
+        if not few.num_rows:
+            return Found(None, "nothing to judge: no candidate process, no connection that stands alone", counts)
+        reach = timedelta(microseconds=max(few.column("mark").to_pylist()))
+        keys = keys.sparkSession.createDataFrame(few, keys.schema)
+    plan: plans.Plan = "shuffled" if few is None else "broadcast"
+    how = f"shuffled: more than {limit} keys" if few is None else f"broadcast: {few.num_rows} keys of at most {limit}"
+    reached = plans.with_process_ids(keys.drop("mark"), around(reach), settings.host.match)
+    lives = plans.events_on(around(reach), reached, settings.host.match, small=few is not None)
+    return Found(mark(_judge(lives, asked, detections, reach, settings, plan), exclusions), how, counts)
+
+
+def _judge(
+    processes: DataFrame,
+    connections: DataFrame,
+    detections: Sequence[Detection],
+    reach: timedelta,
+    settings: Settings,
+    plan: plans.Plan,
+) -> DataFrame:
+    """Findings of the pairs. Who looks back further than `reach` has no candidate, since nobody asked from there."""
     judged = [d for d in detections if d.lookback <= reach]
-    around = _around(processes, window, reach, settings)
-    keys = plans.with_process_ids(keys, around, hosts)
     pairs = plans.answers(
-        plans.events_on(around, keys, hosts, small=small),
-        asked,
+        processes,
+        connections,
         max_ages=sorted({d.lookback for d in judged}),
-        tolerances=tolerances,
-        host_match=hosts,
-        plan="broadcast" if small else "shuffled",
+        tolerances=settings.attribution.tolerances,
+        host_match=settings.host.match,
+        plan=plan,
     )
-    found = to_findings(evaluate(pairs, judged), {d.id: _says(d) for d in judged})
-    return Found(mark(found, exclusions), how)
+    return to_findings(evaluate(pairs, judged), {d.id: _says(d) for d in judged})
+
+
+def _costly_to_read(settings: Settings) -> bool:
+    """Whether to read one column is to read the record: a text that a mapping takes apart, anew in each scan."""
+    return any(s.column is not None for s in settings.sources.values())
 
 
 def _says(detection: Detection) -> Says:
@@ -87,25 +119,55 @@ def _says(detection: Detection) -> Says:
     return Says(risk.message, risk_objects, threat_objects)
 
 
-def _keys(
-    processes: DataFrame,
-    asked: DataFrame,
-    by_lookback: Mapping[timedelta, Sequence[Detection]],
-    window: Window,
-    settings: Settings,
+def _candidates(
+    around: Callable[[timedelta], DataFrame], detections: Sequence[Detection], settings: Settings
 ) -> DataFrame:
-    """Who could answer: keys of the starts that are wanted and of the connections that stand alone, each with the
-    longest `lookback` that asks for it. Starts are asked for as far back as those who want them look, and no further:
-    seven days of the names of all cost more than seven of one name and a day of the others."""
-    ages = sorted(by_lookback, reverse=True)
-    furthest = " ".join(f"WHEN {stands_alone(by_lookback[age])} THEN {literal(age)}" for age in ages)
-    rows = [asked.withColumn("lookback", F.expr(f"CASE {furthest} END")).where("lookback IS NOT NULL")]
-    for age, group in by_lookback.items():
-        if (wanted := starts_wanted(group)) is not None:
-            starts = _around(processes, window, age, settings).where("event_kind = 'start'").where(wanted)
-            rows.append(starts.withColumn("lookback", F.lit(age)))
-    keys = [plans.keys_of(r, settings.host.match, "lookback") for r in rows]
-    return reduce(DataFrame.union, keys).groupBy(*plans.KEY).agg(F.max("lookback").alias("lookback"))
+    """Keys and names of the starts that are wanted, with `mark`: the longest lookback that asks for them, in
+    microseconds.
+
+    Starts are asked for as far back as those who want them look, and no further: seven days of the names of all cost
+    more than seven of one name and a day of the others.
+    """
+    hosts, keys = settings.host.match, []
+    for age, group in _by_lookback(detections).items():
+        starts = around(age).where("event_kind = 'start'")
+        for question in starts_asked(group):
+            asking = starts.where(question).withColumn("mark", F.lit(micros(age)))
+            keys.append(plans.keys_of(asking, hosts, "process_name", "mark"))
+    if not keys:
+        nobody = around(timedelta(0)).limit(0).withColumn("mark", F.lit(0).cast("long"))
+        keys.append(plans.keys_of(nobody, hosts, "process_name", "mark"))
+    return reduce(DataFrame.union, keys).groupBy(*plans.KEY, "process_name").agg(F.max("mark").alias("mark"))
+
+
+def _met(asked: DataFrame, candidates: DataFrame, detections: Sequence[Detection], settings: Settings) -> DataFrame:
+    """Connections on a candidate's key, and those that stand alone, each with the greatest `mark` that asks for it."""
+    met = plans.asked_by(asked, candidates, settings.host.match)
+    farthest = F.greatest("asked_by", F.expr(_alone(detections)))
+    return met.withColumn("mark", farthest).where("mark IS NOT NULL").select(*asked.columns, "mark")
+
+
+def _with_alone(
+    candidates: DataFrame, asked: DataFrame, detections: Sequence[Detection], settings: Settings
+) -> DataFrame:
+    """The keys of `candidates` and those of the connections that stand alone."""
+    alone = asked.withColumn("mark", F.expr(_alone(detections))).where("mark IS NOT NULL")
+    keys = candidates.drop("process_name").union(plans.keys_of(alone, settings.host.match, "mark"))
+    return keys.groupBy(*plans.KEY).agg(F.max("mark").alias("mark"))
+
+
+def _alone(detections: Sequence[Detection]) -> str:
+    """The longest lookback, in microseconds, of those for which a connection stands alone."""
+    groups = _by_lookback(detections)
+    whens = [f"WHEN {stands_alone(groups[age])} THEN {micros(age)}L" for age in sorted(groups, reverse=True)]
+    return f"CASE {' '.join(whens)} END"
+
+
+def _by_lookback(detections: Sequence[Detection]) -> dict[timedelta, list[Detection]]:
+    groups: dict[timedelta, list[Detection]] = defaultdict(list)
+    for detection in detections:
+        groups[detection.lookback].append(detection)
+    return groups
 
 
 def _around(processes: DataFrame, window: Window, age: timedelta, settings: Settings) -> DataFrame:
