@@ -7,12 +7,13 @@ next one runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from procnet.contract import PROCESS_EVENTS, PROCESS_FIELDS
+from procnet.predicates.sql import literal, one_of
 from procnet.types import HostMatch, Tolerances
 
 # What an instance tells of its process, beside its times.
@@ -38,6 +39,20 @@ def host_key(host: Column, match: HostMatch) -> Column:
     may_be_ipv4 = host.contains(".") & F.substring(host, -1, 1).between("0", "9")
     is_address = host.contains(":") | (may_be_ipv4 & host.rlike(r"^[0-9]{1,3}([.][0-9]{1,3}){3}$"))
     return F.when(is_address, host).otherwise(F.substring_index(host, ".", 1))
+
+
+def perhaps_on(hosts: Iterable[str | None], match: HostMatch, most: int = 100) -> str:
+    """SQL that files can be told by: true of every row whose `host_key` is that of one of the hosts, and of few others;
+    of all rows where there are more than `most` hosts."""
+    named = sorted({h for h in hosts if h is not None})
+    if len(named) > most:
+        return "true"
+    told = [one_of("host", named)] if named else []
+    if match is HostMatch.SHORT:
+        first = sorted({h.partition(".")[0] for h in named})
+        told += [f"{one_of('host', first)}" if first else "false"]
+        told += [f"startswith(host, {literal(f'{label}.')})" for label in first]
+    return f"({' OR '.join(told) or 'false'})"
 
 
 def field(life: Column, name: str) -> Column:

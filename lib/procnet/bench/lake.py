@@ -1,10 +1,11 @@
 """A seeded lake of any size, made by Spark itself: every value is a hash of seed, host and number, so it never varies.
 
 A host's n-th start has its time, id and name by arithmetic, so that a connection can name a process that has started
-before it without a join. What is drawn: 0.1 % of starts are msiexec, some 2 % one of the other names that detections
-ask for, and these speak two hundred times less than the rest; process ids are reused within the day; of ten hosts
-seven have Sysmon (unique keys, original file names, command lines) and three Windows Security (none of them); 40 % of
-processes have an end.
+before it without a join. What is drawn: 0.1 % of
+starts are msiexec, some 2 % one of the other names that detections ask for, and these speak forty times less than the
+rest; of ten hosts seven have Sysmon (unique keys, original file names, command lines) and three Windows Security (none
+of them); 40 % of processes have an end. Two things are kept simple, so that plans which know neither unique keys nor
+refusals find the same rows: a process ends hours after its last connection, and an id comes again after 3,000 starts.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def processes(spark: SparkSession, size: Size) -> DataFrame:
     """Starts and ends of `size.hours` hours. Out: `contract.PROCESS_EVENTS`."""
     rows = _on_hosts(spark, size, size.starts, size.hours)
     started = _with_process(rows.withColumn("start_no", F.col("no")), size)
-    end = "CASE WHEN {d} < 40 THEN made + make_dt_interval(0, 0, 0, pow(10, 0.5 + {e} / 40)) END"
+    end = "CASE WHEN {d} < 40 THEN made + make_dt_interval(0, 0, 0, 7200 + 72 * {e}) END"
     ended = F.expr(end.format(d=_draw("start_no", "ended", 100, size), e=_draw("start_no", "lasted", 100, size)))
     both = started.withColumn("ended", ended).selectExpr(
         "*", "inline(array(struct('start' AS kind, made AS at), struct('end' AS kind, ended AS at)))"
@@ -100,7 +101,7 @@ def connections(spark: SparkSession, size: Size) -> DataFrame:
     lag = f"CAST(-40 * ln(({_draw('connection_no', 'lag', 9973, size)} + 1) / 9974) AS long)"
     last = f"CAST(({size.hours - size.connected} + at_hour) * start_rate AS long) - 1"
     spoken = rows.withColumn("start_no", F.expr(f"greatest(0, {last} - {lag})"))
-    quiet = f"{_named('start_no', size)} < {sum(_ASKED.values())} AND {_draw('connection_no', 'quiet', 200, size)} > 0"
+    quiet = f"{_named('start_no', size)} < {sum(_ASKED.values())} AND {_draw('connection_no', 'quiet', 40, size)} > 0"
     spoken = spoken.withColumn(
         "start_no", F.expr(f"CASE WHEN {quiet} THEN greatest(0, start_no - 1) ELSE start_no END")
     )
@@ -188,7 +189,7 @@ def _with_process(rows: DataFrame, size: Size) -> DataFrame:
             f"CASE{marks} ELSE element_at(array({usual}), CAST(1 + pmod(n, {len(_USUAL)}) AS int)) END AS name",
             "pmod(host_no, 10) < 7 AS sysmon",
             "'ws-' || lpad(host_no, 6, '0') || '.corp.example' AS host",
-            "4 * (100 + pmod(draw, 15000)) AS pid",
+            "4 * (100 + pmod(start_no * 787 + host_no * 31, 3000)) AS pid",
             f"timestamp_micros({first}) + make_dt_interval(0, 0, 0, (start_no + {within}) * 3600 / start_rate) AS made",
             r"'CORP\\user' || pmod(draw, 5000) AS account",
         )

@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
 
     # Not at the top: `--version` must answer where pyspark is not installed, as on a machine that only builds wheels.
-    from procnet.cli import exclusions, maintain, read, replay, risk, run, sources, tune, windows
+    from procnet.cli import bench, exclusions, maintain, read, replay, risk, run, sources, tune, windows
 
     top = argparse.ArgumentParser(
         prog="procnet",
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"procnet {package_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (run, windows, maintain, read, risk, tune, exclusions, replay, sources):
+    for part in (run, windows, maintain, bench, read, risk, tune, exclusions, replay, sources):
         part.add_commands(commands, common)
     return top
 

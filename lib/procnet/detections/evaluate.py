@@ -7,12 +7,13 @@ every row that `evaluate` could want, and a test holds them to it. Questions are
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pyspark.sql import DataFrame
 
 from procnet.detections.detection import Detection
 from procnet.predicates.column import to_candidate_sql, to_sql
-from procnet.predicates.model import Predicate, fields_of
+from procnet.predicates.model import Predicate, fields_of, finite_values
 from procnet.predicates.sql import literal, one_of
 from procnet.types import severity
 
@@ -70,17 +71,34 @@ def connections_wanted(detections: Sequence[Detection]) -> str:
     return _any(_asked(d.network) for d in detections)
 
 
+def ports_wanted(detections: Sequence[Detection]) -> str:
+    """The part of `connections_wanted` that reaches the files: their ports, where each detection names its own."""
+    found = [None if d.network is None else finite_values(d.network, "dest_port") for d in detections]
+    ports = [p for p in found if p is not None]
+    return one_of("dest_port", sorted(frozenset[Any]().union(*ports), key=str)) if len(ports) == len(found) else "true"
+
+
 def stands_alone(detections: Sequence[Detection]) -> str:
     """Which connections could match without an instance that `starts_wanted` keeps: their own record is enough, or the
     detection asks for no process by name (the wide ones: few connections then name few keys)."""
     selective, wide = ([d for d in detections if (d.names is not None) is named] for named in (True, False))
     questions = [_asked(d.network) for d in wide]
     if selective:
-        # Hardly a record has one of the names, so one question spares the rest: of 18 detections 0.5 s a million.
-        names = sorted(_names(selective))
-        named = f"({one_of('process_name', names)} OR {_originally(names)})"
-        questions.append(f"{named} AND {_any(f'{_asked(d.network)} AND {_asked(d.process)}' for d in selective)}")
+        questions.append(
+            f"{_named(selective)} AND {_any(f'{_asked(d.network)} AND {_asked(d.process)}' for d in selective)}"
+        )
     return _any(questions)
+
+
+def may_stand_alone(detections: Sequence[Detection]) -> str:
+    """The cheap part of `stands_alone`: hardly a record has one of the names, and the wide ask for few connections."""
+    selective, wide = ([d for d in detections if (d.names is not None) is named] for named in (True, False))
+    return _any([*([_named(selective)] if selective else []), *(_asked(d.network) for d in wide)])
+
+
+def _named(selective: Sequence[Detection]) -> str:
+    names = sorted(_names(selective))
+    return f"({one_of('process_name', names)} OR {_originally(names)})"
 
 
 def wants_any_process(detections: Sequence[Detection]) -> str:

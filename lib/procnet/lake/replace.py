@@ -40,6 +40,8 @@ def replace_findings(lake: Lake, findings: DataFrame | None, window: Window, det
     """
     place = in_period(window.start, window.end, "finding_date") & F.col("detection_id").isin(list(detections))
     there = lake.read("findings").where(place)
+    if findings is None and there.isEmpty():  # an hour that has nothing to say, and had nothing
+        return _written([])
     none = lake.spark.createDataFrame([], FINDINGS)
     rows = none if findings is None else findings.select(*FINDINGS.names)
     new = at_most(rows, SMALL)

@@ -67,16 +67,23 @@ def finite_names(
     predicate: Predicate, fields: tuple[str, ...] = ("process_name", "original_file_name")
 ) -> frozenset[str] | None:
     """The names one of which a row must have to satisfy the tree, lower case; None if it may have any (a wide one)."""
+    found = finite_values(predicate, *fields)
+    if found is None or not all(isinstance(v, str) for v in found):
+        return None
+    return frozenset(str(v).lower() for v in found)
+
+
+def finite_values(predicate: Predicate, *fields: str) -> frozenset[Value] | None:
+    """The values one of which a row must have in one of the fields to satisfy the tree; None if it may have any."""
     if isinstance(predicate, Field):
-        named = predicate.field in fields and predicate.op == "eq" and isinstance(predicate.value, str)
-        return frozenset({str(predicate.value).lower()}) if named else None
+        return frozenset({predicate.value}) if predicate.field in fields and predicate.op == "eq" else None
     if isinstance(predicate, Not):
         return None
-    found = [finite_names(part, fields) for part in predicate.parts]
+    found = [finite_values(part, *fields) for part in predicate.parts]
+    known = [values for values in found if values is not None]
     if isinstance(predicate, All):
-        known = [names for names in found if names is not None]
         return min(known, key=len) if known else None
-    return None if any(names is None for names in found) else frozenset().union(*[n for n in found if n is not None])
+    return frozenset[Value]().union(*known) if len(known) == len(found) else None
 
 
 def canonical(predicate: Predicate) -> str:

@@ -13,7 +13,14 @@ from pyspark.sql import functions as F
 
 from procnet.attribution import plan as plans
 from procnet.detections.detection import Detection
-from procnet.detections.evaluate import connections_wanted, evaluate, stands_alone, starts_asked
+from procnet.detections.evaluate import (
+    connections_wanted,
+    evaluate,
+    may_stand_alone,
+    ports_wanted,
+    stands_alone,
+    starts_asked,
+)
 from procnet.findings.exclusions import Exclusion, mark
 from procnet.findings.rows import Says, to_findings
 from procnet.lake.tables import in_period
@@ -47,7 +54,8 @@ def find(
     The lookback is a detection's own: how old a process may be when it connects. So it is measured from the connection,
     and neither the window nor the other detections that happen to run can change a finding.
     """
-    asked = between(connections, window.start, window.end).where(connections_wanted(detections))
+    inside = between(connections, window.start, window.end)
+    asked = inside.where(connections_wanted(detections))
 
     def around(age: timedelta) -> DataFrame:
         return _around(processes, window, age, settings)
@@ -58,8 +66,8 @@ def find(
     counts = {} if few is None else {"candidates": few.num_rows}
     if few is not None:
         candidates = candidates.sparkSession.createDataFrame(few, candidates.schema)
-        met = _met(asked, candidates, detections, settings)
-        some = None if _costly_to_read(settings) else narrowed(met, asked, detections, settings, around, limit)
+        met = _met(inside, candidates, detections, settings)
+        some = None if _costly_to_read(settings) else narrowed(met, inside, detections, settings, around, limit)
         if some is not None:
             counts |= some.counts
             told = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
@@ -140,11 +148,15 @@ def _candidates(
     return reduce(DataFrame.union, keys).groupBy(*plans.KEY, "process_name").agg(F.max("mark").alias("mark"))
 
 
-def _met(asked: DataFrame, candidates: DataFrame, detections: Sequence[Detection], settings: Settings) -> DataFrame:
-    """Connections on a candidate's key, and those that stand alone, each with the greatest `mark` that asks for it."""
-    met = plans.asked_by(asked, candidates, settings.host.match)
-    farthest = F.greatest("asked_by", F.expr(_alone(detections)))
-    return met.withColumn("mark", farthest).where("mark IS NOT NULL").select(*asked.columns, "mark")
+def _met(inside: DataFrame, candidates: DataFrame, detections: Sequence[Detection], settings: Settings) -> DataFrame:
+    """Connections that are wanted and could be a candidate's, or stand alone, with the greatest `mark` that asks."""
+    met = plans.asked_by(inside.where(ports_wanted(detections)), candidates, settings.host.match)
+    # In lambdas the questions are interpreted, of the few rows that come so far. Compiled they would make the loop over
+    # all connections longer than the 8,000 bytes up to which the JVM compiles a method at all.
+    few = f"CASE WHEN asked_by IS NOT NULL OR {may_stand_alone(detections)} THEN array(asked_by) END"
+    asks = f"CASE WHEN {connections_wanted(detections)} THEN greatest(by, {_alone(detections)}) END"
+    marks = f"explode(filter(transform({few}, by -> {asks}), m -> m IS NOT NULL)) AS mark"
+    return met.selectExpr(*inside.columns, marks)
 
 
 def _with_alone(

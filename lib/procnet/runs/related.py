@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pyspark.sql import Column, DataFrame
 
-from procnet.attribution.lifetimes import host_key
+from procnet.attribution.lifetimes import host_key, perhaps_on
 from procnet.contract import FINDINGS
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH, connecting, near_starts, with_related
 from procnet.frames import at_most, settled
@@ -30,18 +30,19 @@ def tell_related(
     In and out: `contract.FINDINGS`. Where there are none, no event is read for it.
     """
     few = at_most(findings, SMALL)
-    since = window.start - longest
+    since, where = window.start - longest, "true"
     if few is not None:
         findings = findings.sparkSession.createDataFrame(few, FINDINGS)
         if not few.num_rows:
             return findings
         since = min(t for name in ("process_time", "event_time") for t in few.column(name).to_pylist() if t is not None)
+        where = perhaps_on(few.column("host").to_pylist(), hosts)
     until = window.end + AHEAD
 
     def key(host: Column) -> Column:
         return host_key(host, hosts)
 
-    starts = between(processes, since - PARENT_AGE - _SLACK, until)
+    starts = between(processes, since - PARENT_AGE - _SLACK, until).where(where)
     near = settled(near_starts(findings, starts, key), SMALL)
-    around = between(connections, window.start - REACH, until)
+    around = between(connections, window.start - REACH, until).where(where)
     return with_related(findings, near, settled(connecting(near, around, key), SMALL))

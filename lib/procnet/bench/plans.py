@@ -1,0 +1,130 @@
+"""Plans for one question, from an hour's connections to who made them: ours, the bare scans, and what others do.
+
+Each rival reads only what it needs and gives its rows as `ANSWER`; those that answer right give the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from procnet.detections.detection import Detection
+from procnet.lake.tables import Lake
+from procnet.runs.find import between, find
+from procnet.types import Window as Period
+
+NAME, PORTS = "msiexec.exe", (80, 443)  # what the shipped detection asks
+ANSWER = ("host", "event_time", "process_id", "dest_port", "process_time")
+LOOKBACK = timedelta(hours=24)
+_KEY = ("host", "process_id")
+
+
+def ours(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFrame | None:
+    """The findings themselves, whole."""
+    events = lake.read("process_events"), lake.read("network_events")
+    return find(*events, detections, period, lake.settings).findings
+
+
+def floor(lake: Lake, period: Period, hours: float = 24) -> None:
+    """The columns and predicates that any right plan must read: candidates, every event's key and time, connections."""
+    processes = between(lake.read("process_events"), period.start - timedelta(hours=hours), period.end)
+    named = f"process_name = '{NAME}' OR lower(original_file_name) = '{NAME}'"
+    _read(processes.where("event_kind = 'start'").where(named), *_KEY, "process_guid", "event_time")
+    _read(processes, *_KEY, "process_guid", "event_time", "event_kind", "process_name")
+    connections = between(lake.read("network_events"), period.start, period.end).where(F.col("dest_port").isin(*PORTS))
+    _read(connections, *_KEY, "process_guid", "event_time", "dest_port", "process_name")
+
+
+def _read(rows: DataFrame, *columns: str) -> None:
+    rows.select(*[F.max(c) for c in columns]).collect()
+
+
+def _sides(lake: Lake, period: Period) -> tuple[DataFrame, DataFrame]:
+    processes = between(lake.read("process_events"), period.start - LOOKBACK, period.end)
+    starts = processes.where("event_kind = 'start'").select(
+        *_KEY, F.col("event_time").alias("process_time"), "process_name", "original_file_name"
+    )
+    connections = between(lake.read("network_events"), period.start, period.end).where(F.col("dest_port").isin(*PORTS))
+    return starts, connections.select(*_KEY, "event_time", "dest_port")
+
+
+def _named(rows: DataFrame) -> DataFrame:
+    return rows.where(f"process_name = '{NAME}' OR lower(original_file_name) = '{NAME}'").select(*ANSWER)
+
+
+def literal(lake: Lake, period: Period) -> DataFrame:
+    """The original search: by the process id alone, of the same hour, whatever the host. Not right."""
+    starts, connections = _sides(lake, period)
+    same_hour = starts.where(F.col("process_time") >= F.lit(period.start)).drop("host")
+    return _named(connections.join(same_hour, "process_id"))
+
+
+def naive(lake: Lake, period: Period) -> DataFrame:
+    """All starts with all connections of their host and id, then the latest."""
+    starts, connections = _sides(lake, period)
+    met = connections.join(starts, [*_KEY]).where("process_time <= event_time")
+    latest = Window.partitionBy(*_KEY, "event_time", "dest_port").orderBy(F.col("process_time").desc())
+    return _named(met.withColumn("nth", F.row_number().over(latest)).where("nth = 1"))
+
+
+def union_last(lake: Lake, period: Period) -> DataFrame:
+    """Both sides under one window, each connection with the last start before it."""
+    starts, connections = _sides(lake, period)
+    told = F.struct("process_time", "process_name", "original_file_name")
+    nothing = F.lit(None)
+    marks = starts.select(
+        *_KEY, F.col("process_time").alias("at"), told.alias("start"), nothing.cast("int").alias("port")
+    )
+    no_start = nothing.cast(marks.schema["start"].dataType).alias("start")
+    asks = connections.select(*_KEY, F.col("event_time").alias("at"), no_start, F.col("dest_port").alias("port"))
+    in_time = Window.partitionBy(*_KEY).orderBy("at", F.col("port").isNotNull())
+    last = F.last("start", ignorenulls=True).over(in_time)
+    rows = marks.unionByName(asks).withColumn("last", last).where("port IS NOT NULL")
+    return _named(rows.select(*_KEY, F.col("at").alias("event_time"), F.col("port").alias("dest_port"), "last.*"))
+
+
+def tempo(lake: Lake, period: Period) -> DataFrame:
+    """dbl-tempo's as-of join. ImportError without it, or without what it needs."""
+    from tempo import TSDF  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+    starts, connections = _sides(lake, period)
+    right = starts.withColumn("event_time", F.col("process_time"))
+    sides = [TSDF(rows, ts_col="event_time", partition_cols=[*_KEY]) for rows in (connections, right)]
+    joined = sides[0].asofJoin(sides[1], right_prefix="of").df
+    of = {n: F.col(f"of_{n}").alias(n) for n in ("process_time", "process_name", "original_file_name")}
+    return _named(joined.select(*_KEY, "event_time", "dest_port", *of.values()))
+
+
+def duckdb_sql(files: Mapping[str, Sequence[str]], period: Period) -> dict[str, str]:
+    """DuckDB over the same files: its ASOF JOIN over everything, and our plan: candidates, events on their keys, then
+    connections, with all columns of those that are left."""
+    p, n = (f"read_parquet([{', '.join(repr(f) for f in files[t])}])" for t in ("process_events", "network_events"))
+    start, end, since = (f"TIMESTAMPTZ '{t.isoformat()}'" for t in (period.start, period.end, period.start - LOOKBACK))
+    around = f"event_time >= {since} AND event_time < {end}"
+    inside = f"event_time >= {start} AND event_time < {end} AND dest_port IN {PORTS}"
+    named = f"(process_name = '{NAME}' OR lower(original_file_name) = '{NAME}')"
+    answer = "c.host, c.event_time, c.process_id, c.dest_port"
+    return {
+        "duckdb_asof": f"""
+            SELECT {answer}, s.event_time AS process_time FROM (SELECT * FROM {n} WHERE {inside}) c
+            ASOF JOIN (SELECT host, process_id, event_time, process_name, original_file_name FROM {p}
+                       WHERE event_kind = 'start' AND {around}) s
+            ON c.host = s.host AND c.process_id = s.process_id AND c.event_time >= s.event_time
+            WHERE s.process_name = '{NAME}' OR lower(s.original_file_name) = '{NAME}'""",
+        "duckdb": f"""
+            WITH k AS (SELECT DISTINCT host, process_id FROM {p} WHERE event_kind = 'start' AND {around} AND {named}),
+            b AS (SELECT host, process_id, event_time, event_kind, process_name, original_file_name,
+                         lead(event_time) OVER (PARTITION BY host, process_id ORDER BY event_time) AS ended
+                  FROM {p} SEMI JOIN k USING (host, process_id) WHERE {around}),
+            c AS (SELECT c.*, b.event_time AS process_time FROM {n} c
+                  JOIN b ON c.host = b.host AND c.process_id = b.process_id
+                   AND c.event_time >= b.event_time AND (b.ended IS NULL OR c.event_time < b.ended)
+                  WHERE c.event_time >= {start} AND c.event_time < {end} AND dest_port IN {PORTS}
+                   AND b.event_kind = 'start' AND (b.process_name = '{NAME}' OR lower(b.original_file_name) = '{NAME}'))
+            SELECT {answer}, c.process_time, c.* EXCLUDE (host, event_time, process_id, dest_port, process_time), d.*
+            FROM c JOIN (SELECT * FROM {p} WHERE event_kind = 'start' AND {around} AND {named}) d
+            ON c.host = d.host AND c.process_id = d.process_id AND c.process_time = d.event_time""",
+    }  # fmt: skip

@@ -1,0 +1,34 @@
+"""The medians of a benchmark as one picture, in SVG: no library draws a dozen bars in fewer lines than it weighs."""
+
+from __future__ import annotations
+
+from html import escape
+
+from procnet.bench.run import Result
+
+_ROW, _LEFT, _WIDTH = 24, 110, 620
+
+
+def plot(result: Result) -> str:
+    """Bars of the median seconds of each step, a line from the least to the most, and the ratio to the bare scans."""
+    floor, longest = result.seconds["floor"]["median"], max(s["most"] for s in result.seconds.values())
+    title = f"{result.day}, {result.machine}, {result.size['hosts']} hosts: seconds, and times the bare scans"
+    parts = [f'<text x="4" y="16" font-weight="bold">{escape(title)}</text>']
+    for i, (name, took) in enumerate(result.seconds.items()):
+        y, scale = 28 + i * _ROW, (_WIDTH - 140) / longest
+        bar, least, most = (
+            _LEFT + took[k] * scale if k != "median" else took[k] * scale for k in ("median", "least", "most")
+        )
+        said = f"{took['median']:.2f} s, {took['median'] / floor:.1f} x"
+        parts += [
+            f'<text x="4" y="{y + 14}">{escape(name)}</text>',
+            f'<rect x="{_LEFT}" y="{y + 3}" width="{bar:.1f}" height="{_ROW - 8}" fill="#4a7ab5"/>',
+            f'<line x1="{least:.1f}" x2="{most:.1f}" y1="{y + 11}" y2="{y + 11}" stroke="#222" stroke-width="2"/>',
+            f'<text x="{most + 6:.1f}" y="{y + 14}">{said}</text>',
+        ]
+    height = 36 + len(result.seconds) * _ROW
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH + 60} {height}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>'
+        f"{''.join(parts)}</svg>\n"
+    )
