@@ -62,8 +62,10 @@ check: $(VENV)/.package
 	  echo "$$c"; PYTHONPATH=lib $(BIN)/$$c || bad=1; \
 	done; exit $$bad
 
+# The rivals are nobody's dependencies: what is not there is told of as not measured.
 bench: setup
-	$(BIN)/python bench/detect.py
+	@$(PIP) install duckdb dbl-tempo ipython # which dbl-tempo imports, and does not ask for
+	$(BIN)/procnet bench $(ARGS)
 
 # Anew from pyproject.toml, one file for Python 3.10 to 3.13. uv is asked for here alone; nobody else needs it.
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes \

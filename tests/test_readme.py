@@ -37,7 +37,7 @@ PAGES = [DOCS / "first-findings.md", ROOT / "README.md",
                                       "operations", "attribution",
                                       "renderings", "replay", "sources", "ingest-speed", "databricks",
                                       "kubernetes",
-                                      "airflow", "versions"))]  # fmt: skip
+                                      "airflow", "versions", "scale"))]  # fmt: skip
 
 
 @dataclass(frozen=True)

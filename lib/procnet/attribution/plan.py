@@ -81,12 +81,23 @@ def keys_of(events: DataFrame, host_match: HostMatch, *more: str) -> DataFrame:
 def with_process_ids(keys: DataFrame, processes: DataFrame, host_match: HostMatch) -> DataFrame:
     """Keys, and for those that are a guid alone the process ids of its starts: when they end is told by the id.
 
-    It reads processes once more: ask it only where a key may be alone, as those of CrowdStrike's connections are.
+    It reads processes once more: ask it only where `has_lone_guid`, as with CrowdStrike's connections.
     """
-    alone = keys.where("process_id IS NULL AND process_guid IS NOT NULL").select("host_key", "process_guid")
+    alone = keys.where(_LONE_GUID).select("host_key", "process_guid")
     # Made distinct at once: so both of `events_on`'s sides take them from one exchange, and the scan stays one.
     starts = keys_of(processes.where("event_kind = 'start'"), host_match).distinct()
     return keys.union(starts.join(alone, on=["host_key", "process_guid"], how="left_semi").select(keys.columns))
+
+
+_LONE_GUID = "process_id IS NULL AND process_guid IS NOT NULL"
+
+
+def has_lone_guid(keys: pa.Table | DataFrame) -> bool:
+    """Whether a key is a guid alone. Asked of a frame it is an action."""
+    if isinstance(keys, DataFrame):
+        return not keys.where(_LONE_GUID).isEmpty()
+    ids, guids = (keys[c].to_pylist() for c in ("process_id", "process_guid"))
+    return any(pid is None and guid is not None for pid, guid in zip(ids, guids, strict=True))
 
 
 def broadcast_limit(spark: SparkSession, told: int | None) -> int:

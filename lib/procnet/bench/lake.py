@@ -47,6 +47,7 @@ class Size:
     connections: int = 2500
     skewed: bool = False
     seed: int = 7
+    quiet: int = 40  # of so many connections of a process that detections ask for, one is its own
     sorted: bool = True  # as `normalize` lays files out; else in the order of time
 
     @property
@@ -101,7 +102,8 @@ def connections(spark: SparkSession, size: Size) -> DataFrame:
     lag = f"CAST(-40 * ln(({_draw('connection_no', 'lag', 9973, size)} + 1) / 9974) AS long)"
     last = f"CAST(({size.hours - size.connected} + at_hour) * start_rate AS long) - 1"
     spoken = rows.withColumn("start_no", F.expr(f"greatest(0, {last} - {lag})"))
-    quiet = f"{_named('start_no', size)} < {sum(_ASKED.values())} AND {_draw('connection_no', 'quiet', 40, size)} > 0"
+    asked, silent = _named("start_no", size), _draw("connection_no", "quiet", size.quiet, size)
+    quiet = f"{asked} < {sum(_ASKED.values())} AND {silent} > 0"
     spoken = spoken.withColumn(
         "start_no", F.expr(f"CASE WHEN {quiet} THEN greatest(0, start_no - 1) ELSE start_no END")
     )

@@ -1,6 +1,7 @@
 """Plans for one question, from an hour's connections to who made them: ours, the bare scans, and what others do.
 
-Each rival reads only what it needs and gives its rows as `ANSWER`; those that answer right give the same ones.
+Each rival gives the columns of the original search and no others, where ours gives whole findings; those that answer
+right give the same rows, told by `ANSWER`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from procnet.types import Window as Period
 NAME, PORTS = "msiexec.exe", (80, 443)  # what the shipped detection asks
 ANSWER = ("host", "event_time", "process_id", "dest_port", "process_time")
 LOOKBACK = timedelta(hours=24)
+_OF_START = ("process_name", "original_file_name", "process_path", "command_line", "user", "parent_process_name")
 _KEY = ("host", "process_id")
 
 
@@ -45,14 +47,16 @@ def _read(rows: DataFrame, *columns: str) -> None:
 def _sides(lake: Lake, period: Period) -> tuple[DataFrame, DataFrame]:
     processes = between(lake.read("process_events"), period.start - LOOKBACK, period.end)
     starts = processes.where("event_kind = 'start'").select(
-        *_KEY, F.col("event_time").alias("process_time"), "process_name", "original_file_name"
+        *_KEY, F.col("event_time").alias("process_time"), *_OF_START
     )
     connections = between(lake.read("network_events"), period.start, period.end).where(F.col("dest_port").isin(*PORTS))
-    return starts, connections.select(*_KEY, "event_time", "dest_port")
+    return starts, connections.select(*_KEY, "event_time", "dest_port", "dest_ip")
 
 
 def _named(rows: DataFrame) -> DataFrame:
-    return rows.where(f"process_name = '{NAME}' OR lower(original_file_name) = '{NAME}'").select(*ANSWER)
+    return rows.where(f"process_name = '{NAME}' OR lower(original_file_name) = '{NAME}'").select(
+        *ANSWER, "dest_ip", *_OF_START
+    )
 
 
 def literal(lake: Lake, period: Period) -> DataFrame:
@@ -73,29 +77,26 @@ def naive(lake: Lake, period: Period) -> DataFrame:
 def union_last(lake: Lake, period: Period) -> DataFrame:
     """Both sides under one window, each connection with the last start before it."""
     starts, connections = _sides(lake, period)
-    told = F.struct("process_time", "process_name", "original_file_name")
-    nothing = F.lit(None)
-    marks = starts.select(
-        *_KEY, F.col("process_time").alias("at"), told.alias("start"), nothing.cast("int").alias("port")
-    )
-    no_start = nothing.cast(marks.schema["start"].dataType).alias("start")
-    asks = connections.select(*_KEY, F.col("event_time").alias("at"), no_start, F.col("dest_port").alias("port"))
-    in_time = Window.partitionBy(*_KEY).orderBy("at", F.col("port").isNotNull())
+    told, asked = F.struct("process_time", *_OF_START).alias("start"), F.struct("dest_port", "dest_ip").alias("asked")
+    marks = starts.select(*_KEY, F.col("process_time").alias("at"), told)
+    asks = connections.select(*_KEY, F.col("event_time").alias("at"), asked)
+    rows = marks.unionByName(asks, allowMissingColumns=True)
+    in_time = Window.partitionBy(*_KEY).orderBy("at", F.col("asked").isNotNull())
     last = F.last("start", ignorenulls=True).over(in_time)
-    rows = marks.unionByName(asks).withColumn("last", last).where("port IS NOT NULL")
-    return _named(rows.select(*_KEY, F.col("at").alias("event_time"), F.col("port").alias("dest_port"), "last.*"))
+    rows = rows.withColumn("last", last).where("asked IS NOT NULL")
+    return _named(rows.select(*_KEY, F.col("at").alias("event_time"), "asked.*", "last.*"))
 
 
 def tempo(lake: Lake, period: Period) -> DataFrame:
     """dbl-tempo's as-of join. ImportError without it, or without what it needs."""
-    from tempo import TSDF  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    from tempo import TSDF
 
     starts, connections = _sides(lake, period)
     right = starts.withColumn("event_time", F.col("process_time"))
     sides = [TSDF(rows, ts_col="event_time", partition_cols=[*_KEY]) for rows in (connections, right)]
     joined = sides[0].asofJoin(sides[1], right_prefix="of").df
-    of = {n: F.col(f"of_{n}").alias(n) for n in ("process_time", "process_name", "original_file_name")}
-    return _named(joined.select(*_KEY, "event_time", "dest_port", *of.values()))
+    of = {n: F.col(f"of_{n}").alias(n) for n in ("process_time", *_OF_START)}
+    return _named(joined.select(*_KEY, "event_time", "dest_port", "dest_ip", *of.values()))
 
 
 def duckdb_sql(files: Mapping[str, Sequence[str]], period: Period) -> dict[str, str]:
@@ -107,10 +108,12 @@ def duckdb_sql(files: Mapping[str, Sequence[str]], period: Period) -> dict[str, 
     inside = f"event_time >= {start} AND event_time < {end} AND dest_port IN {PORTS}"
     named = f"(process_name = '{NAME}' OR lower(original_file_name) = '{NAME}')"
     answer = "c.host, c.event_time, c.process_id, c.dest_port"
+    of_start = ", ".join(_OF_START)
     return {
         "duckdb_asof": f"""
-            SELECT {answer}, s.event_time AS process_time FROM (SELECT * FROM {n} WHERE {inside}) c
-            ASOF JOIN (SELECT host, process_id, event_time, process_name, original_file_name FROM {p}
+            SELECT {answer}, s.event_time AS process_time, c.dest_ip, s.* EXCLUDE (host, process_id, event_time)
+            FROM (SELECT * FROM {n} WHERE {inside}) c
+            ASOF JOIN (SELECT host, process_id, event_time, {of_start} FROM {p}
                        WHERE event_kind = 'start' AND {around}) s
             ON c.host = s.host AND c.process_id = s.process_id AND c.event_time >= s.event_time
             WHERE s.process_name = '{NAME}' OR lower(s.original_file_name) = '{NAME}'""",

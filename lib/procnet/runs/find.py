@@ -88,8 +88,10 @@ def find(
         keys = keys.sparkSession.createDataFrame(few, keys.schema)
     plan: plans.Plan = "shuffled" if few is None else "broadcast"
     how = f"shuffled: more than {limit} keys" if few is None else f"broadcast: {few.num_rows} keys of at most {limit}"
-    reached = plans.with_process_ids(keys.drop("mark"), around(reach), settings.host.match)
-    lives = plans.events_on(around(reach), reached, settings.host.match, small=few is not None)
+    keys = keys.drop("mark")
+    if plans.has_lone_guid(keys if few is None else few):
+        keys = plans.with_process_ids(keys, around(reach), settings.host.match)
+    lives = plans.events_on(around(reach), keys, settings.host.match, small=few is not None)
     return Found(mark(_judge(lives, asked, detections, reach, settings, plan), exclusions), how, counts)
 
 

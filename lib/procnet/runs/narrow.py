@@ -91,7 +91,7 @@ def _lives(processes: DataFrame, connections: pa.Table, settings: Settings) -> D
     spark, hosts = processes.sparkSession, settings.host.match
     local = _local(spark, connections.select([n for n in connections.column_names if n in plans.KEY]), None)
     keys = local.distinct()
-    if _has_lone_guid(connections):
+    if plans.has_lone_guid(connections):
         keys = plans.with_process_ids(keys, processes, hosts)
     return plans.events_on(processes, keys, hosts, small=True)
 
@@ -142,11 +142,6 @@ def _unclear(lives: pa.Table) -> pa.Table:
         several = names.filter(pc.greater(names["process_name_count_distinct"], 1)).select(at)
         found.append(known.join(several, at, join_type="left semi").select(["host_key", "process_name"]))
     return pa.concat_tables(found)
-
-
-def _has_lone_guid(rows: pa.Table) -> bool:
-    alone = pc.and_(pc.is_null(rows["process_id"]), pc.is_valid(rows["process_guid"]))
-    return bool(pc.any(alone).as_py())
 
 
 def _local(spark: SparkSession, table: pa.Table, schema: T.StructType | None) -> DataFrame:
