@@ -30,6 +30,7 @@ def silent(_: str) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.usefixtures("compiled")
 def test_every_plan_that_is_timed_finds_the_same_rows(spark: SparkSession, tmp_path: Path) -> None:
     settings = Settings(lake=tmp_path / "lake")
@@ -50,6 +51,7 @@ def test_every_plan_that_is_timed_finds_the_same_rows(spark: SparkSession, tmp_p
 
 
 @pytest.mark.spark
+@pytest.mark.long
 @pytest.mark.usefixtures("compiled")
 def test_a_lake_is_made_of_its_seed_and_a_loud_host_changes_no_sum(spark: SparkSession) -> None:
     def told(size: Size) -> list[tuple[int, int]]:
