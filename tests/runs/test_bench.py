@@ -83,7 +83,7 @@ def test_a_benchmark_tells_every_ratio_or_that_it_was_not_measured(
         *(["tempo_to_ours"] if "tempo" in result.not_measured else []),
     }
     assert result.ratios["day_to_24_hours"] < 1  # type: ignore[operator]
-    assert plot(result).count("<rect") == 1 + len(result.seconds)
+    assert plot(result).count("<rect") == 1 + len(result.seconds) - 2, "a day is another lake's"
 
 
 @pytest.mark.spark

@@ -7,14 +7,19 @@ from html import escape
 from procnet.bench.run import Result
 
 _ROW, _LEFT, _WIDTH = 24, 110, 620
+_OF_A_DAY = (
+    "day",
+    "24_hours",
+)  # of another lake, and so much longer that the bars of the hour would vanish beside them
 
 
 def plot(result: Result) -> str:
-    """Bars of the median seconds of each step, a line from the least to the most, and the ratio to the bare scans."""
-    floor, longest = result.seconds["floor"]["median"], max(s["most"] for s in result.seconds.values())
+    """Bars of the median seconds of the steps of an hour, lines from the least to the most, times the bare scans."""
+    steps = {n: s for n, s in result.seconds.items() if n not in _OF_A_DAY}
+    floor, longest = steps["floor"]["median"], max(s["most"] for s in steps.values())
     title = f"{result.day}, {result.machine}, {result.size['hosts']} hosts: seconds, and times the bare scans"
     parts = [f'<text x="4" y="16" font-weight="bold">{escape(title)}</text>']
-    for i, (name, took) in enumerate(result.seconds.items()):
+    for i, (name, took) in enumerate(steps.items()):
         y, scale = 28 + i * _ROW, (_WIDTH - 140) / longest
         bar, least, most = (
             _LEFT + took[k] * scale if k != "median" else took[k] * scale for k in ("median", "least", "most")
@@ -26,7 +31,7 @@ def plot(result: Result) -> str:
             f'<line x1="{least:.1f}" x2="{most:.1f}" y1="{y + 11}" y2="{y + 11}" stroke="#222" stroke-width="2"/>',
             f'<text x="{most + 6:.1f}" y="{y + 14}">{said}</text>',
         ]
-    height = 36 + len(result.seconds) * _ROW
+    height = 36 + len(steps) * _ROW
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH + 60} {height}" '
         'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>'
