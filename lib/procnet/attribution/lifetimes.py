@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from procnet.contract import PROCESS_EVENTS, PROCESS_FIELDS
 from procnet.predicates.sql import literal, one_of
-from procnet.types import HostMatch, Tolerances
+from procnet.types import HostMatch, Tolerances, micros
 
 # What an instance tells of its process, beside its times.
 INSTANCE_FIELDS: tuple[str, ...] = (*PROCESS_FIELDS, "record_id", "vendor_product", "source")
@@ -50,7 +50,7 @@ def perhaps_on(hosts: Iterable[str | None], match: HostMatch, most: int = 100) -
     told = [one_of("host", named)] if named else []
     if match is HostMatch.SHORT:
         first = sorted({h.partition(".")[0] for h in named})
-        told += [f"{one_of('host', first)}" if first else "false"]
+        told += [one_of("host", first)] if first else []
         told += [f"startswith(host, {literal(f'{label}.')})" for label in first]
     return f"({' OR '.join(told) or 'false'})"
 
@@ -100,7 +100,7 @@ def _lead(records: DataFrame, tolerances: Tolerances) -> DataFrame:
     Whether a start leads depends on the records within `start_tolerance` of it alone, never on who else was dropped:
     so it is the same however far back the events were read.
     """
-    reach = int(tolerances.start_tolerance.total_seconds() * 1_000_000)
+    reach = micros(tolerances.start_tolerance)
     near = Window.partitionBy(*_KEY).orderBy(F.unix_micros("event_time")).rangeBetween(-reach, reach)
     record = F.col("record")
     peers = F.filter(F.collect_list("record").over(near), lambda q: _same_start(q, record))

@@ -7,13 +7,11 @@ it: all that `match.answer_by_pid` can choose from.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from procnet.attribution.lifetimes import field, host_key
-from procnet.types import HostMatch, Tolerances
+from procnet.types import HostMatch, Tolerances, micros
 
 _KEY = ("host_key", "process_id")
 
@@ -53,8 +51,8 @@ def _with_pid(lives: DataFrame, rows: DataFrame, tolerances: Tolerances) -> Data
         marks.unionByName(asks)
         .select(
             *_KEY, "what", "row", latest.alias("latest"),
-            near("end", -_micros(tolerances.end_grace), 0).alias("closed"),
-            near("start", 1, _micros(tolerances.clock_skew)).alias("begun"),
+            near("end", -micros(tolerances.end_grace), 0).alias("closed"),
+            near("start", 1, micros(tolerances.clock_skew)).alias("begun"),
         )
         .where(F.col("what") == "ask")
         .select(*_KEY, "row.*", F.array_sort(gathered).alias("by_pid"))
@@ -74,7 +72,3 @@ def _with_guid(lives: DataFrame, rows: DataFrame) -> DataFrame:
     spread = F.coalesce(F.col("process_guid"), F.concat(F.lit("-"), (F.col("process_id") % 997).cast("string")))
     on = (F.col("host_key") == F.col("guid_host")) & (spread == F.col("guid_key"))
     return rows.join(by_guid, on=on, how="left").drop("guid_host", "guid_key")
-
-
-def _micros(value: timedelta) -> int:
-    return int(value.total_seconds() * 1_000_000)

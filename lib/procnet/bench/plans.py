@@ -22,6 +22,7 @@ ANSWER = ("host", "event_time", "process_id", "dest_port", "process_time")
 LOOKBACK = timedelta(hours=24)
 _OF_START = ("process_name", "original_file_name", "process_path", "command_line", "user", "parent_process_name")
 _KEY = ("host", "process_id")
+_NAMED = f"(process_name = '{NAME}' OR lower(original_file_name) = '{NAME}')"
 
 
 def ours(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFrame | None:
@@ -30,11 +31,10 @@ def ours(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFra
     return find(*events, detections, period, lake.settings).findings
 
 
-def floor(lake: Lake, period: Period, hours: float = 24) -> None:
+def floor(lake: Lake, period: Period) -> None:
     """The columns and predicates that any right plan must read: candidates, every event's key and time, connections."""
-    processes = between(lake.read("process_events"), period.start - timedelta(hours=hours), period.end)
-    named = f"process_name = '{NAME}' OR lower(original_file_name) = '{NAME}'"
-    _read(processes.where("event_kind = 'start'").where(named), *_KEY, "process_guid", "event_time")
+    processes = between(lake.read("process_events"), period.start - LOOKBACK, period.end)
+    _read(processes.where("event_kind = 'start'").where(_NAMED), *_KEY, "process_guid", "event_time")
     _read(processes, *_KEY, "process_guid", "event_time", "event_kind", "process_name")
     connections = between(lake.read("network_events"), period.start, period.end).where(F.col("dest_port").isin(*PORTS))
     _read(connections, *_KEY, "process_guid", "event_time", "dest_port", "process_name")
@@ -54,9 +54,7 @@ def _sides(lake: Lake, period: Period) -> tuple[DataFrame, DataFrame]:
 
 
 def _named(rows: DataFrame) -> DataFrame:
-    return rows.where(f"process_name = '{NAME}' OR lower(original_file_name) = '{NAME}'").select(
-        *ANSWER, "dest_ip", *_OF_START
-    )
+    return rows.where(_NAMED).select(*ANSWER, "dest_ip", *_OF_START)
 
 
 def literal(lake: Lake, period: Period) -> DataFrame:
@@ -106,7 +104,6 @@ def duckdb_sql(files: Mapping[str, Sequence[str]], period: Period) -> dict[str, 
     start, end, since = (f"TIMESTAMPTZ '{t.isoformat()}'" for t in (period.start, period.end, period.start - LOOKBACK))
     around = f"event_time >= {since} AND event_time < {end}"
     inside = f"event_time >= {start} AND event_time < {end} AND dest_port IN {PORTS}"
-    named = f"(process_name = '{NAME}' OR lower(original_file_name) = '{NAME}')"
     answer = "c.host, c.event_time, c.process_id, c.dest_port"
     of_start = ", ".join(_OF_START)
     return {
@@ -118,7 +115,7 @@ def duckdb_sql(files: Mapping[str, Sequence[str]], period: Period) -> dict[str, 
             ON c.host = s.host AND c.process_id = s.process_id AND c.event_time >= s.event_time
             WHERE s.process_name = '{NAME}' OR lower(s.original_file_name) = '{NAME}'""",
         "duckdb": f"""
-            WITH k AS (SELECT DISTINCT host, process_id FROM {p} WHERE event_kind = 'start' AND {around} AND {named}),
+            WITH k AS (SELECT DISTINCT host, process_id FROM {p} WHERE event_kind = 'start' AND {around} AND {_NAMED}),
             b AS (SELECT host, process_id, event_time, event_kind, process_name, original_file_name,
                          lead(event_time) OVER (PARTITION BY host, process_id ORDER BY event_time) AS ended
                   FROM {p} SEMI JOIN k USING (host, process_id) WHERE {around}),
@@ -128,6 +125,6 @@ def duckdb_sql(files: Mapping[str, Sequence[str]], period: Period) -> dict[str, 
                   WHERE c.event_time >= {start} AND c.event_time < {end} AND dest_port IN {PORTS}
                    AND b.event_kind = 'start' AND (b.process_name = '{NAME}' OR lower(b.original_file_name) = '{NAME}'))
             SELECT {answer}, c.process_time, c.* EXCLUDE (host, event_time, process_id, dest_port, process_time), d.*
-            FROM c JOIN (SELECT * FROM {p} WHERE event_kind = 'start' AND {around} AND {named}) d
+            FROM c JOIN (SELECT * FROM {p} WHERE event_kind = 'start' AND {around} AND {_NAMED}) d
             ON c.host = d.host AND c.process_id = d.process_id AND c.process_time = d.event_time""",
     }  # fmt: skip

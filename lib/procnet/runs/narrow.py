@@ -76,7 +76,7 @@ def narrowed(
     reach = timedelta(microseconds=max(hits.column("mark").to_pylist()))
     judged = [d for d in detections if d.lookback <= reach]
     processes = around(reach)
-    lives = plans.bounded(_lives(processes, hits, settings).select(*_LIVES, _host_key(settings)), limit)
+    lives = plans.bounded(_lives(processes, hits, processes, settings).select(*_LIVES, _host_key(settings)), limit)
     if lives is None:
         return None
     counts |= {"process_events_met": lives.num_rows}
@@ -86,13 +86,12 @@ def narrowed(
     return Narrowed(Rest(_described(processes, lives, hits, judged, settings), whole, reach), counts)
 
 
-def _lives(processes: DataFrame, connections: pa.Table, settings: Settings) -> DataFrame:
-    """The process events on the keys of some connections, with the columns that `processes` has."""
-    spark, hosts = processes.sparkSession, settings.host.match
-    local = _local(spark, connections.select([n for n in connections.column_names if n in plans.KEY]), None)
-    keys = local.distinct()
+def _lives(processes: DataFrame, connections: pa.Table, known: DataFrame, settings: Settings) -> DataFrame:
+    """The process events on the keys of some connections; `known` are those that tell a lone guid's process ids."""
+    hosts = settings.host.match
+    keys = _local(processes.sparkSession, connections, _KEYS).distinct()
     if plans.has_lone_guid(connections):
-        keys = plans.with_process_ids(keys, processes, hosts)
+        keys = plans.with_process_ids(keys, known, hosts)
     return plans.events_on(processes, keys, hosts, small=True)
 
 
@@ -109,7 +108,8 @@ def _described(
         return events
     described = f"event_kind = 'start' AND {_any_of('process_name', names)}"
     whole = processes.where(f"{described} AND {_any_of('host', lives.column('host').to_pylist())}")
-    return events.where(f"NOT coalesce({described}, false)").unionByName(_lives(whole, hits, settings)).coalesce(1)
+    others = events.where(f"NOT coalesce({described}, false)")
+    return others.unionByName(_lives(whole, hits, events, settings)).coalesce(1)
 
 
 def _names_wanted(lives: pa.Table, hits: pa.Table, detections: Sequence[Detection]) -> set[str | None]:
@@ -144,11 +144,9 @@ def _unclear(lives: pa.Table) -> pa.Table:
     return pa.concat_tables(found)
 
 
-def _local(spark: SparkSession, table: pa.Table, schema: T.StructType | None) -> DataFrame:
-    """Rows of the driver as a frame of one partition, so that nothing is exchanged to sort or group them; with a
-    schema, of exactly its columns, null where the table has none."""
-    if schema is None:
-        schema = _KEYS
+def _local(spark: SparkSession, table: pa.Table, schema: T.StructType) -> DataFrame:
+    """Rows of the driver as a frame of one partition, so that nothing is exchanged to sort or group them: of exactly
+    the schema's columns, null where the table has none."""
     there = [n for n in table.column_names if n in schema.names]
     frame = spark.createDataFrame(table.select(there), T.StructType([schema[n] for n in there])).coalesce(1)
     return frame.select(
