@@ -242,6 +242,19 @@ RUNS = _table(
     ("broken", T.ArrayType(_STRING), "enabled detections that could not be loaded, and why: they were not run"),
 )
 
+# A cache, never a truth (runs/carry.py): what a run leaves for the run of the next window.
+OPEN_PROCESSES = _table(
+    ("part", _STRING, "one run's rows; the row of the kind made is written with them"),
+    ("state_time", _TIME, "end of the run's window: its rows are earlier"),
+    ("mark", _STRING, "hash of all that says which events are kept: questions to starts, lookbacks, tolerances"),
+    ("table_versions", T.MapType(_STRING, _LONG), "of the row made: table -> Delta version that it was made from"),
+    ("pid_since", _TIME, "from when on all events of this host and process id are kept; null: not told"),
+    ("guid_since", _TIME, "from when on all events of this host and guid are kept; null: not told"),
+    *((f.name, f.dataType, f.metadata["comment"]) for f in PROCESS_EVENTS if f.name != "event_kind"),
+    ("event_kind", _STRING, "start or end; made: the part itself; asked: a key that was looked up, and when"),
+    ("state_date", _DATE, "UTC date of state_time; the table is partitioned by it"),
+)
+
 # table name -> (schema, partition columns)
 TABLES: dict[str, tuple[T.StructType, tuple[str, ...]]] = {
     "process_events": (PROCESS_EVENTS, ("event_date",)),
@@ -249,4 +262,5 @@ TABLES: dict[str, tuple[T.StructType, tuple[str, ...]]] = {
     "quarantine": (QUARANTINE, ("event_date",)),
     "findings": (FINDINGS, ("finding_date",)),
     "runs": (RUNS, ()),
+    "open_processes": (OPEN_PROCESSES, ("state_date",)),
 }

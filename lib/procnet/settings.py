@@ -42,6 +42,8 @@ class AttributionSettings(_Frozen):
     max_age: Duration = timedelta(hours=24)  # for `attribute_connections` alone; a detection says its own lookback
     # Rows that the driver may hold and send to every task: above, the shuffled plan. Not set: by the heap's size.
     broadcast_limit: Annotated[int, Field(ge=0)] | None = None
+    # Scheduled windows whose longest lookback is longer carry what they found open on to the next one.
+    state_over: Duration | None = timedelta(days=2)
 
     @property
     def tolerances(self) -> Tolerances:

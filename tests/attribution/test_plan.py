@@ -23,6 +23,7 @@ from procnet.detections.catalog import load_detections, select
 from procnet.detections.detection import Detection
 from procnet.lake.tables import Lake
 from procnet.predicates.model import All, Field, Predicate
+from procnet.runs.asked import Asked
 from procnet.runs.find import find
 from procnet.settings import Settings, default_conf_dir
 from procnet.types import Window
@@ -131,7 +132,7 @@ def ask(lake: Lake, detections: Sequence[Detection], bounded: Callable[[DataFram
         patch.setattr(plans, "bounded", keep)
         patch.setattr(plans, "answers", keep_pairs)
         processes, connections = lake.read("process_events"), lake.read("network_events")
-        kept["findings"] = find(processes, connections, detections, Window(TEN, NOON), lake.settings).findings
+        kept["findings"] = find(Asked(processes, connections, detections, Window(TEN, NOON), lake.settings)).findings
     return kept
 
 

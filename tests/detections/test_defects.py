@@ -43,6 +43,7 @@ from lakes import Lake, Row
 from procnet.detections.cases import WINDOW
 from procnet.detections.catalog import select
 from procnet.detections.detection import Detection
+from procnet.runs.asked import Asked
 from procnet.runs.find import find
 from procnet.runs.literal import OUTPUT, literal_pairs
 from procnet.settings import Settings
@@ -83,7 +84,7 @@ class Judged:
 @pytest.fixture(scope="module")
 def judged(spark: SparkSession) -> Judged:
     lake = build(spark)
-    found = find(*frames(spark, lake), DETECTIONS, WINDOW, Settings()).findings
+    found = find(Asked(*frames(spark, lake), DETECTIONS, WINDOW, Settings())).findings
     assert found is not None
     return Judged(lake, told(found))
 
@@ -127,7 +128,9 @@ def test_d03_more_rows_than_the_search_reads(spark: SparkSession) -> None:
     processes, connections = frames(spark, Lake(starts, [connection, last]))
     copies = connections.where("process_id <> 8").crossJoin(spark.range(1, limit + 1))
     copies = copies.withColumn("src_port", F.col("id").cast("int")).drop("id")
-    found = find(processes, copies.unionByName(connections.where("process_id = 8")), [MSIEXEC], WINDOW, Settings())
+    found = find(
+        Asked(processes, copies.unionByName(connections.where("process_id = 8")), [MSIEXEC], WINDOW, Settings())
+    )
     assert found.findings is not None
     counted = found.findings.groupBy("process_id").agg(F.count("*"), F.count_distinct("finding_id")).collect()
     assert sorted(map(tuple, counted)) == [(8, 1, 1), (one.process_id(), limit, limit)]

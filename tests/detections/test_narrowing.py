@@ -21,6 +21,7 @@ from procnet.attribution.plan import attribute_connections
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.detection import Detection
 from procnet.detections.evaluate import evaluate, starts_wanted
+from procnet.runs.asked import Asked
 from procnet.runs.find import find
 from procnet.settings import Settings
 from procnet.types import Window
@@ -119,7 +120,7 @@ def test_nothing_is_lost_by_asking_less(spark: SparkSession) -> None:
     events = frame(spark, processes, PROCESS_EVENTS), frame(spark, connections, NETWORK_EVENTS)
     detections = [asking(n) for n in numbers]
 
-    narrowed = find(*events, detections, EVER, Settings()).findings
+    narrowed = find(Asked(*events, detections, EVER, Settings())).findings
     assert narrowed is not None
     pairs = attribute_connections(*events, max_age=timedelta(seconds=5), plan="broadcast")
     found = narrowed.selectExpr("'find'", "detection_id", *TOLD)
@@ -174,10 +175,10 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
 
     def found(asked: Sequence[Detection], limit: int = 100_000) -> list[str]:
         settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
-        findings = find(*events, asked, EVER, settings).findings
+        findings = find(Asked(*events, asked, EVER, settings)).findings
         return [] if findings is None else sorted(str(r) for r in findings.collect())
 
-    counts = find(*events, detections[2:], EVER, Settings()).counts
+    counts = find(Asked(*events, detections[2:], EVER, Settings())).counts
     few = counts["connections_met"]
     assert few < counts["process_events_met"]
     alone = [found([d]) for d in detections]
@@ -209,6 +210,6 @@ def test_two_images_at_one_instant_are_told_apart_by_text_that_is_read_for_it(sp
     detections = [detection(0, process={"a": {"process_name": "msiexec.exe"}, "condition": "a"}, lookback="1h")]
     for limit in (100_000, 0):
         settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
-        findings = find(*events, detections, EVER, settings).findings
+        findings = find(Asked(*events, detections, EVER, settings)).findings
         rows = [] if findings is None else findings.collect()
         assert [r["process_name"] for r in rows] == ["msiexec.exe"] * (winner == "msiexec.exe")

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from procnet.cli.out import plain
 from procnet.detections.catalog import load_detections
 from procnet.detections.detection import Detection
+from procnet.runs.asked import Asked
 from procnet.runs.find import find
 from procnet.runs.related import tell_related
 from procnet.settings import Settings, default_conf_dir
@@ -96,7 +97,7 @@ def _score(rows: list[dict[str, Any]], tmp_path: Path) -> str:
 def found(events: tuple[DataFrame, DataFrame], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Findings of `any` and of all shipped detections, in one pass."""
     detections = [*load_detections(default_conf_dir() / "detections"), _written(ANY, tmp_path_factory.mktemp("any"))]
-    findings = find(*events, detections, EVER, Settings()).findings
+    findings = find(Asked(*events, detections, EVER, Settings())).findings
     assert findings is not None
     told = tell_related(findings, *events, EVER, timedelta(days=7), HostMatch.SHORT)
     return [r.asDict(recursive=True) for r in told.collect()]
@@ -127,7 +128,7 @@ def test_on_web_ports_too(found: list[dict[str, Any]], tmp_path: Path) -> None:
 
 def test_without_guids_what_is_named_is_right_still(events: tuple[DataFrame, DataFrame], tmp_path: Path) -> None:
     bare = [f.withColumn("process_guid", F.lit(None).cast("string")) for f in events]
-    found = find(bare[0], bare[1], [_written(WEB, tmp_path)], EVER, Settings()).findings
+    found = find(Asked(bare[0], bare[1], [_written(WEB, tmp_path)], EVER, Settings())).findings
     assert found is not None
     text = _score([r.asDict(recursive=True) for r in found.collect()], tmp_path)
     # The one of the 394: Message CSV has seconds alone, and two processes shared an id within one.

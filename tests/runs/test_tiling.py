@@ -16,6 +16,7 @@ from procnet.detections.catalog import load_detections, select
 from procnet.detections.detection import Detection
 from procnet.fleet.make import SOURCE, Fleet, make_fleet
 from procnet.lake.tables import Lake
+from procnet.runs.asked import Asked
 from procnet.runs.backfill import backfill
 from procnet.runs.demo import judge
 from procnet.runs.detect import detect
@@ -61,7 +62,7 @@ def test_a_process_that_ends_after_the_window_reads_the_same_by_hour_and_by_day(
     day = Window(at(0)["event_time"], at(23)["event_time"])
     told = []
     for window in (Window(at(10)["event_time"], at(11)["event_time"]), day):
-        found = find(frames[0], frames[1], detections, window, Settings()).findings
+        found = find(Asked(frames[0], frames[1], detections, window, Settings())).findings
         assert found is not None
         told.append([r.asDict(recursive=True) for r in found.collect()])
     assert len(told[0]) == 1

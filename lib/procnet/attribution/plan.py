@@ -147,17 +147,21 @@ def asked_by(connections: DataFrame, candidates: DataFrame, host_match: HostMatc
     return rows.select(*connections.columns, mark.alias("asked_by"))
 
 
-def events_on(processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool) -> DataFrame:
+def events_on(
+    processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool, strays: bool = True
+) -> DataFrame:
     """The process events that can decide who answers for `keys`: all on the same host and id, or host and guid.
 
-    The reduction is by key, never by image: python.exe that takes over msiexec's id ends msiexec. Starts without a
-    process id stay whatever their key, since a guid finds them. In and out: columns of `contract.PROCESS_EVENTS`.
+    The reduction is by key, never by image: python.exe that takes over msiexec's id ends msiexec. Where `keys` are
+    those of candidates, starts without a process id stay whatever their key (`strays`): a connection's guid finds them,
+    and it is not among the keys. In and out: columns of `contract.PROCESS_EVENTS`, or with more.
     """
     rows = processes.withColumn("host_key", host_key(F.col("host"), host_match))
     for column in ("process_id", "process_guid"):
         side = keys.where(F.col(column).isNotNull()).select("host_key", column, F.lit(True).alias(f"on_{column}"))
         side = side.distinct()
         rows = rows.join(F.broadcast(side) if small else side, on=["host_key", column], how="left")
-    stray = F.col("process_id").isNull() & (F.col("event_kind") == "start")
-    wanted = F.col("on_process_id").isNotNull() | F.col("on_process_guid").isNotNull() | stray
+    wanted = F.col("on_process_id").isNotNull() | F.col("on_process_guid").isNotNull()
+    if strays:
+        wanted |= F.col("process_id").isNull() & (F.col("event_kind") == "start")
     return rows.where(wanted).select(*processes.columns)

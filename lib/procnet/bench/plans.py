@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
 from procnet.lake.tables import Lake
-from procnet.runs.find import between, find
+from procnet.runs.asked import Asked, between
+from procnet.runs.find import find
 from procnet.types import Window as Period
 
 NAME, PORTS = "msiexec.exe", (80, 443)  # what the shipped detection asks
@@ -28,7 +29,7 @@ _NAMED = f"(process_name = '{NAME}' OR lower(original_file_name) = '{NAME}')"
 def ours(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFrame | None:
     """The findings themselves, whole."""
     events = lake.read("process_events"), lake.read("network_events")
-    return find(*events, detections, period, lake.settings).findings
+    return find(Asked(*events, detections, period, lake.settings)).findings
 
 
 def floor(lake: Lake, period: Period) -> None:

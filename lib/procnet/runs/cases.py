@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from procnet.detections.cases import WINDOW, Result, case_frames, judge
 from procnet.detections.detection import Detection
+from procnet.runs.asked import Asked
 from procnet.runs.find import find
 from procnet.settings import Settings
 
@@ -17,5 +18,5 @@ def run_cases(spark: SparkSession, detections: Sequence[Detection], settings: Se
     if not detections:
         return []
     processes, connections = case_frames(spark, detections)
-    found = find(processes, connections, detections, WINDOW, settings).findings
+    found = find(Asked(processes, connections, detections, WINDOW, settings)).findings
     return judge([] if found is None else [r.asDict(recursive=True) for r in found.collect()], detections)

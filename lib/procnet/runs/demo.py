@@ -15,9 +15,9 @@ from procnet.errors import UsageError
 from procnet.fleet.make import SOURCE, Fleet, make_fleet
 from procnet.fleet.stage import Answer
 from procnet.lake.tables import Lake
+from procnet.runs.asked import between
 from procnet.runs.backfill import backfill
 from procnet.runs.detect import detect
-from procnet.runs.find import between
 from procnet.runs.ingest import IngestReport, ingest
 from procnet.runs.literal import LiteralScore, judge_literal, literal_pairs
 from procnet.settings import Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,11 @@ from procnet.lake.conflicts import TRIES, is_conflict, until_alone
 from procnet.lake.preflight import refuse_unsafe_commits
 from procnet.lake.replace import replace_findings
 from procnet.lake.tables import Lake
+from procnet.runs.asked import Asked, between
+from procnet.runs.carry import carried_to, carry_on, keeps_state
 from procnet.runs.events import read_events
 from procnet.runs.exclusions import enabled_exclusions, ran_as
-from procnet.runs.find import Found, between, find
+from procnet.runs.find import Found, find
 from procnet.runs.kept import refuse_lost
 from procnet.runs.record import Clock, record
 from procnet.runs.related import tell_related
@@ -109,11 +111,14 @@ def _once(
     of["health"] = health = _health(connections, window)
     counts = _counts(health) | ({"conflicts": conflicts} if conflicts else {})
     clock.lap("read")
-    if counts["connections"]:
-        found = find(processes, connections, detections, window, settings, exclusions)
-    else:
-        found = Found(None, "nothing to judge: no connection")
+    asked = Asked(processes, connections, detections, window, settings)
+    state = carried_to(lake, asked, events) if kind == "detect" and keeps_state(asked) else None
+    if state is not None:
+        asked = replace(asked, carried=state.carried)
+        clock.lap("state")
+    found = find(asked, exclusions) if counts["connections"] else Found(None, "nothing to judge: no connection")
     counts |= found.counts
+    plan = found.plan if state is None else f"{found.plan}; {state.told}"
     clock.lap("candidates")
     findings = found.findings
     if findings is not None:
@@ -122,11 +127,14 @@ def _once(
     written = replace_findings(lake, findings, window, [d.id for d in detections])
     counts |= written.counts
     clock.lap("findings")
+    if state is not None and (found.counts or not counts["connections"]):  # of more than fits nothing is carried
+        carry_on(lake, asked, found.looked_up, events)
+        clock.lap("carry on")
     status = "succeeded" if counts["connections"] else "nothing_to_read"
     budgets = {d.id: (d.written.budget or settings.detections.budget).of(window) for d in detections}
     noisy = tuple(sorted(d for d, n in written.live.items() if n > budgets[d]))
-    run = record(lake, clock, kind, status, counts=counts, plan=found.plan, noisy=noisy, **of)
-    return Report(run.run_id, window, status, found.plan, counts, run.seconds, noisy)
+    run = record(lake, clock, kind, status, counts=counts, plan=plan, noisy=noisy, **of)
+    return Report(run.run_id, window, status, plan, counts, run.seconds, noisy)
 
 
 def _health(connections: DataFrame, window: Window) -> list[dict[str, Any]]:

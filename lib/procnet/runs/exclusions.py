@@ -16,6 +16,7 @@ from procnet.detections.detection import Detection
 from procnet.errors import DataError, ExclusionError
 from procnet.findings.exclusion_file import load_exclusions, read_exclusions
 from procnet.findings.exclusions import Exclusion, mark
+from procnet.runs.asked import Asked
 from procnet.runs.find import find
 from procnet.settings import Settings
 from procnet.sources.readers import read_table
@@ -114,7 +115,7 @@ def hidden_cases(
     if not detections:
         return []
     processes, connections = case_frames(spark, detections)
-    found = find(processes, connections, detections, WINDOW, settings).findings
+    found = find(Asked(processes, connections, detections, WINDOW, settings)).findings
     if found is None:
         return []
     problems: set[str] = set()

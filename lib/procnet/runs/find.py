@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -23,94 +22,81 @@ from procnet.detections.evaluate import (
 )
 from procnet.findings.exclusions import Exclusion, mark
 from procnet.findings.rows import Says, to_findings
-from procnet.lake.tables import in_period
+from procnet.runs.asked import Asked
+from procnet.runs.look_up import LookedUp
 from procnet.runs.narrow import narrowed
 from procnet.settings import Settings
-from procnet.types import Window, micros
+from procnet.types import micros
 
 
 @dataclass(frozen=True)
 class Found:
     """Findings of a window, not yet computed; None where it is known already that there are none. `plan` says how, and
-    `counts` how many rows the driver held to choose it."""
+    `counts` how many rows the driver held to choose it; `looked_up` is what was not carried (runs/carry.py)."""
 
     findings: DataFrame | None
     plan: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    looked_up: LookedUp | None = None
 
 
-def find(
-    processes: DataFrame,
-    connections: DataFrame,
-    detections: Sequence[Detection],
-    window: Window,
-    settings: Settings,
-    exclusions: Sequence[Exclusion] = (),
-) -> Found:
+def find(asked: Asked, exclusions: Sequence[Exclusion] = ()) -> Found:
     """Findings of all detections in a window, in one pass whatever their lookbacks.
 
-    In: `contract.PROCESS_EVENTS` and `contract.NETWORK_EVENTS` of any period. Out: `contract.FINDINGS`, those that an
-    exclusion holds for marked.
+    Out: `contract.FINDINGS`, those that an exclusion holds for marked.
     The lookback is a detection's own: how old a process may be when it connects. So it is measured from the connection,
     and neither the window nor the other detections that happen to run can change a finding.
     """
-    inside = between(connections, window.start, window.end)
-    asked = inside.where(connections_wanted(detections))
-
-    def around(age: timedelta) -> DataFrame:
-        return _around(processes, window, age, settings)
-
-    limit = plans.broadcast_limit(asked.sparkSession, settings.attribution.broadcast_limit)
-    candidates = _candidates(around, detections, settings)
-    few = plans.bounded(candidates, limit)
+    candidates = _candidates(asked, asked.around)
+    few = plans.bounded(candidates, asked.limit)
     counts = {} if few is None else {"candidates": few.num_rows}
     if few is not None:
-        candidates = candidates.sparkSession.createDataFrame(few, candidates.schema)
-        met = _met(inside, candidates, detections, settings)
-        some = None if _costly_to_read(settings) else narrowed(met, inside, detections, settings, around, limit)
+        candidates = asked.spark.createDataFrame(few, candidates.schema)
+        some = None if _costly_to_read(asked.settings) else narrowed(_met(asked, candidates), asked)
         if some is not None:
             counts |= some.counts
             told = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
             if some.rest is None:
-                return Found(None, f"nothing to judge: {told}", counts)
-            found = _judge(
-                some.rest.processes, some.rest.connections, detections, some.rest.reach, settings, "broadcast"
-            )
-            return Found(mark(found, exclusions), f"broadcast, at most {limit} rows held: {told}", counts)
+                return Found(None, f"nothing to judge: {told}", counts, some.looked_up)
+            found = _judge(asked, some.rest.processes, some.rest.connections, some.rest.reach, "broadcast")
+            plan = f"broadcast, at most {asked.limit} rows held: {told}"
+            return Found(mark(found, exclusions), plan, counts, some.looked_up)
+    if asked.carried is not None:  # it is told of what is held by the driver alone whether more must be looked up
+        candidates = _candidates(asked, asked.whole)
+    return _whole(asked, candidates, exclusions, counts)
 
-    keys = _with_alone(candidates, asked, detections, settings)
-    few = plans.bounded(keys, limit) if few is not None else None
-    reach = max(d.lookback for d in detections)
+
+def _whole(asked: Asked, candidates: DataFrame, exclusions: Sequence[Exclusion], counts: Mapping[str, int]) -> Found:
+    """The same, read whole at once: what is too much for the driver, or costs the record with every column. `counts`
+    is empty where the candidates alone are too many."""
+    wanted = asked.connections.where(connections_wanted(asked.detections))
+    keys = _with_alone(asked, candidates, wanted)
+    few = plans.bounded(keys, asked.limit) if counts else None
+    reach = asked.longest
     if few is not None:
         if not few.num_rows:
             return Found(None, "nothing to judge: no candidate process, no connection that stands alone", counts)
         reach = timedelta(microseconds=max(few.column("mark").to_pylist()))
-        keys = keys.sparkSession.createDataFrame(few, keys.schema)
+        keys = asked.spark.createDataFrame(few, keys.schema)
     plan: plans.Plan = "shuffled" if few is None else "broadcast"
+    limit = asked.limit
     how = f"shuffled: more than {limit} keys" if few is None else f"broadcast: {few.num_rows} keys of at most {limit}"
     keys = keys.drop("mark")
     if plans.has_lone_guid(keys if few is None else few):
-        keys = plans.with_process_ids(keys, around(reach), settings.host.match)
-    lives = plans.events_on(around(reach), keys, settings.host.match, small=few is not None)
-    return Found(mark(_judge(lives, asked, detections, reach, settings, plan), exclusions), how, counts)
+        keys = plans.with_process_ids(keys, asked.whole(reach), asked.hosts)
+    lives = plans.events_on(asked.whole(reach), keys, asked.hosts, small=few is not None)
+    return Found(mark(_judge(asked, lives, wanted, reach, plan), exclusions), how, counts)
 
 
-def _judge(
-    processes: DataFrame,
-    connections: DataFrame,
-    detections: Sequence[Detection],
-    reach: timedelta,
-    settings: Settings,
-    plan: plans.Plan,
-) -> DataFrame:
+def _judge(asked: Asked, processes: DataFrame, connections: DataFrame, reach: timedelta, plan: plans.Plan) -> DataFrame:
     """Findings of the pairs. Who looks back further than `reach` has no candidate, since nobody asked from there."""
-    judged = [d for d in detections if d.lookback <= reach]
+    judged = [d for d in asked.detections if d.lookback <= reach]
     pairs = plans.answers(
         processes,
         connections,
         max_ages=sorted({d.lookback for d in judged}),
-        tolerances=settings.attribution.tolerances,
-        host_match=settings.host.match,
+        tolerances=asked.tolerances,
+        host_match=asked.hosts,
         plan=plan,
     )
     return to_findings(evaluate(pairs, judged), {d.id: _says(d) for d in judged})
@@ -129,68 +115,46 @@ def _says(detection: Detection) -> Says:
     return Says(risk.message, risk_objects, threat_objects)
 
 
-def _candidates(
-    around: Callable[[timedelta], DataFrame], detections: Sequence[Detection], settings: Settings
-) -> DataFrame:
+def _candidates(asked: Asked, around: Callable[[timedelta], DataFrame]) -> DataFrame:
     """Keys and names of the starts that are wanted, with `mark`: the longest lookback that asks for them, in
-    microseconds.
+    microseconds. `around` gives the process events from an age before the window on.
 
     Starts are asked for as far back as those who want them look, and no further: seven days of the names of all cost
     more than seven of one name and a day of the others.
     """
-    hosts, keys = settings.host.match, []
-    for age, group in _by_lookback(detections).items():
+    keys = []
+    for age, group in asked.by_lookback().items():
         starts = around(age).where("event_kind = 'start'")
         for question in starts_asked(group):
             asking = starts.where(question).withColumn("mark", F.lit(micros(age)))
-            keys.append(plans.keys_of(asking, hosts, "process_name", "mark"))
+            keys.append(plans.keys_of(asking, asked.hosts, "process_name", "mark"))
     if not keys:
         nobody = around(timedelta(0)).limit(0).withColumn("mark", F.lit(0).cast("long"))
-        keys.append(plans.keys_of(nobody, hosts, "process_name", "mark"))
+        keys.append(plans.keys_of(nobody, asked.hosts, "process_name", "mark"))
     return reduce(DataFrame.union, keys).groupBy(*plans.KEY, "process_name").agg(F.max("mark").alias("mark"))
 
 
-def _met(inside: DataFrame, candidates: DataFrame, detections: Sequence[Detection], settings: Settings) -> DataFrame:
+def _met(asked: Asked, candidates: DataFrame) -> DataFrame:
     """Connections that are wanted and could be a candidate's, or stand alone, with the greatest `mark` that asks."""
-    met = plans.asked_by(inside.where(ports_wanted(detections)), candidates, settings.host.match)
+    detections, inside = asked.detections, asked.connections
+    met = plans.asked_by(inside.where(ports_wanted(detections)), candidates, asked.hosts)
     # In lambdas the questions are interpreted, of the few rows that come so far. Compiled they would make the loop over
     # all connections longer than the 8,000 bytes up to which the JVM compiles a method at all.
     few = f"CASE WHEN asked_by IS NOT NULL OR {may_stand_alone(detections)} THEN array(asked_by) END"
-    asks = f"CASE WHEN {connections_wanted(detections)} THEN greatest(by, {_alone(detections)}) END"
+    asks = f"CASE WHEN {connections_wanted(detections)} THEN greatest(by, {_alone(asked)}) END"
     marks = f"explode(filter(transform({few}, by -> {asks}), m -> m IS NOT NULL)) AS mark"
     return met.selectExpr(*inside.columns, marks)
 
 
-def _with_alone(
-    candidates: DataFrame, asked: DataFrame, detections: Sequence[Detection], settings: Settings
-) -> DataFrame:
+def _with_alone(asked: Asked, candidates: DataFrame, wanted: DataFrame) -> DataFrame:
     """The keys of `candidates` and those of the connections that stand alone."""
-    alone = asked.withColumn("mark", F.expr(_alone(detections))).where("mark IS NOT NULL")
-    keys = candidates.drop("process_name").union(plans.keys_of(alone, settings.host.match, "mark"))
+    alone = wanted.withColumn("mark", F.expr(_alone(asked))).where("mark IS NOT NULL")
+    keys = candidates.drop("process_name").union(plans.keys_of(alone, asked.hosts, "mark"))
     return keys.groupBy(*plans.KEY).agg(F.max("mark").alias("mark"))
 
 
-def _alone(detections: Sequence[Detection]) -> str:
+def _alone(asked: Asked) -> str:
     """The longest lookback, in microseconds, of those for which a connection stands alone."""
-    groups = _by_lookback(detections)
+    groups = asked.by_lookback()
     whens = [f"WHEN {stands_alone(groups[age])} THEN {micros(age)}L" for age in sorted(groups, reverse=True)]
     return f"CASE {' '.join(whens)} END"
-
-
-def _by_lookback(detections: Sequence[Detection]) -> dict[timedelta, list[Detection]]:
-    groups: dict[timedelta, list[Detection]] = defaultdict(list)
-    for detection in detections:
-        groups[detection.lookback].append(detection)
-    return groups
-
-
-def _around(processes: DataFrame, window: Window, age: timedelta, settings: Settings) -> DataFrame:
-    """Process events from so far on both sides that the window cuts no tolerance: tiling cannot change a result."""
-    tolerances = settings.attribution.tolerances
-    margin = tolerances.start_tolerance
-    return between(processes, window.start - age - margin, window.end + tolerances.clock_skew + 2 * margin)
-
-
-def between(events: DataFrame, start: datetime, end: datetime) -> DataFrame:
-    """Canonical events in `[start, end)`."""
-    return events.where(in_period(start, end))

@@ -21,7 +21,7 @@ from procnet.detections.detection import Detection
 from procnet.detections.evaluate import connections_wanted, stands_alone, starts_wanted
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH
 from procnet.lake.tables import in_period
-from procnet.runs.find import between
+from procnet.runs.asked import between
 from procnet.settings import Settings
 from procnet.types import EPOCH, Window, from_micros
 

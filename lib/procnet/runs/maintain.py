@@ -17,6 +17,8 @@ from procnet.runs.kept import keep_from
 from procnet.runs.record import Clock, record
 from procnet.settings import MaintenanceSettings
 
+_STATE_KEPT = timedelta(days=2)  # a window asks the one before it; whoever runs an older one again makes it anew
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -106,6 +108,7 @@ def _retention(name: str, settings: MaintenanceSettings) -> tuple[str, timedelta
         "quarantine": ("event_date", settings.keep_quarantine),
         "findings": ("finding_date", settings.keep_findings),
         "runs": ("run_date", settings.keep_runs),
+        "open_processes": ("state_date", _STATE_KEPT),
     }
     return of[name]
 

@@ -7,8 +7,8 @@ nothing to say reads no text. Nothing here decides. What is left out could not m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,11 +20,14 @@ from pyspark.sql import types as T
 
 from procnet.attribution import plan as plans
 from procnet.attribution.lifetimes import host_key
+from procnet.attribution.settled import unsettled
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.detection import Detection
 from procnet.detections.evaluate import fields_asked, wants_any_process
 from procnet.predicates.sql import one_of
-from procnet.settings import Settings
+from procnet.runs.asked import SINCE, Asked
+from procnet.runs.look_up import KEYS, LookedUp, look_up
+from procnet.types import EPOCH, HostMatch, micros
 
 # By these lives are told apart, and connections find them. The original name is read too: without, any program could
 # be a renamed one.
@@ -48,55 +51,65 @@ class Narrowed:
 
     rest: Rest | None
     counts: Mapping[str, int]
+    looked_up: LookedUp | None = None
 
 
-def narrowed(
-    met: DataFrame,
-    connections: DataFrame,
-    detections: Sequence[Detection],
-    settings: Settings,
-    around: Callable[[timedelta], DataFrame],
-    limit: int,
-) -> Narrowed | None:
+def narrowed(met: DataFrame, asked: Asked) -> Narrowed | None:
     """What can still give findings; None where that is too much to hold.
 
-    In: `met`, the connections that meet a candidate or stand alone, and `connections`, those it was made of, both as
-    `contract.NETWORK_EVENTS`, the first with `mark`: how far back it asks, in microseconds; `around(age)`, the process
-    events from `age` before the window on.
+    In: `met`, the connections of the window that meet a candidate or stand alone: `contract.NETWORK_EVENTS` with
+    `mark`, how far back it asks, in microseconds.
     """
-    spark = met.sparkSession
-    asked = sorted({*_MEETS, *(fields_asked(detections) & set(NETWORK_EVENTS.names))})
-    wide = F.expr(wants_any_process(detections)).alias("wide")
-    hits = plans.bounded(met.select(*asked, _host_key(settings), wide, "mark"), limit)
+    columns = sorted({*_MEETS, *(fields_asked(asked.detections) & set(NETWORK_EVENTS.names))})
+    wide = F.expr(wants_any_process(asked.detections)).alias("wide")
+    hits = plans.bounded(met.select(*columns, _host_key(asked), wide, "mark"), asked.limit)
     if hits is None:
         return None
     counts = {"connections_met": hits.num_rows}
     if not hits.num_rows:
         return Narrowed(None, counts)
     reach = timedelta(microseconds=max(hits.column("mark").to_pylist()))
-    judged = [d for d in detections if d.lookback <= reach]
-    processes = around(reach)
-    lives = plans.bounded(_lives(processes, hits, processes, settings).select(*_LIVES, _host_key(settings)), limit)
+    judged = [d for d in asked.detections if d.lookback <= reach]
+    processes, kept = asked.around(reach), asked.kept(reach)
+    since = SINCE if asked.carried is not None else ()
+    lives = plans.bounded(_lives(kept, hits, kept, asked.hosts).select(*_LIVES, *since, _host_key(asked)), asked.limit)
     if lives is None:
         return None
+    looked_up = None
+    if asked.carried is not None:
+        looked_up = _look_up(asked, hits, lives, reach)
+        if looked_up is None:
+            return None
+        processes = processes.unionByName(_local(asked.spark, looked_up.events, PROCESS_EVENTS))
+        lives = lives.filter(pc.not_equal(lives["event_kind"], "asked")).select([*_LIVES, "host_key"])
+        lives = pa.concat_tables([lives, looked_up.events.select(lives.column_names).cast(lives.schema)])
+        counts |= {"keys_looked_up": looked_up.keys.num_rows}
     counts |= {"process_events_met": lives.num_rows}
-    wanted = _local(spark, hits, NETWORK_EVENTS).select(_hash(asked).alias("wanted")).distinct()
-    whole = connections.where(_pinned(hits, "dest_port", "host"))
-    whole = whole.join(F.broadcast(wanted), on=_hash(asked) == F.col("wanted"), how="left_semi")
-    return Narrowed(Rest(_described(processes, lives, hits, judged, settings), whole, reach), counts)
+    wanted = _local(asked.spark, hits, NETWORK_EVENTS).select(_hash(columns).alias("wanted")).distinct()
+    whole = asked.connections.where(_pinned(hits, "dest_port", "host"))
+    whole = whole.join(F.broadcast(wanted), on=_hash(columns) == F.col("wanted"), how="left_semi")
+    rest = Rest(_described(processes, lives, hits, judged, asked.hosts), whole, reach)
+    return Narrowed(rest, counts, looked_up)
 
 
-def _lives(processes: DataFrame, connections: pa.Table, known: DataFrame, settings: Settings) -> DataFrame:
+def _look_up(asked: Asked, hits: pa.Table, lives: pa.Table, reach: timedelta) -> LookedUp | None:
+    """The events of the keys that what is carried does not tell enough of; None where they are too many to hold."""
+    keys = unsettled(hits, lives, micros(asked.known_from - EPOCH), asked.tolerances)
+    found = look_up(asked, keys, reach)
+    again = lives.filter(pc.equal(lives["event_kind"], "asked")).select([*plans.KEY, "pid_since"])
+    return None if found is None else replace(found, again=again)
+
+
+def _lives(processes: DataFrame, connections: pa.Table, known: DataFrame, hosts: HostMatch) -> DataFrame:
     """The process events on the keys of some connections; `known` are those that tell a lone guid's process ids."""
-    hosts = settings.host.match
-    keys = _local(processes.sparkSession, connections, _KEYS).distinct()
+    keys = _local(processes.sparkSession, connections, KEYS).distinct()
     if plans.has_lone_guid(connections):
         keys = plans.with_process_ids(keys, known, hosts)
-    return plans.events_on(processes, keys, hosts, small=True)
+    return plans.events_on(processes, keys, hosts, small=True, strays=False)
 
 
 def _described(
-    processes: DataFrame, lives: pa.Table, hits: pa.Table, detections: Sequence[Detection], settings: Settings
+    processes: DataFrame, lives: pa.Table, hits: pa.Table, detections: Sequence[Detection], hosts: HostMatch
 ) -> DataFrame:
     """The process events `lives`, those starts whole that have a name which a detection could want.
 
@@ -109,7 +122,7 @@ def _described(
     described = f"event_kind = 'start' AND {_any_of('process_name', names)}"
     whole = processes.where(f"{described} AND {_any_of('host', lives.column('host').to_pylist())}")
     others = events.where(f"NOT coalesce({described}, false)")
-    return others.unionByName(_lives(whole, hits, events, settings)).coalesce(1)
+    return others.unionByName(_lives(whole, hits, events, hosts)).coalesce(1)
 
 
 def _names_wanted(lives: pa.Table, hits: pa.Table, detections: Sequence[Detection]) -> set[str | None]:
@@ -154,13 +167,8 @@ def _local(spark: SparkSession, table: pa.Table, schema: T.StructType) -> DataFr
     )
 
 
-_KEYS = T.StructType(
-    [T.StructField("host_key", T.StringType()), *(PROCESS_EVENTS[n] for n in ("process_id", "process_guid"))]
-)
-
-
-def _host_key(settings: Settings) -> Column:
-    return host_key(F.col("host"), settings.host.match).alias("host_key")
+def _host_key(asked: Asked) -> Column:
+    return host_key(F.col("host"), asked.hosts).alias("host_key")
 
 
 def _hash(columns: Sequence[str]) -> Column:

@@ -14,6 +14,7 @@ from procnet.errors import UsageError
 from procnet.findings.exclusions import Exclusion
 from procnet.frames import at_most
 from procnet.lake.tables import Lake
+from procnet.runs.asked import Asked
 from procnet.runs.events import read_events
 from procnet.runs.find import find
 from procnet.settings import Settings
@@ -58,7 +59,7 @@ def _live(lake: Lake, period: Window, setup: Setup) -> dict[str, Mapping[str, An
         return {}
     events = read_events(lake)
     found = find(
-        events.processes, events.connections, setup.detections, period, lake.settings, setup.exclusions
+        Asked(events.processes, events.connections, setup.detections, period, lake.settings), setup.exclusions
     ).findings
     if found is None:
         return {}

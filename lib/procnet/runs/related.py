@@ -11,7 +11,7 @@ from procnet.contract import FINDINGS
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH, connecting, near_starts, with_related
 from procnet.frames import at_most, settled
 from procnet.lake.replace import SMALL
-from procnet.runs.find import between
+from procnet.runs.asked import between
 from procnet.types import HostMatch, Window
 
 _SLACK = timedelta(minutes=1)  # two sensors' records of one start: a process began a little before the one that leads

@@ -22,6 +22,7 @@ from procnet.frames import at_most
 from procnet.lake.tables import Lake
 from procnet.predicates.column import to_column
 from procnet.predicates.model import Predicate
+from procnet.runs.asked import Asked
 from procnet.runs.events import Events, read_events
 from procnet.runs.expectations import Expectations
 from procnet.runs.find import find
@@ -139,7 +140,7 @@ def _period(connections: DataFrame) -> Window | None:
 def _rows(
     events: Events, dataset: Dataset, period: Window, settings: Settings, exclusions: Sequence[Exclusion]
 ) -> list[Row]:
-    found = find(events.processes, events.connections, dataset.detections, period, settings, exclusions).findings
+    found = find(Asked(events.processes, events.connections, dataset.detections, period, settings), exclusions).findings
     if found is None:
         return []
     rows = at_most(found, _MOST)

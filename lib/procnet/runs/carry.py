@@ -1,0 +1,216 @@
+"""What a scheduled run leaves for the next: events of the processes that could still answer, so that an hour costs the
+hour however far its detections look back (3-join, carry-over state).
+
+A cache and never a truth. A part tells by its mark which questions it was made for, and by table versions what it has
+seen: keys that were changed since are read anew, and without a part for the very start of a window the whole lookback
+is read. So windows may come in any order, and findings are always those of a run without it.
+
+Kept are the starts that a detection wants, as far back as it looks, and from each on all events of its keys; and the
+keys that had to be looked up (`attribution/settled.py` tells which), since they are asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from procnet.attribution import plan as plans
+from procnet.attribution.lifetimes import host_key
+from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
+from procnet.detections.evaluate import starts_wanted
+from procnet.frames import at_most, settled
+from procnet.lake.tables import Lake, in_period
+from procnet.runs.asked import SINCE, Asked, Carried
+from procnet.runs.events import OWN, Events, changed_events
+from procnet.runs.look_up import KEYS, LookedUp, look_up
+from procnet.types import EPOCH, micros
+
+_TABLE = "open_processes"
+_LATE = 10_000  # changed rows that are looked at one by one; with more of them the lookback is read
+_ROWS = [*PROCESS_EVENTS.names, *SINCE]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a window is given: `carried`, or None and the reason."""
+
+    carried: Carried | None
+    told: str
+
+
+def keeps_state(asked: Asked) -> bool:
+    """Whether a run of this question carries its state on: a scheduled window, with a lookback past the bound."""
+    over, length = asked.settings.attribution.state_over, asked.settings.window.length
+    window = asked.window
+    scheduled = window.end - window.start == length and not (window.start - EPOCH) % length
+    return over is not None and asked.longest > over and scheduled
+
+
+def mark_of(asked: Asked) -> str:
+    """The questions to starts and how far back they go; how events of one process are told."""
+    groups = sorted(asked.by_lookback().items())
+    questions = [(micros(age), starts_wanted(group)) for age, group in groups]
+    tolerances = [micros(t) for t in vars(asked.tolerances).values()]
+    text = json.dumps([questions, tolerances, asked.hosts.value, sorted(asked.settings.sources)])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def carried_to(lake: Lake, asked: Asked, events: Events) -> State:
+    """What the run of the window before has left, brought up to date with what was committed since."""
+    if not lake.exists(_TABLE):
+        return State(None, f"no state: table {_TABLE} is not there, procnet init makes it")
+    if None in (now := _process_versions(events)).values():
+        return State(None, "no state: a table of process events has no versions")
+    table, start = lake.read(_TABLE), asked.window.start
+    mine = table.where((F.col("state_date") == F.lit(start.date())) & (F.col("state_time") == F.lit(start)))
+    mine = mine.where(F.col("mark") == F.lit(mark_of(asked)))
+    made = mine.where("event_kind = 'made'").select("part", "table_versions").collect()
+    fit = [m for m in made if set(m["table_versions"]) == set(now)]
+    if not fit:
+        return State(None, "no state for this question up to the window's start")
+    newest = max(fit, key=lambda m: (sum(m["table_versions"].values()), m["part"]))
+    rows = mine.where((F.col("part") == F.lit(newest["part"])) & (F.col("event_kind") != "made")).select(*_ROWS)
+    since = start - 2 * asked.tolerances.start_tolerance
+    before = rows.where((F.col("event_kind") == "asked") | (F.col("event_time") < F.lit(since)))
+    carried = Carried(settled(before, asked.limit), since)
+    return _up_to_date(lake, replace(asked, carried=carried), newest["table_versions"], now)
+
+
+def _process_versions(events: Events) -> dict[str, int | None]:
+    return {name: v for name, v in events.versions.items() if name != OWN[1]}
+
+
+def _up_to_date(lake: Lake, asked: Asked, seen: dict[str, int], now: dict[str, int | None]) -> State:
+    """The carried events with those keys read anew that rows committed since could touch."""
+    carried = asked.carried
+    assert carried is not None
+    changed = changed_events(lake, seen, {t: v for t, v in now.items() if v is not None})[OWN[0]]
+    if changed is None:
+        return State(carried, "state")
+    late = changed.where(in_period(asked.first(asked.longest) - timedelta(seconds=1), carried.since))
+    wanted = F.expr(f"coalesce(event_kind = 'start' AND {starts_wanted(asked.detections) or 'false'}, false)")
+    rows = at_most(plans.keys_of(late.withColumn("wanted", wanted), asked.hosts, "wanted"), _LATE)
+    if rows is None:
+        return State(None, f"no state: more than {_LATE} rows came late")
+    if not rows.num_rows:
+        return State(carried, "state")
+    keys = _touched(asked, rows)
+    if not keys.num_rows:
+        return State(carried, "state")
+    found = look_up(asked, keys, asked.longest)
+    if found is None:
+        return State(None, f"no state: late rows on {keys.num_rows} keys touch more than {asked.limit} events")
+    named = asked.spark.createDataFrame(found.keys, KEYS)
+    rest = _without(carried.rows, named, asked)
+    read = _as_rows(_told(asked, found, asked.window.start))
+    events = asked.spark.createDataFrame(found.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
+    told = rest.unionByName(read).unionByName(events, allowMissingColumns=True).select(*_ROWS)
+    return State(Carried(settled(told, asked.limit), carried.since, found.keys.num_rows), "state, late rows read anew")
+
+
+def _touched(asked: Asked, late: pa.Table) -> pa.Table:
+    """The keys of late rows that are wanted, or that something is carried of."""
+    assert asked.carried is not None
+    keys = late.group_by([*plans.KEY]).aggregate([("wanted", "max")])
+    frame = asked.spark.createDataFrame(keys.select(plans.KEY), KEYS)
+    on = plans.events_on(asked.carried.rows, frame, asked.hosts, small=True, strays=False)
+    held = plans.keys_of(on, asked.hosts).distinct().toArrow()
+    there = [set(zip(*(held[c].to_pylist() for c in ("host_key", key)), strict=True)) for key in plans.KEY[1:]]
+    touched = [
+        wanted or (pid is not None and (host, pid) in there[0]) or (guid is not None and (host, guid) in there[1])
+        for host, pid, guid, wanted in zip(*(keys[c].to_pylist() for c in (*plans.KEY, "wanted_max")), strict=True)
+    ]
+    return keys.filter(touched).select(plans.KEY)
+
+
+def _without(rows: DataFrame, keys: DataFrame, asked: Asked) -> DataFrame:
+    """Rows on none of the keys."""
+    rest = rows.withColumn("host_key", host_key(F.col("host"), asked.hosts))
+    for key in plans.KEY[1:]:
+        side = keys.where(F.col(key).isNotNull()).select("host_key", key).distinct()
+        rest = rest.join(F.broadcast(side), on=["host_key", key], how="left_anti")
+    return rest.select(*rows.columns)
+
+
+def carry_on(lake: Lake, asked: Asked, looked_up: LookedUp | None, events: Events) -> None:
+    """Append the part that the run of the next window asks for; after the findings, since it is nothing but a cache."""
+    end, versions = asked.window.end, {t: v for t, v in _process_versions(events).items() if v is not None}
+    shape = T.StructType([OPEN_PROCESSES[n] for n in ("event_kind", "event_time", "event_date", "table_versions")])
+    made = asked.spark.createDataFrame([("made", end, end.date(), versions)], shape)
+    part = {"part": uuid.uuid4().hex, "state_time": end, "mark": mark_of(asked), "state_date": end.date()}
+    rows = left_open(asked, looked_up).unionByName(made, allowMissingColumns=True)
+    lake.append(_TABLE, rows.withColumns({n: F.lit(v) for n, v in part.items()}).hint("rebalance"))
+
+
+def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
+    """What can matter after the window, as `Carried.rows`."""
+    end, tolerance, kept = asked.window.end, asked.tolerances.start_tolerance, asked.kept(asked.longest)
+    events = kept.where("event_kind IN ('start', 'end')").where(F.col("event_time") < F.lit(end))
+    events = events.select(*PROCESS_EVENTS.names)
+    if looked_up is not None:
+        more = asked.spark.createDataFrame(looked_up.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
+        events = events.unionByName(more)
+    told = _still_told(asked, looked_up)
+    tracks = [told.select(F.col("host").alias("host_key"), *plans.KEY[1:], F.col("pid_since").alias("since"))]
+    for age, group in asked.by_lookback().items():
+        if (wanted := starts_wanted(group)) is not None:
+            starts = events.where(f"event_kind = 'start' AND {wanted}")
+            starts = starts.where(F.col("event_time") >= F.lit(end - age - tolerance))
+            tracks.append(plans.keys_of(starts.withColumn("since", F.col("event_time")), asked.hosts, "since"))
+    tracked = reduce(DataFrame.unionByName, tracks)
+    rows = events.withColumn("host_key", host_key(F.col("host"), asked.hosts))
+    for key, since in zip(plans.KEY[1:], SINCE, strict=True):
+        side = tracked.where(F.col(key).isNotNull()).groupBy("host_key", key).agg(F.min("since").alias(since))
+        rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
+    held = reduce(or_, [F.coalesce(F.col("event_time") >= F.col(s) - F.lit(tolerance), F.lit(False)) for s in SINCE])
+    # What was looked up may be carried too: of few rows the doubles are dropped.
+    return rows.where(held).select(*_ROWS).distinct().unionByName(told)
+
+
+def _still_told(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
+    """Rows of the kind `asked`: keys that were looked up, now or within the longest lookback."""
+    end = asked.window.end
+    keys = [asked.spark.createDataFrame([], _TOLD)]
+    if asked.carried is not None:
+        recent = asked.carried.rows.where("event_kind = 'asked'").where(
+            F.col("event_time") >= F.lit(end - asked.longest)
+        )
+        keys.append(recent.select(*_TOLD.names))
+    if looked_up is not None:
+        keys.append(_told(asked, looked_up, end))
+        if looked_up.again is not None and looked_up.again.num_rows:
+            again = asked.spark.createDataFrame(looked_up.again).withColumnRenamed("host_key", "host")
+            keys.append(again.withColumn("event_time", F.lit(end)).select(*_TOLD.names))
+    newest = F.min("pid_since").alias("pid_since"), F.max("event_time").alias("event_time")
+    return _as_rows(reduce(DataFrame.unionByName, keys).groupBy("host", *plans.KEY[1:]).agg(*newest))
+
+
+_TOLD = T.StructType([OPEN_PROCESSES[n] for n in ("host", *plans.KEY[1:], "pid_since", "event_time")])
+
+
+def _told(asked: Asked, found: LookedUp, at: datetime) -> DataFrame:
+    """The keys that were looked up, by their host's key, and since when their events are known."""
+    keys = asked.spark.createDataFrame(found.keys, KEYS).withColumnRenamed("host_key", "host")
+    since = F.lit(asked.window.start - found.reach)
+    return keys.withColumns({"pid_since": since, "event_time": F.lit(at)}).select(*_TOLD.names)
+
+
+def _as_rows(told: DataFrame) -> DataFrame:
+    """The keys of `_told` as rows of the kind `asked`."""
+    values = {n: F.col(n) for n in _TOLD.names} | {
+        "guid_since": F.col("pid_since"),
+        "event_kind": F.lit("asked"),
+        "event_date": F.col("event_time").cast("date"),
+    }
+    shape = [OPEN_PROCESSES[n] for n in _ROWS]
+    return told.select(*[values.get(f.name, F.lit(None).cast(f.dataType)).alias(f.name) for f in shape])

@@ -1,0 +1,169 @@
+"""Carried from window to window, or read from the whole lookback: the same findings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as hypothesis_settings
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lakes import NOON, Lake, Row, lakes, seeded
+from made import hours as made_hours
+from made import new_lake, put
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.detections.detection import Detection
+from procnet.frames import settled
+from procnet.lake.tables import in_period
+from procnet.runs.asked import Asked, Carried
+from procnet.runs.carry import left_open
+from procnet.runs.detect import detect
+from procnet.runs.find import Found, find
+from procnet.settings import AttributionSettings, Settings
+from procnet.types import Window
+from written import detection
+
+KERBEROS = {"a": {"dest_port": 88}, "condition": "a"}
+IMAGE = {"a": {"process_name": "msiexec.exe"}, "condition": "a"}
+SECOND = timedelta(seconds=1)
+
+
+def drawn(count: int) -> list[Lake]:
+    """Lakes as Hypothesis draws them, to be judged together."""
+    found: list[Lake] = []
+
+    @seed(11)
+    @hypothesis_settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None,
+                         suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(lakes())
+    def keep(lake: Lake) -> None:
+        found.append(lake)
+
+    keep()
+    return found
+
+
+def moved(row: Row, number: int) -> Row:
+    """The row on a host of one lake."""
+    host = None if row["host"] is None else f"{number}-{row['host']}"
+    return {**row, "host": host, "record_id": f"{number}-{row['record_id']}"}
+
+
+def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> DataFrame:
+    return spark.createDataFrame([tuple(r.values()) for r in rows], schema, verifySchema=False)
+
+
+def chained(first: Asked, windows: Sequence[Window]) -> Iterator[tuple[Asked, Found]]:
+    """Each window with what the one before it has left."""
+    asked = first
+    for window in windows:
+        asked = replace(asked, window=window)
+        found = find(asked)
+        yield asked, found
+        since = window.end - 2 * asked.tolerances.start_tolerance
+        rows = left_open(asked, found.looked_up).where((F.col("event_kind") == "asked") | (F.col("event_time") < since))
+        asked = replace(asked, carried=Carried(settled(rows, 1_000_000), since))
+
+
+def told(found: Found) -> list[str]:
+    return [] if found.findings is None else sorted(str(r) for r in found.findings.collect())
+
+
+@pytest.mark.spark
+@pytest.mark.long
+@pytest.mark.parametrize("tolerances", [{}, {"clock_skew": "0s", "end_grace": "0s", "start_tolerance": "0s"}])
+def test_windows_that_carry_on_find_what_each_finds_alone(spark: SparkSession, tolerances: dict[str, Any]) -> None:
+    many = list(enumerate([*drawn(150), *seeded(350, 12)]))
+    events = (
+        frame(spark, [moved(r, i) for i, lake in many for r in lake.processes], PROCESS_EVENTS).cache(),
+        frame(spark, [moved(r, i) for i, lake in many for r in lake.connections], NETWORK_EVENTS).cache(),
+    )
+    detections: list[Detection] = [
+        detection(0, process=IMAGE, lookback="12s"),
+        detection(1, process=IMAGE, lookback="3s"),
+        detection(2, process={"a": {"user": "x"}, "condition": "a"}, lookback="7s"),
+    ]
+    settings = Settings.model_validate({"attribution": tolerances})
+    windows = [Window(NOON + s * SECOND, NOON + (s + 4) * SECOND) for s in range(-1, 19, 4)]
+    first = Asked(*events, detections, windows[0], settings)
+    findings, looked_up, hits = 0, 0, 0
+    for asked, found in chained(first, windows):
+        alone = told(find(replace(asked, carried=None)))
+        assert told(found) == alone, f"window {asked.window}"
+        findings += len(alone)
+        looked_up += found.counts.get("keys_looked_up", 0)
+        hits += found.counts["connections_met"]
+    assert findings > 100
+    assert 0 < looked_up < hits
+
+
+Coming = tuple[int, str, float, dict[str, Any]]
+
+
+def hourly(dice: random.Random, hours: int) -> list[Coming]:
+    """Events of few ids on two hosts: the hour in which each comes to the lake, its table, minute and values."""
+    rows = []
+    for number in range(24 * hours):
+        table = dice.choice(("process_events", "network_events"))
+        minute = dice.random() * 60 * hours
+        pid, guid = dice.choice((8, 8, 12, 16)), dice.choice((None, "G1", "G2", "G3"))
+        said = {"host": dice.choice("ab"), "process_id": pid, "process_guid": guid, "record_id": str(number)}
+        said["process_name"] = dice.choice(("msiexec.exe", "msiexec.exe", "a.exe"))
+        if table == "process_events":
+            said["event_kind"] = dice.choice(("start", "start", "end"))
+        else:
+            said |= {"dest_port": dice.choice((443, 443, 88)), "process_name": dice.choice((None, "msiexec.exe"))}
+        late = dice.choice((0, 0, 0, 0, 0, 1, 2, 4))
+        rows.append((int(minute // 60) + late, table, minute, said))
+    return rows
+
+
+@pytest.mark.spark
+@pytest.mark.long
+def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: SparkSession, tmp_path: Path) -> None:
+    """After each hour its findings are those of the whole lookback, as the lake is then."""
+    lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
+    rows = hourly(random.Random(5), 25)
+    asked = [detection(1, process=IMAGE, lookback="6h"), detection(2, process=None, network=KERBEROS, lookback="3h")]
+    edited = [detection(1, process={**IMAGE, "b": {"process_name": "a.exe"}, "condition": "a or b"}, lookback="8h")]
+    order = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 6, 12, 13, 14, 16, 15, 17, 18, 19, 20, 21, 22, 23, 24]
+    came, plans, found = 0, dict[int, str](), 0
+    for turn, hour in enumerate(order):
+        come = [r for r in rows if came <= r[0] <= max(turn, hour)]
+        came = max(turn, hour) + 1
+        for table in ("process_events", "network_events"):
+            put(lake, table, *[(minute, said) for _, t, minute, said in come if t == table])
+        if turn == 20:
+            spark.sql(f"DELETE FROM {lake.ref('process_events')} WHERE record_id = '{_last_start(rows, hour)}'")
+        detections = asked if turn < 13 else [*edited, asked[1]]
+        window = made_hours(hour, hour + 1)
+        report = detect(spark, lake.settings, window, detections)
+        plans[hour] = report.plan.rpartition("; ")[2]
+        events = Asked(lake.read("process_events"), lake.read("network_events"), detections, window, lake.settings)
+        there = lake.read("findings").where(in_period(window.start, window.end, "finding_date")).drop("related")
+        alone = find(events).findings
+        expected = [] if alone is None else sorted(map(str, alone.drop("related").collect()))
+        assert sorted(map(str, there.collect())) == expected, f"hour {hour}, {report.plan}"
+        found += len(expected)
+    assert found > 50
+    made_anew = [h for h, plan in plans.items() if plan.startswith("no state")]
+    assert made_anew == [0, 7, 13, 16], "the first, after the gap, after the edit, and before its own"
+    assert {"state", "state, late rows read anew"} <= set(plans.values())
+
+
+def _last_start(rows: list[Coming], hour: int) -> str:
+    """A msiexec of the hour before, which a detection wants."""
+    wanted = [
+        said for _, table, minute, said in rows
+        if table == "process_events" and said["event_kind"] == "start" and said["process_name"] == "msiexec.exe"
+        and hour - 1 <= minute / 60 < hour
+    ]  # fmt: skip
+    return str(wanted[-1]["record_id"])
