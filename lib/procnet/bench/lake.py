@@ -2,7 +2,7 @@
 
 A host's n-th start has its time, id and name by arithmetic, so that a connection can name a process that has started
 before it without a join. What is drawn: 0.1 % of
-starts are msiexec, some 2 % one of the other names that detections ask for, and these speak forty times less than the
+starts are msiexec, some 2 % one of the other names that detections ask for, and these speak eight times less than the
 rest; of ten hosts seven have Sysmon (unique keys, original file names, command lines) and three Windows Security (none
 of them); 40 % of processes have an end. Two things are kept simple, so that plans which know neither unique keys nor
 refusals find the same rows: a process ends hours after its last connection, and an id comes again after 3,000 starts.
@@ -47,7 +47,7 @@ class Size:
     connections: int = 2500
     skewed: bool = False
     seed: int = 7
-    quiet: int = 40  # of so many connections of a process that detections ask for, one is its own
+    quiet: int = 8  # of so many connections of a process that detections ask for, one is its own
     sorted: bool = True  # as `normalize` lays files out; else in the order of time
 
     @property

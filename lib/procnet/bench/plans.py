@@ -7,14 +7,18 @@ right give the same rows, told by `ANSWER`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
+from procnet.errors import DataError
 from procnet.lake.tables import Lake
 from procnet.runs.asked import Asked, between
+from procnet.runs.carry import carried_to, carry_on
+from procnet.runs.events import Events, read_events
 from procnet.runs.find import find
 from procnet.types import Window as Period
 
@@ -28,8 +32,27 @@ _NAMED = f"(process_name = '{NAME}' OR lower(original_file_name) = '{NAME}')"
 
 def ours(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFrame | None:
     """The findings themselves, whole."""
-    events = lake.read("process_events"), lake.read("network_events")
-    return find(Asked(*events, detections, period, lake.settings)).findings
+    return find(_asked(lake, detections, period, read_events(lake))).findings
+
+
+def leave_state(lake: Lake, detections: Sequence[Detection], before: Period) -> None:
+    """What a run over the window before would have left for `carrying`."""
+    events = read_events(lake)
+    carry_on(lake, _asked(lake, detections, before, events), None, events)
+
+
+def carrying(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFrame | None:
+    """The findings by what the window before has left: all of a run but its commits."""
+    events = read_events(lake)
+    asked = _asked(lake, detections, period, events)
+    state = carried_to(lake, asked, events)
+    if state.carried is None:
+        raise DataError(f"the benchmark has no state to measure: {state.told}")
+    return find(replace(asked, carried=state.carried)).findings
+
+
+def _asked(lake: Lake, detections: Sequence[Detection], period: Period, events: Events) -> Asked:
+    return Asked(events.processes, events.connections, detections, period, lake.settings)
 
 
 def floor(lake: Lake, period: Period) -> None:
@@ -37,6 +60,17 @@ def floor(lake: Lake, period: Period) -> None:
     processes = between(lake.read("process_events"), period.start - LOOKBACK, period.end)
     _read(processes.where("event_kind = 'start'").where(_NAMED), *_KEY, "process_guid", "event_time")
     _read(processes, *_KEY, "process_guid", "event_time", "event_kind", "process_name")
+    _read_connections(lake, period)
+
+
+def hour_floor(lake: Lake, period: Period) -> None:
+    """The same of a plan that is told what was before: the events of the period itself."""
+    processes = between(lake.read("process_events"), period.start, period.end)
+    _read(processes, *_KEY, "process_guid", "event_time", "event_kind", "process_name", "original_file_name")
+    _read_connections(lake, period)
+
+
+def _read_connections(lake: Lake, period: Period) -> None:
     connections = between(lake.read("network_events"), period.start, period.end).where(F.col("dest_port").isin(*PORTS))
     _read(connections, *_KEY, "process_guid", "event_time", "dest_port", "process_name")
 

@@ -7,15 +7,12 @@ from html import escape
 from procnet.bench.run import Result
 
 _ROW, _LEFT, _WIDTH = 24, 110, 620
-_OF_A_DAY = (
-    "day",
-    "24_hours",
-)  # of another lake, and so much longer that the bars of the hour would vanish beside them
 
 
 def plot(result: Result) -> str:
     """Bars of the median seconds of the steps of an hour, lines from the least to the most, times the bare scans."""
-    steps = {n: s for n, s in result.seconds.items() if n not in _OF_A_DAY}
+    # A day is another lake's, and so much longer that the bars of the hour would vanish beside it.
+    steps = {n: s for n, s in result.seconds.items() if n not in ("day", "24_hours")}
     floor, longest = steps["floor"]["median"], max(s["most"] for s in steps.values())
     title = f"{result.day}, {result.machine}, {result.size['hosts']} hosts: seconds, and times the bare scans"
     parts = [f'<text x="4" y="16" font-weight="bold">{escape(title)}</text>']

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from procnet.bench.plot import plot
-from procnet.bench.run import SIZES, Result, bench
+from procnet.bench.run import PARTS, Result, bench
+from procnet.bench.shapes import SIZES
 from procnet.cli.options import number_from, settings_of
 from procnet.cli.out import print_json, print_table, say
 from procnet.session import open_session
@@ -23,6 +24,9 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
     )
     asked.add_argument("--size", choices=SIZES, default="small", help="small ends within five minutes on two cores")
     asked.add_argument("--rounds", type=number_from(1), default=5, help="warm rounds (default: 5)")
+    asked.add_argument(
+        "--only", action="append", choices=PARTS, default=[], metavar="PART", help=f"of {', '.join(PARTS)}"
+    )
     asked.add_argument("--output", type=Path, metavar="F.json", help="write all figures here")
     asked.add_argument("--plot", type=Path, metavar="F.svg", help="draw the medians here")
     asked.set_defaults(answer=_bench)
@@ -32,7 +36,7 @@ def _bench(args: Namespace) -> None:
     settings = settings_of(args)
     with tempfile.TemporaryDirectory(prefix="procnet-bench-") as folder:
         spark = open_session(settings.spark, lake=Path(folder))
-        result = bench(spark, settings, Path(folder), args.size, args.rounds, say)
+        result = bench(spark, settings, Path(folder), args.size, args.rounds, say, args.only)
     told = asdict(result)
     if args.output:
         args.output.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
@@ -46,18 +50,22 @@ def _bench(args: Namespace) -> None:
 
 def _print(result: Result) -> None:
     rows, size = result.rows, result.size
-    say(
-        f"{result.day}, {result.machine}, {size['hosts']} hosts, {rows['process_events']:,} process events, "
-        f"{rows['network_events']:,} connections, {result.findings} findings, {result.rounds} warm rounds"
-    )
-    floor = result.seconds["floor"]["median"]
+    told = [f"{rows[t]:,} {t.replace('_', ' ')}" for t in rows]
+    told += [f"{result.findings} findings"] if rows else []
+    say(", ".join([result.day, result.machine, f"{size['hosts']} hosts", *told, f"{result.rounds} warm rounds"]))
+    floor = result.seconds["floor"]["median"] if "floor" in result.seconds else None
     print_table(
         ("step", "median s", "least", "most", "cold", "x the bare scans"),
         [
-            (n, *(round(s[k], 2) for k in ("median", "least", "most", "cold")), round(s["median"] / floor, 2))
+            (
+                n,
+                *(round(s[k], 2) for k in ("median", "least", "most", "cold")),
+                None if floor is None else round(s["median"] / floor, 2),
+            )
             for n, s in result.seconds.items()
         ],
     )
+    print_table(("connections", "median s"), [(f"{n:,}", round(s, 2)) for n, s in result.growth.items()])
     print_table(("ratio", ""), [(n, "not measured" if r is None else round(r, 2)) for n, r in result.ratios.items()])
     for rival, why in result.not_measured.items():
         say(f"{rival} was not measured: {why}")

@@ -82,7 +82,7 @@ def carried_to(lake: Lake, asked: Asked, events: Events) -> State:
     rows = mine.where((F.col("part") == F.lit(newest["part"])) & (F.col("event_kind") != "made")).select(*_ROWS)
     since = start - 2 * asked.tolerances.start_tolerance
     before = rows.where((F.col("event_kind") == "asked") | (F.col("event_time") < F.lit(since)))
-    carried = Carried(settled(before, asked.limit), since)
+    carried = Carried(before, since)
     return _up_to_date(lake, replace(asked, carried=carried), newest["table_versions"], now)
 
 
@@ -157,7 +157,7 @@ def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
     end, tolerance, kept = asked.window.end, asked.tolerances.start_tolerance, asked.kept(asked.longest)
     events = kept.where("event_kind IN ('start', 'end')").where(F.col("event_time") < F.lit(end))
     events = events.select(*PROCESS_EVENTS.names)
-    if looked_up is not None:
+    if looked_up is not None and looked_up.events.num_rows:
         more = asked.spark.createDataFrame(looked_up.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
         events = events.unionByName(more)
     told = _still_told(asked, looked_up)
@@ -187,7 +187,8 @@ def _still_told(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
         )
         keys.append(recent.select(*_TOLD.names))
     if looked_up is not None:
-        keys.append(_told(asked, looked_up, end))
+        if looked_up.keys.num_rows:
+            keys.append(_told(asked, looked_up, end))
         if looked_up.again is not None and looked_up.again.num_rows:
             again = asked.spark.createDataFrame(looked_up.again).withColumnRenamed("host_key", "host")
             keys.append(again.withColumn("event_time", F.lit(end)).select(*_TOLD.names))

@@ -124,8 +124,10 @@ def _candidates(asked: Asked, around: Callable[[timedelta], DataFrame]) -> DataF
     """
     keys = []
     for age, group in asked.by_lookback().items():
-        starts = around(age).where("event_kind = 'start'")
-        for question in starts_asked(group):
+        starts, questions = around(age).where("event_kind = 'start'"), starts_asked(group)
+        if asked.carried is not None:  # of an hour each scan costs more by being planned than by being read
+            questions = [" OR ".join(f"({q})" for q in questions)] if questions else []
+        for question in questions:
             asking = starts.where(question).withColumn("mark", F.lit(micros(age)))
             keys.append(plans.keys_of(asking, asked.hosts, "process_name", "mark"))
     if not keys:

@@ -19,6 +19,7 @@ from procnet.runs.asked import Asked
 KEYS = T.StructType(
     [T.StructField("host_key", T.StringType()), *(PROCESS_EVENTS[n] for n in ("process_id", "process_guid"))]
 )
+_NOTHING = pa.table({n: pa.nulls(0) for n in (*PROCESS_EVENTS.names, "host_key")})
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class LookedUp:
 def look_up(asked: Asked, keys: pa.Table, reach: timedelta) -> LookedUp | None:
     """Read them; None where they are too many to hold. Of a guid alone its process ids are asked too: when such a
     process ends is told by its id."""
+    if not keys.num_rows:
+        return LookedUp(keys, _NOTHING, reach)
     events = _events_on(asked, keys, reach)
     if events is not None and plans.has_lone_guid(keys):
         more = _ids_of(events, keys)
@@ -49,9 +52,8 @@ def _events_on(asked: Asked, keys: pa.Table, reach: timedelta) -> pa.Table | Non
     hosts: Sequence[str | None] = keys.column("host_key").to_pylist()
     since = asked.known_from - asked.tolerances.start_tolerance
     table = asked.whole(reach).where(perhaps_on(hosts, asked.hosts)).where(F.col("event_time") < F.lit(since))
-    there = table if keys.num_rows else table.limit(0)
     named = asked.spark.createDataFrame(keys, KEYS)
-    met = plans.events_on(there, named, asked.hosts, small=True, strays=False)
+    met = plans.events_on(table, named, asked.hosts, small=True, strays=False)
     host = host_key(F.col("host"), asked.hosts).alias("host_key")
     return plans.bounded(met.select(*PROCESS_EVENTS.names, host), asked.limit)
 

@@ -80,9 +80,10 @@ def narrowed(met: DataFrame, asked: Asked) -> Narrowed | None:
         looked_up = _look_up(asked, hits, lives, reach)
         if looked_up is None:
             return None
-        processes = processes.unionByName(_local(asked.spark, looked_up.events, PROCESS_EVENTS))
         lives = lives.filter(pc.not_equal(lives["event_kind"], "asked")).select([*_LIVES, "host_key"])
-        lives = pa.concat_tables([lives, looked_up.events.select(lives.column_names).cast(lives.schema)])
+        if looked_up.events.num_rows:
+            processes = processes.unionByName(_local(asked.spark, looked_up.events, PROCESS_EVENTS))
+            lives = pa.concat_tables([lives, looked_up.events.select(lives.column_names).cast(lives.schema)])
         counts |= {"keys_looked_up": looked_up.keys.num_rows}
     counts |= {"process_events_met": lives.num_rows}
     wanted = _local(asked.spark, hits, NETWORK_EVENTS).select(_hash(columns).alias("wanted")).distinct()
