@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
-from written import detection
 
 from lakes import NOON, Lake, Row, at, seeded
 from procnet.attribution.plan import attribute_connections
@@ -25,6 +24,7 @@ from procnet.runs.asked import Asked
 from procnet.runs.find import find
 from procnet.settings import Settings
 from procnet.types import Window
+from written import detection
 
 EVER = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=1))
 LAKES = 60
@@ -158,6 +158,7 @@ TOLD_OF_PAIRS = ("attribution", "record_id", "instance.record_id", "unix_micros(
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSession) -> None:
     """Of one image, with lookbacks that end within the lakes, and of whatever process, with another."""
     dice = random.Random(8)

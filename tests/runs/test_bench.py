@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_a_benchmark_tells_every_ratio_or_that_it_was_not_measured(
 ) -> None:
     monkeypatch.setitem(run.SIZES, "small", TINY)
     monkeypatch.setattr(run.shapes, "GROWTH", (0.5, 1))
+    monkeypatch.setattr(run.shapes, "DAY", timedelta(hours=2))
     result = run.bench(spark, Settings(), tmp_path, "small", 1, silent, run.PARTS)
     assert set(result.ratios) == RATIOS
     assert {r for r, value in result.ratios.items() if value is None} == {

@@ -24,9 +24,9 @@ from procnet.detections.detection import Detection
 from procnet.frames import settled
 from procnet.lake.tables import in_period
 from procnet.runs.asked import Asked, Carried
-from procnet.runs.carry import left_open
 from procnet.runs.detect import detect
 from procnet.runs.find import Found, find
+from procnet.runs.left_open import left_open
 from procnet.settings import AttributionSettings, Settings
 from procnet.types import Window
 from written import detection

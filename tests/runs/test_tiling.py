@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.catalog import load_detections, select
-from procnet.detections.detection import Detection
 from procnet.fleet.make import SOURCE, Fleet, make_fleet
 from procnet.lake.tables import Lake
 from procnet.runs.asked import Asked
@@ -79,25 +78,35 @@ def _until_middle(folder: Path, fleet: Fleet) -> Path:
     return file
 
 
+def _taken_in(spark: SparkSession, folder: Path) -> tuple[Fleet, Settings]:
+    """Two hours of a small fleet in a lake, and settings with that exclusion."""
+    fleet = make_fleet(folder / "raw", hosts=6, hours=2, seed=3)
+    settings = Settings(
+        lake=folder / "lake",
+        exclusions=ExclusionSettings(enabled=(str(_until_middle(folder, fleet)),)),
+        risk=RiskSettings(throttle=timedelta(minutes=7), score=70),  # a grid that no window lies on
+    )
+    ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=NOW)
+    return fleet, settings
+
+
 def _naive(time: datetime) -> datetime:
     return time.replace(tzinfo=None)  # as `collect` tells it: the tests' zone is UTC
 
 
-def _preview_is_the_difference_of_two_runs(
-    spark: SparkSession,
-    settings: Settings,
-    detections: tuple[Detection, ...],
-    period: Window,
-    was: list[dict[str, Any]],
-) -> None:
-    """`was` is what a run with the exclusion wrote; then it is previewed away, then it is gone."""
-    mine = tuple(d for d in detections if d.id == MSIEXEC)
-    enabled = enabled_exclusions(settings)
-    told = preview(spark, settings, period, Setup(mine, enabled), Setup(mine, ()))
+@pytest.mark.spark
+@pytest.mark.long
+def test_a_preview_is_the_difference_of_two_runs(spark: SparkSession, tmp_path: Path) -> None:
+    """With an exclusion, and without."""
+    fleet, settings = _taken_in(spark, tmp_path)
+    period, lake = Window(fleet.start, fleet.end), Lake(spark, settings)
+    mine = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC])
+    detect(spark, settings, period, mine)
+    was = _rows(lake)
+    told = preview(spark, settings, period, Setup(mine, enabled_exclusions(settings)), Setup(mine, ()))
     detect(spark, settings, period, mine, exclusions=())
-    now = _rows(Lake(spark, settings), MSIEXEC)
-    live = {r["finding_id"] for r in was if r["detection_id"] == MSIEXEC and r["excluded_by"] is None}
-    assert {r["finding_id"] for r in now} - live == {r["finding_id"] for r in told.added}
+    live = {r["finding_id"] for r in was if r["excluded_by"] is None}
+    assert {r["finding_id"] for r in _rows(lake)} - live == {r["finding_id"] for r in told.added}
     assert told.added
     assert (told.removed, told.kept) == ((), len(live))
 
@@ -105,13 +114,7 @@ def _preview_is_the_difference_of_two_runs(
 @pytest.mark.spark
 @pytest.mark.slow
 def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_path: Path) -> None:
-    fleet = make_fleet(tmp_path / "raw", hosts=6, hours=2, seed=3)
-    settings = Settings(
-        lake=tmp_path / "lake",
-        exclusions=ExclusionSettings(enabled=(str(_until_middle(tmp_path, fleet)),)),
-        risk=RiskSettings(throttle=timedelta(minutes=7), score=70),  # a grid that no window lies on
-    )
-    ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=NOW)
+    fleet, settings = _taken_in(spark, tmp_path)
     lake = Lake(spark, settings)
     detections = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC, "msiexec_any_port"])
     period = Window(fleet.start, fleet.end)
@@ -139,8 +142,6 @@ def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_
     again = backfill(spark, settings, period, detections, chunk=timedelta(days=1))
     assert not again.reports, "the ledger says that nothing has changed"
     assert _rows(lake) == at_once
-
-    _preview_is_the_difference_of_two_runs(spark, settings, detections, period, at_once)
 
     score = judge(_rows(lake, MSIEXEC), fleet.answers)
     assert not score.wrong

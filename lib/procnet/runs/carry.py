@@ -15,9 +15,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
+from datetime import timedelta
 
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame
@@ -28,16 +26,19 @@ from procnet.attribution import plan as plans
 from procnet.attribution.lifetimes import host_key
 from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
 from procnet.detections.evaluate import starts_wanted
+from procnet.errors import DataError
 from procnet.frames import at_most, settled
+from procnet.lake.changes import readable
 from procnet.lake.tables import Lake, in_period
-from procnet.runs.asked import SINCE, Asked, Carried
+from procnet.runs.asked import Asked, Carried
 from procnet.runs.events import OWN, Events, changed_events
+from procnet.runs.left_open import ROWS, as_rows, left_open, told_of
 from procnet.runs.look_up import KEYS, LookedUp, look_up
+from procnet.sources.mapping import read_mapping
 from procnet.types import EPOCH, micros
 
 _TABLE = "open_processes"
 _LATE = 10_000  # changed rows that are looked at one by one; with more of them the lookback is read
-_ROWS = [*PROCESS_EVENTS.names, *SINCE]
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,16 @@ def keeps_state(asked: Asked) -> bool:
     return over is not None and asked.longest > over and scheduled
 
 
-def mark_of(asked: Asked) -> str:
-    """The questions to starts and how far back they go; how events of one process are told."""
-    groups = sorted(asked.by_lookback().items())
-    questions = [(micros(age), starts_wanted(group)) for age, group in groups]
+def _mark(lake: Lake, asked: Asked) -> str:
+    """The questions to starts and how far back they go; how events of one process are told; which tables are read."""
+    questions = [(micros(age), starts_wanted(group)) for age, group in sorted(asked.by_lookback().items())]
     tolerances = [micros(t) for t in vars(asked.tolerances).values()]
-    text = json.dumps([questions, tolerances, asked.hosts.value, sorted(asked.settings.sources)])
+    sources = {
+        name: [source.model_dump(mode="json"), read_mapping(source.mapping).model_dump_json()]
+        for name, source in asked.settings.sources.items()
+    }
+    table = lake.identity(OWN[0]) if lake.exists(OWN[0]) else None
+    text = json.dumps([questions, tolerances, asked.hosts.value, sources, table], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -73,17 +78,20 @@ def carried_to(lake: Lake, asked: Asked, events: Events) -> State:
         return State(None, "no state: a table of process events has no versions")
     table, start = lake.read(_TABLE), asked.window.start
     mine = table.where((F.col("state_date") == F.lit(start.date())) & (F.col("state_time") == F.lit(start)))
-    mine = mine.where(F.col("mark") == F.lit(mark_of(asked)))
+    mine = mine.where(F.col("mark") == F.lit(_mark(lake, asked)))
     made = mine.where("event_kind = 'made'").select("part", "table_versions").collect()
     fit = [m for m in made if set(m["table_versions"]) == set(now)]
     if not fit:
         return State(None, "no state for this question up to the window's start")
     newest = max(fit, key=lambda m: (sum(m["table_versions"].values()), m["part"]))
-    rows = mine.where((F.col("part") == F.lit(newest["part"])) & (F.col("event_kind") != "made")).select(*_ROWS)
+    rows = mine.where((F.col("part") == F.lit(newest["part"])) & (F.col("event_kind") != "made")).select(*ROWS)
     since = start - 2 * asked.tolerances.start_tolerance
     before = rows.where((F.col("event_kind") == "asked") | (F.col("event_time") < F.lit(since)))
-    carried = Carried(before, since)
-    return _up_to_date(lake, replace(asked, carried=carried), newest["table_versions"], now)
+    try:
+        with readable():
+            return _up_to_date(lake, replace(asked, carried=Carried(before, since)), newest["table_versions"], now)
+    except DataError as e:  # what was committed since cannot be told any more
+        return State(None, f"no state: {e.message}")
 
 
 def _process_versions(events: Events) -> dict[str, int | None]:
@@ -112,9 +120,9 @@ def _up_to_date(lake: Lake, asked: Asked, seen: dict[str, int], now: dict[str, i
         return State(None, f"no state: late rows on {keys.num_rows} keys touch more than {asked.limit} events")
     named = asked.spark.createDataFrame(found.keys, KEYS)
     rest = _without(carried.rows, named, asked)
-    read = _as_rows(_told(asked, found, asked.window.start))
+    read = as_rows(told_of(asked, found, asked.window.start))
     events = asked.spark.createDataFrame(found.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
-    told = rest.unionByName(read).unionByName(events, allowMissingColumns=True).select(*_ROWS)
+    told = rest.unionByName(read).unionByName(events, allowMissingColumns=True).select(*ROWS)
     return State(Carried(settled(told, asked.limit), carried.since, found.keys.num_rows), "state, late rows read anew")
 
 
@@ -147,71 +155,6 @@ def carry_on(lake: Lake, asked: Asked, looked_up: LookedUp | None, events: Event
     end, versions = asked.window.end, {t: v for t, v in _process_versions(events).items() if v is not None}
     shape = T.StructType([OPEN_PROCESSES[n] for n in ("event_kind", "event_time", "event_date", "table_versions")])
     made = asked.spark.createDataFrame([("made", end, end.date(), versions)], shape)
-    part = {"part": uuid.uuid4().hex, "state_time": end, "mark": mark_of(asked), "state_date": end.date()}
+    part = {"part": uuid.uuid4().hex, "state_time": end, "mark": _mark(lake, asked), "state_date": end.date()}
     rows = left_open(asked, looked_up).unionByName(made, allowMissingColumns=True)
     lake.append(_TABLE, rows.withColumns({n: F.lit(v) for n, v in part.items()}).hint("rebalance"))
-
-
-def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
-    """What can matter after the window, as `Carried.rows`."""
-    end, tolerance, kept = asked.window.end, asked.tolerances.start_tolerance, asked.kept(asked.longest)
-    events = kept.where("event_kind IN ('start', 'end')").where(F.col("event_time") < F.lit(end))
-    events = events.select(*PROCESS_EVENTS.names)
-    if looked_up is not None and looked_up.events.num_rows:
-        more = asked.spark.createDataFrame(looked_up.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
-        events = events.unionByName(more)
-    told = _still_told(asked, looked_up)
-    tracks = [told.select(F.col("host").alias("host_key"), *plans.KEY[1:], F.col("pid_since").alias("since"))]
-    for age, group in asked.by_lookback().items():
-        if (wanted := starts_wanted(group)) is not None:
-            starts = events.where(f"event_kind = 'start' AND {wanted}")
-            starts = starts.where(F.col("event_time") >= F.lit(end - age - tolerance))
-            tracks.append(plans.keys_of(starts.withColumn("since", F.col("event_time")), asked.hosts, "since"))
-    tracked = reduce(DataFrame.unionByName, tracks)
-    rows = events.withColumn("host_key", host_key(F.col("host"), asked.hosts))
-    for key, since in zip(plans.KEY[1:], SINCE, strict=True):
-        side = tracked.where(F.col(key).isNotNull()).groupBy("host_key", key).agg(F.min("since").alias(since))
-        rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
-    held = reduce(or_, [F.coalesce(F.col("event_time") >= F.col(s) - F.lit(tolerance), F.lit(False)) for s in SINCE])
-    # What was looked up may be carried too: of few rows the doubles are dropped.
-    return rows.where(held).select(*_ROWS).distinct().unionByName(told)
-
-
-def _still_told(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
-    """Rows of the kind `asked`: keys that were looked up, now or within the longest lookback."""
-    end = asked.window.end
-    keys = [asked.spark.createDataFrame([], _TOLD)]
-    if asked.carried is not None:
-        recent = asked.carried.rows.where("event_kind = 'asked'").where(
-            F.col("event_time") >= F.lit(end - asked.longest)
-        )
-        keys.append(recent.select(*_TOLD.names))
-    if looked_up is not None:
-        if looked_up.keys.num_rows:
-            keys.append(_told(asked, looked_up, end))
-        if looked_up.again is not None and looked_up.again.num_rows:
-            again = asked.spark.createDataFrame(looked_up.again).withColumnRenamed("host_key", "host")
-            keys.append(again.withColumn("event_time", F.lit(end)).select(*_TOLD.names))
-    newest = F.min("pid_since").alias("pid_since"), F.max("event_time").alias("event_time")
-    return _as_rows(reduce(DataFrame.unionByName, keys).groupBy("host", *plans.KEY[1:]).agg(*newest))
-
-
-_TOLD = T.StructType([OPEN_PROCESSES[n] for n in ("host", *plans.KEY[1:], "pid_since", "event_time")])
-
-
-def _told(asked: Asked, found: LookedUp, at: datetime) -> DataFrame:
-    """The keys that were looked up, by their host's key, and since when their events are known."""
-    keys = asked.spark.createDataFrame(found.keys, KEYS).withColumnRenamed("host_key", "host")
-    since = F.lit(asked.window.start - found.reach)
-    return keys.withColumns({"pid_since": since, "event_time": F.lit(at)}).select(*_TOLD.names)
-
-
-def _as_rows(told: DataFrame) -> DataFrame:
-    """The keys of `_told` as rows of the kind `asked`."""
-    values = {n: F.col(n) for n in _TOLD.names} | {
-        "guid_since": F.col("pid_since"),
-        "event_kind": F.lit("asked"),
-        "event_date": F.col("event_time").cast("date"),
-    }
-    shape = [OPEN_PROCESSES[n] for n in _ROWS]
-    return told.select(*[values.get(f.name, F.lit(None).cast(f.dataType)).alias(f.name) for f in shape])
