@@ -26,7 +26,6 @@ from procnet.settings import Settings, load_settings
 from procnet.types import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
-HOUR = timedelta(hours=1)
 MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 
 
@@ -39,11 +38,11 @@ def shaped(rows: DataFrame, schema: T.StructType, values: dict[str, str]) -> Dat
 
 
 def made(spark: SparkSession, settings: Settings, hosts: int, starts: int) -> tuple[Lake, int]:
-    """`starts` starts of msiexec within an hour, dealt out to hosts, each host's on one process id; after every fifth
+    """`starts` starts of msiexec within a day, dealt out to hosts, each host's on one process id; after every fifth
     of a host's starts one connection, a millisecond later. Also how many connections there are, each a finding."""
     lake = Lake(spark, settings)
     lake.create()
-    at = f"timestamp_micros({int(NOON.timestamp())}000000L + (id DIV {hosts}) * 3600000000L DIV {-(-starts // hosts)}"
+    at = f"timestamp_micros({int(NOON.timestamp())}000000L + (id DIV {hosts}) * 86400000000L DIV {-(-starts // hosts)}"
     key = {"host": f"'h' || pmod(id, {hosts})", "process_id": "8"}
     start = {**key, "event_time": f"{at})", "event_kind": "'start'", "process_name": "'msiexec.exe'"}
     call = {**key, "event_time": f"{at} + 1000)", "dest_port": "443", "dest_ip": "'203.0.113.7'"}
@@ -60,7 +59,7 @@ def ask(lake: Lake, window: Window, what: str, expected: int | None = None) -> N
     found = find(Asked(lake.read("process_events"), lake.read("network_events"), one, window, lake.settings))
     count = 0 if found.findings is None else found.findings.count()
     took = time.monotonic() - mark
-    print(f"{what}: {count:,} findings, {took:.1f} s, {found.plan}")
+    print(f"{what}: {count:,} findings, {took:.1f} s, {found.plan}", flush=True)
     if expected is not None and count != expected:
         raise SystemExit(f"{what}: {expected:,} findings were to be found")
 
@@ -78,14 +77,14 @@ def main() -> None:
         def at(name: str) -> Settings:
             return settings.model_copy(update={"lake": Path(folder) / name})
 
-        print(f"{datetime.now(timezone.utc):%Y-%m-%d}, heap {args.memory}")
-        hour = Window(NOON, NOON + HOUR + timedelta(minutes=1))
+        print(f"{datetime.now(timezone.utc):%Y-%m-%d}, heap {args.memory}", flush=True)
+        day = Window(NOON, NOON + timedelta(days=1, minutes=1))
         lake, expected = made(spark, at("key"), 1, args.starts)
-        ask(lake, hour, f"one key with {args.starts:,} starts", expected)
+        ask(lake, day, f"one key with {args.starts:,} starts", expected)
         lake, expected = made(spark, at("candidates"), 20_000, args.candidates)
-        ask(lake, hour, f"{args.candidates:,} candidates", expected)
+        ask(lake, day, f"{args.candidates:,} candidates", expected)
         month = Lake(spark, at("month"))
-        write_lake(month, Size(hosts=20, hours=31 * 24, connected=30 * 24))
+        write_lake(month, Size(hosts=20, hours=31 * 24, connected=30 * 24, connections=250))
         rows = {t: month.read(t).count() for t in ("process_events", "network_events")}
         ask(month, Window(END - timedelta(days=30), END), f"a month in one window, {rows}")
 

@@ -188,6 +188,9 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
     assert found(detections, 1) == together, "the shuffled plan"
     # Of one that wants any process there are no candidates: connections can be held, and the events on their keys not.
     assert found(detections[2:], few) == sorted(row for rows in alone[2:] for row in rows)
+    held = Settings.model_validate({"attribution": {"broadcast_limit": few}})
+    plan = find(Asked(*events, detections[2:], EVER, held)).plan
+    assert plan.startswith("shuffled"), "few keys, whose events are many, are no few arrays"
     named = [sum("attribution='event'" not in row for row in rows) for rows in alone]
     assert 0 < named[0] < named[1]
     assert alone[2]

@@ -50,9 +50,13 @@ def find(asked: Asked, exclusions: Sequence[Exclusion] = ()) -> Found:
     candidates = _candidates(asked, asked.around)
     few = plans.bounded(candidates, asked.limit)
     counts = {} if few is None else {"candidates": few.num_rows}
+    fits = few is not None
     if few is not None:
         candidates = asked.spark.createDataFrame(few, candidates.schema)
-        some = None if _costly_to_read(asked.settings) else narrowed(_met(asked, candidates), asked)
+        costly = _costly_to_read(asked.settings)
+        some = None if costly else narrowed(_met(asked, candidates), asked)
+        # Few keys may have very many events: 500,000 starts of one, each connection's array, took a heap of 2 GiB.
+        fits = costly or some is not None
         if some is not None:
             counts |= some.counts
             told = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
@@ -63,15 +67,16 @@ def find(asked: Asked, exclusions: Sequence[Exclusion] = ()) -> Found:
             return Found(mark(found, exclusions), plan, counts, some.looked_up)
     if asked.carried is not None:  # it is told of what is held by the driver alone whether more must be looked up
         candidates = _candidates(asked, asked.whole)
-    return _whole(asked, candidates, exclusions, counts)
+    return _whole(asked, candidates, exclusions, counts, fits=fits)
 
 
-def _whole(asked: Asked, candidates: DataFrame, exclusions: Sequence[Exclusion], counts: Mapping[str, int]) -> Found:
-    """The same, read whole at once: what is too much for the driver, or costs the record with every column. `counts`
-    is empty where the candidates alone are too many."""
+def _whole(
+    asked: Asked, candidates: DataFrame, exclusions: Sequence[Exclusion], counts: Mapping[str, int], *, fits: bool
+) -> Found:
+    """The same, read whole at once: what is too much for the driver, or costs the record with every column."""
     wanted = asked.connections.where(connections_wanted(asked.detections))
     keys = _with_alone(asked, candidates, wanted)
-    few = plans.bounded(keys, asked.limit) if counts else None
+    few = plans.bounded(keys, asked.limit) if fits else None
     reach = asked.longest
     if few is not None:
         if not few.num_rows:
@@ -80,7 +85,7 @@ def _whole(asked: Asked, candidates: DataFrame, exclusions: Sequence[Exclusion],
         keys = asked.spark.createDataFrame(few, keys.schema)
     plan: plans.Plan = "shuffled" if few is None else "broadcast"
     limit = asked.limit
-    how = f"shuffled: more than {limit} keys" if few is None else f"broadcast: {few.num_rows} keys of at most {limit}"
+    how = f"shuffled: more than {limit} rows" if few is None else f"broadcast: {few.num_rows} keys of at most {limit}"
     keys = keys.drop("mark")
     if plans.has_lone_guid(keys if few is None else few):
         keys = plans.with_process_ids(keys, asked.whole(reach), asked.hosts)
