@@ -22,7 +22,8 @@ test: setup
 test-long: setup
 	$(PYTEST) -m long $(ARGS)
 
-# The rest of what kills processes: every named point of every command, and an executor in the middle of a join.
+# The rest of what kills processes: every named point of every command, and an executor in the middle of a join. And what
+# takes ten minutes: a day of hours that carry on, and all parts of the benchmark.
 test-drills: setup
 	$(PYTEST) -m drill $(ARGS)
 

@@ -174,12 +174,14 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
         detection(3, process={"a": {"process_name": "nobody.exe"}, "condition": "a"}, lookback="7d"),
     ]
 
-    def found(asked: Sequence[Detection], limit: int = 100_000) -> list[str]:
+    twice = (events[0].unionAll(events[0]), events[1])  # exact duplicates change nothing, and are more to hold
+
+    def found(asked: Sequence[Detection], limit: int = 100_000, of: tuple[DataFrame, ...] = events) -> list[str]:
         settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
-        findings = find(Asked(*events, asked, EVER, settings)).findings
+        findings = find(Asked(*of, asked, EVER, settings)).findings
         return [] if findings is None else sorted(str(r) for r in findings.collect())
 
-    counts = find(Asked(*events, detections[2:], EVER, Settings())).counts
+    counts = find(Asked(*twice, detections[2:], EVER, Settings())).counts
     few = counts["connections_met"]
     assert few < counts["process_events_met"]
     alone = [found([d]) for d in detections]
@@ -187,9 +189,9 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
     assert found(detections) == together
     assert found(detections, 1) == together, "the shuffled plan"
     # Of one that wants any process there are no candidates: connections can be held, and the events on their keys not.
-    assert found(detections[2:], few) == sorted(row for rows in alone[2:] for row in rows)
+    assert found(detections[2:], few, twice) == sorted(row for rows in alone[2:] for row in rows)
     held = Settings.model_validate({"attribution": {"broadcast_limit": few}})
-    plan = find(Asked(*events, detections[2:], EVER, held)).plan
+    plan = find(Asked(*twice, detections[2:], EVER, held)).plan
     assert plan.startswith("shuffled"), "few keys, whose events are many, are no few arrays"
     named = [sum("attribution='event'" not in row for row in rows) for rows in alone]
     assert 0 < named[0] < named[1]

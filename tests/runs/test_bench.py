@@ -69,11 +69,12 @@ def test_a_lake_is_made_of_its_seed_and_a_loud_host_changes_no_sum(spark: SparkS
 
 
 @pytest.mark.spark
-@pytest.mark.long
+@pytest.mark.drill
 @pytest.mark.usefixtures("compiled")
 def test_a_benchmark_tells_every_ratio_or_that_it_was_not_measured(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All its parts: six minutes."""
     monkeypatch.setitem(run.SIZES, "small", TINY)
     monkeypatch.setattr(run.shapes, "GROWTH", (0.5, 1))
     monkeypatch.setattr(run.shapes, "DAY", timedelta(hours=2))

@@ -127,9 +127,9 @@ def hourly(dice: random.Random, hours: int) -> list[Coming]:
 
 
 @pytest.mark.spark
-@pytest.mark.long
+@pytest.mark.drill
 def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: SparkSession, tmp_path: Path) -> None:
-    """After each hour its findings are those of the whole lookback, as the lake is then."""
+    """After each hour its findings are those of the whole lookback, as the lake is then: ten minutes."""
     lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
     rows = hourly(random.Random(5), 25)
     asked = [detection(1, process=IMAGE, lookback="6h"), detection(2, process=None, network=KERBEROS, lookback="3h")]
