@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from written import detection, values, write
 
 from procnet.detections.catalog import load_detections, select
 from procnet.detections.lock import check_lock, lock_of, read_lock, write_lock
 from procnet.errors import ConfigError, DetectionError
 from procnet.settings import default_conf_dir
+from written import detection, values, write
 
 RISK = values()["risk"]
 
