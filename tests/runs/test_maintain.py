@@ -77,7 +77,7 @@ def test_files_are_put_together_and_no_finding_changes(
     kept = by_table(maintain(lake, NOW))
     assert kept["network_events"].compacted >= 6
     assert kept["network_events"].files == 1
-    assert [k.rows + k.vacuumed for k in kept.values()] == [0] * 5, "nothing is old enough to go"
+    assert {k.rows + k.vacuumed for k in kept.values()} == {0}, "nothing is old enough to go"
     assert findings(lake) == before
     assert not backfill(spark, lake.settings, HOURS, CHOSEN.detections).reports
     assert not catch_up(spark, lake.settings, CHOSEN).reports, "no row is another one"
@@ -163,7 +163,7 @@ def test_findings_runs_and_quarantine_have_a_time_too(spark: SparkSession, fille
 
 def test_missing_checkpoints_are_told(spark: SparkSession, tmp_path: Path, filled: Callable[..., Lake]) -> None:
     lake = filled()
-    assert [k.behind for k in maintain(lake, NOW)] == [None] * 5
+    assert {k.behind for k in maintain(lake, NOW)} == {None}
     lake.set_properties("network_events", {"delta.checkpointInterval": "1"})
     for n in range(12):
         put(lake, "network_events", (400 + n, {}))
