@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
@@ -129,6 +130,21 @@ def at(time: datetime) -> Row:
 @st.composite
 def lakes(draw: st.DrawFn) -> Lake:
     return build(lambda options: draw(st.sampled_from(options)))
+
+
+def drawn(count: int, number: int) -> list[Lake]:
+    """`count` lakes as Hypothesis draws them, to be judged together: a Spark job each would take hours."""
+    found: list[Lake] = []
+
+    @seed(number)
+    @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(lakes())
+    def keep(lake: Lake) -> None:
+        found.append(lake)
+
+    keep()
+    return found
 
 
 def seeded(count: int, seed: int) -> list[Lake]:

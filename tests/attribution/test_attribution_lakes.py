@@ -8,12 +8,12 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge import PLANS, Rules, assert_agree, by_oracle, by_spark
 from pyspark.sql import SparkSession
 
-from lakes import NOON, Lake, lakes, seeded
+from lakes import NOON, Lake, drawn, lakes, seeded
 from procnet.types import HostMatch, Tolerances
 
 NO_TOLERANCE = Tolerances(clock_skew=timedelta(0), end_grace=timedelta(0), start_tolerance=timedelta(0))
@@ -24,21 +24,6 @@ RULES = {
         max_age=timedelta(seconds=2), tolerances=Tolerances(end_grace=timedelta(seconds=8)), host_match=HostMatch.AS_IS
     ),
 }
-
-
-def drawn(count: int, number: int) -> list[Lake]:
-    """`count` lakes as Hypothesis draws them, to be judged together: a Spark job each would take hours."""
-    found: list[Lake] = []
-
-    @seed(number)
-    @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
-    @given(lakes())
-    def keep(lake: Lake) -> None:
-        found.append(lake)
-
-    keep()
-    return found
 
 
 @pytest.mark.spark

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed
-from hypothesis import settings as hypothesis_settings
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakes import NOON, Lake, Row, lakes, seeded
+from lakes import NOON, Row, drawn, seeded
 from made import hours as made_hours
 from made import new_lake, put
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
@@ -34,21 +32,6 @@ from written import detection
 KERBEROS = {"a": {"dest_port": 88}, "condition": "a"}
 IMAGE = {"a": {"process_name": "msiexec.exe"}, "condition": "a"}
 SECOND = timedelta(seconds=1)
-
-
-def drawn(count: int) -> list[Lake]:
-    """Lakes as Hypothesis draws them, to be judged together."""
-    found: list[Lake] = []
-
-    @seed(11)
-    @hypothesis_settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None,
-                         suppress_health_check=list(HealthCheck))  # fmt: skip
-    @given(lakes())
-    def keep(lake: Lake) -> None:
-        found.append(lake)
-
-    keep()
-    return found
 
 
 def moved(row: Row, number: int) -> Row:
@@ -81,7 +64,7 @@ def told(found: Found) -> list[str]:
 @pytest.mark.long
 @pytest.mark.parametrize("tolerances", [{}, {"clock_skew": "0s", "end_grace": "0s", "start_tolerance": "0s"}])
 def test_windows_that_carry_on_find_what_each_finds_alone(spark: SparkSession, tolerances: dict[str, Any]) -> None:
-    many = list(enumerate([*drawn(150), *seeded(350, 12)]))
+    many = list(enumerate([*drawn(150, 11), *seeded(350, 12)]))
     events = (
         frame(spark, [moved(r, i) for i, lake in many for r in lake.processes], PROCESS_EVENTS).cache(),
         frame(spark, [moved(r, i) for i, lake in many for r in lake.connections], NETWORK_EVENTS).cache(),
@@ -103,6 +86,20 @@ def test_windows_that_carry_on_find_what_each_finds_alone(spark: SparkSession, t
         hits += found.counts["connections_met"]
     assert findings > 100
     assert 0 < looked_up < hits
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_lake_without_the_table_is_run_as_ever(spark: SparkSession, tmp_path: Path) -> None:
+    """As one that an earlier version made: the ledger says what to do."""
+    lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
+    spark.sql(f"DROP TABLE {lake.ref('open_processes')}")
+    put(lake, "process_events", (0, {}))
+    put(lake, "network_events", (5, {}))
+    report = detect(spark, lake.settings, made_hours(0, 1), [detection(1, process=IMAGE)])
+    assert lake.read("findings").count() == 1
+    assert report.plan.endswith("no state: table open_processes is not there, procnet init makes it")
+    assert not lake.exists("open_processes")
 
 
 Coming = tuple[int, str, float, dict[str, Any]]

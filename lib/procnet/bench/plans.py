@@ -38,7 +38,11 @@ def ours(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFra
 def leave_state(lake: Lake, detections: Sequence[Detection], before: Period) -> None:
     """What a run over the window before would have left for `carrying`."""
     events = read_events(lake)
-    carry_on(lake, _asked(lake, detections, before, events), None, events)
+    asked = _asked(lake, detections, before, events)
+    state = carried_to(lake, asked, events)
+    if state.mark is None:
+        raise DataError(f"the benchmark has no state to leave: {state.told}")
+    carry_on(lake, asked, None, events, state.mark)
 
 
 def carrying(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFrame | None:

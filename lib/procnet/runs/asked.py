@@ -30,7 +30,6 @@ class Carried:
 
     rows: DataFrame
     since: datetime
-    looked_up: int = 0
 
 
 SINCE = ("pid_since", "guid_since")

@@ -43,10 +43,12 @@ _LATE = 10_000  # changed rows that are looked at one by one; with more of them 
 
 @dataclass(frozen=True)
 class State:
-    """What a window is given: `carried`, or None and the reason."""
+    """What a window is given: `carried`, or None and the reason, in words. `mark` is what it may leave a part under;
+    None where no run could read one."""
 
     carried: Carried | None
     told: str
+    mark: str | None = None
 
 
 def keeps_state(asked: Asked) -> bool:
@@ -76,9 +78,14 @@ def carried_to(lake: Lake, asked: Asked, events: Events) -> State:
         return State(None, f"no state: table {_TABLE} is not there, procnet init makes it")
     if None in (now := _process_versions(events)).values():
         return State(None, "no state: a table of process events has no versions")
+    mark = _mark(lake, asked)
+    return replace(_found(lake, asked, mark, now), mark=mark)
+
+
+def _found(lake: Lake, asked: Asked, mark: str, now: dict[str, int | None]) -> State:
     table, start = lake.read(_TABLE), asked.window.start
     mine = table.where((F.col("state_date") == F.lit(start.date())) & (F.col("state_time") == F.lit(start)))
-    mine = mine.where(F.col("mark") == F.lit(_mark(lake, asked)))
+    mine = mine.where(F.col("mark") == F.lit(mark))
     made = mine.where("event_kind = 'made'").select("part", "table_versions").collect()
     fit = [m for m in made if set(m["table_versions"]) == set(now)]
     if not fit:
@@ -123,7 +130,7 @@ def _up_to_date(lake: Lake, asked: Asked, seen: dict[str, int], now: dict[str, i
     read = as_rows(told_of(asked, found, asked.window.start))
     events = asked.spark.createDataFrame(found.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
     told = rest.unionByName(read).unionByName(events, allowMissingColumns=True).select(*ROWS)
-    return State(Carried(settled(told, asked.limit), carried.since, found.keys.num_rows), "state, late rows read anew")
+    return State(Carried(settled(told, asked.limit), carried.since), "state, late rows read anew")
 
 
 def _touched(asked: Asked, late: pa.Table) -> pa.Table:
@@ -150,11 +157,11 @@ def _without(rows: DataFrame, keys: DataFrame, asked: Asked) -> DataFrame:
     return rest.select(*rows.columns)
 
 
-def carry_on(lake: Lake, asked: Asked, looked_up: LookedUp | None, events: Events) -> None:
-    """Append the part that the run of the next window asks for; after the findings, since it is nothing but a cache."""
+def carry_on(lake: Lake, asked: Asked, looked_up: LookedUp | None, events: Events, mark: str) -> None:
+    """Append the part that the run of the next window asks for."""
     end, versions = asked.window.end, {t: v for t, v in _process_versions(events).items() if v is not None}
     shape = T.StructType([OPEN_PROCESSES[n] for n in ("event_kind", "event_time", "event_date", "table_versions")])
     made = asked.spark.createDataFrame([("made", end, end.date(), versions)], shape)
-    part = {"part": uuid.uuid4().hex, "state_time": end, "mark": _mark(lake, asked), "state_date": end.date()}
+    part = {"part": uuid.uuid4().hex, "state_time": end, "mark": mark, "state_date": end.date()}
     rows = left_open(asked, looked_up).unionByName(made, allowMissingColumns=True)
     lake.append(_TABLE, rows.withColumns({n: F.lit(v) for n, v in part.items()}).hint("rebalance"))

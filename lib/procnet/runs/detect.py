@@ -127,8 +127,12 @@ def _once(
     written = replace_findings(lake, findings, window, [d.id for d in detections])
     counts |= written.counts
     clock.lap("findings")
-    if state is not None and (found.counts or not counts["connections"]):  # of more than fits nothing is carried
-        carry_on(lake, asked, found.looked_up, events)
+    # Of more than fits nothing is carried.
+    if state is not None and state.mark is not None and (found.counts or not counts["connections"]):
+        try:
+            carry_on(lake, asked, found.looked_up, events, state.mark)
+        except Exception as e:  # a cache: the findings are there, and the next run reads its lookback
+            plan += f"; state not left: {cause(e)[:200]}"
         clock.lap("carry on")
     status = "succeeded" if counts["connections"] else "nothing_to_read"
     budgets = {d.id: (d.written.budget or settings.detections.budget).of(window) for d in detections}

@@ -29,7 +29,7 @@ def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
     if looked_up is not None and looked_up.events.num_rows:
         more = asked.spark.createDataFrame(looked_up.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
         events = events.unionByName(more)
-    told = stilltold_of(asked, looked_up)
+    told = _still_told(asked, looked_up)
     tracks = [told.select(F.col("host").alias("host_key"), *plans.KEY[1:], F.col("pid_since").alias("since"))]
     for age, group in asked.by_lookback().items():
         if (wanted := starts_wanted(group)) is not None:
@@ -46,7 +46,7 @@ def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
     return rows.where(held).select(*ROWS).distinct().unionByName(told)
 
 
-def stilltold_of(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
+def _still_told(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
     """Rows of the kind `asked`: keys that were looked up, now or within the longest lookback."""
     end = asked.window.end
     keys = [asked.spark.createDataFrame([], TOLD)]
@@ -63,9 +63,6 @@ def stilltold_of(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
             keys.append(again.withColumn("event_time", F.lit(end)).select(*TOLD.names))
     newest = F.min("pid_since").alias("pid_since"), F.max("event_time").alias("event_time")
     return as_rows(reduce(DataFrame.unionByName, keys).groupBy("host", *plans.KEY[1:]).agg(*newest))
-
-
-TOLD = T.StructType([OPEN_PROCESSES[n] for n in ("host", *plans.KEY[1:], "pid_since", "event_time")])
 
 
 def told_of(asked: Asked, found: LookedUp, at: datetime) -> DataFrame:

@@ -39,8 +39,7 @@ def look_up(asked: Asked, keys: pa.Table, reach: timedelta) -> LookedUp | None:
     if not keys.num_rows:
         return LookedUp(keys, _NOTHING, reach)
     events = _events_on(asked, keys, reach)
-    if events is not None and plans.has_lone_guid(keys):
-        more = _ids_of(events, keys)
+    if events is not None and (more := _ids_of(events, keys)).num_rows:
         ended = _events_on(asked, more, reach)
         if ended is None:
             return None
