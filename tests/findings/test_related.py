@@ -123,9 +123,9 @@ def told(spark: SparkSession) -> dict[str, Any]:
         spark.createDataFrame([tuple(r.get(c) for c in schema.names) for r in rows], schema)
         for rows, schema in zip(tables, schemas, strict=True)
     ]
-    near = near_starts(findings, processes, lambda h: host_key(h, HostMatch.SHORT))
+    near = near_starts(findings, processes, host_key("host", HostMatch.SHORT))
     near = spark.createDataFrame(near.toArrow(), near.schema)
-    found = with_related(findings, near, connecting(near, network, lambda h: host_key(h, HostMatch.SHORT))).collect()
+    found = with_related(findings, near, connecting(near, network, host_key("host", HostMatch.SHORT))).collect()
     assert len(found) == len(CASES)
     return {r["finding_id"]: r["related"] for r in found}
 

@@ -16,18 +16,16 @@ def gather(lives: DataFrame, connections: DataFrame, *, host_match: HostMatch) -
     builds and sends it once. One row of it is one key: the join cannot multiply connections, and nothing above it needs
     an exchange to choose among several matches.
     """
-    pid_key = F.concat(F.lit("p"), F.col("process_id").cast("string"))
-    guid_key = F.concat(F.lit("g"), field(F.col("life"), "process_guid"))
+    pid_key, guid_key = "concat('p', process_id)", "concat('g', process_guid)"
+    keys = f"array({pid_key}, {guid_key.replace('process_guid', field('life', 'process_guid'))})"
     index = (
-        lives.select("host_key", "life", F.explode(F.filter(F.array(pid_key, guid_key), F.isnotnull)).alias("key"))
+        lives.selectExpr("host_key", "life", f"explode(filter({keys}, k -> k IS NOT NULL)) AS key")
         .groupBy("host_key", "key")
-        .agg(F.array_sort(F.collect_list("life")).alias("lives"))
+        .agg(F.expr("array_sort(collect_list(life)) AS lives"))
     )
-    rows = connections.withColumn("host_key", host_key(F.col("host"), host_match))
-    for name, key in (("by_pid", pid_key), ("by_guid", F.concat(F.lit("g"), F.col("process_guid")))):
-        side = index.select(
-            F.col("host_key").alias("index_host"), F.col("key").alias("index_key"), F.col("lives").alias(name)
-        )
-        on = (F.col("host_key") == F.col("index_host")) & (key == F.col("index_key"))
-        rows = rows.join(F.broadcast(side), on=on, how="left").drop("index_host", "index_key")
-    return rows.drop("host_key")
+    rows = connections.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    for name, key in (("by_pid", pid_key), ("by_guid", guid_key)):
+        side = index.selectExpr(f"host_key AS {name}_host", f"key AS {name}_key", f"lives AS {name}")
+        on = F.expr(f"host_key = {name}_host AND {key} = {name}_key")
+        rows = rows.join(F.broadcast(side), on=on, how="left")
+    return rows.select(*connections.columns, "by_pid", "by_guid")

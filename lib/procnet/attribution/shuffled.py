@@ -21,7 +21,7 @@ def gather(lives: DataFrame, connections: DataFrame, *, host_match: HostMatch, t
 
     In: `lifetimes.lives`, `contract.NETWORK_EVENTS`; both of any size.
     """
-    rows = connections.withColumn("host_key", host_key(F.col("host"), host_match))
+    rows = connections.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
     return _with_guid(lives, _with_pid(lives, rows, tolerances)).drop("host_key")
 
 
@@ -62,7 +62,7 @@ def _with_pid(lives: DataFrame, rows: DataFrame, tolerances: Tolerances) -> Data
 def _with_guid(lives: DataFrame, rows: DataFrame) -> DataFrame:
     by_guid = (
         lives.select(
-            F.col("host_key").alias("guid_host"), field(F.col("life"), "process_guid").alias("guid_key"), "life"
+            F.col("host_key").alias("guid_host"), F.expr(field("life", "process_guid")).alias("guid_key"), "life"
         )
         .where("guid_key is not null")
         .groupBy("guid_host", "guid_key")

@@ -24,6 +24,7 @@ from procnet.findings.splunk_es import to_splunk_es
 from procnet.lake.jumps import BEFORE, jumps
 from procnet.lake.ledger import last_runs, sources_seen
 from procnet.lake.tables import Lake, in_period
+from procnet.predicates.sql import literal
 from procnet.session import open_session
 from procnet.types import format_duration
 
@@ -91,8 +92,8 @@ def _findings(args: Namespace) -> None:
     if args.detection:
         rows = rows.where(F.col("detection_id").startswith(args.detection.lower()))
     if args.host:
-        asked = F.lit(args.host.strip().lower().rstrip("."))
-        rows = rows.where(host_key(F.col("host"), settings.host.match) == host_key(asked, settings.host.match))
+        asked, match = literal(args.host.strip().lower().rstrip(".")), settings.host.match
+        rows = rows.where(f"{host_key('host', match)} = {host_key(asked, match)}")
     rows = rows.orderBy("event_time", "finding_id")
     if args.json and args.output is None:
         print_json({"findings": [r.asDict(recursive=True) for r in rows.collect()]})

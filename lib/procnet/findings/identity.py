@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+from collections.abc import Iterable
+
+from pyspark.sql import DataFrame
 
 from procnet.contract import NETWORK_EVENTS
 
@@ -20,29 +21,26 @@ def one_per_event(hits: DataFrame) -> DataFrame:
     """
     # As arrays of texts, so that a plan has two columns to sort by and not eighty. What reaches this point are matches,
     # few rows, not connections.
-    keyed = hits.withColumns(
-        {"about": F.array(*map(_text, _about())), "event": F.array(*[_text(F.col(n)) for n in _EVENT])}
-    )
+    keyed = hits.selectExpr("*", f"{_texts(_about())} AS about", f"{_texts(_EVENT)} AS event")
     # Sorted once: copies stand side by side, so a row that equals the one before it is a copy.
-    near = Window.partitionBy("about").orderBy("event", F.col("ingest_time").asc_nulls_first())
-    first = ~F.col("event").eqNullSafe(F.lag("event").over(near))
-    counted = keyed.withColumn("first", first).withColumn("repeat", F.count_if("first").over(near))
+    near = "PARTITION BY about ORDER BY event, ingest_time NULLS FIRST"
+    told = keyed.selectExpr("*", f"NOT (event <=> lag(event) OVER ({near})) AS first")
+    counted = told.selectExpr("*", f"count_if(first) OVER ({near}) AS repeat")
     return counted.where("first").drop("event", "first")
 
 
-def finding_id() -> Column:
-    """SHA-256 of what the finding is about, over the columns of `one_per_event`."""
+def finding_id() -> str:
+    """SHA-256 of what the finding is about, in SQL over the columns of `one_per_event`."""
     # A JSON array keeps nulls apart from texts and separators inside them; concat_ws drops nulls, so that ids collide.
-    return F.sha2(F.to_json(F.concat("about", F.array(_text(F.col("repeat"))))), 256)
+    return f"sha2(to_json(concat(about, {_texts(['repeat'])})), 256)"
 
 
-def _about() -> list[Column]:
+def _about() -> list[str]:
     """Detection, connection, and the process's start or its absence."""
-    start = F.unix_micros(F.col("instance.process_time"))
-    guid = F.coalesce(F.col("instance.process_guid"), F.col("process_guid"))
-    time = F.unix_micros("event_time")
-    return [F.col("detection.id"), start, guid, *[time if c == "event_time" else F.col(c) for c in _ABOUT]]
+    guid = "coalesce(instance.process_guid, process_guid)"
+    connection = ["unix_micros(event_time)" if c == "event_time" else c for c in _ABOUT]
+    return ["detection.id", "unix_micros(instance.process_time)", guid, *connection]
 
 
-def _text(column: Column) -> Column:
-    return column.cast("string")
+def _texts(values: Iterable[str]) -> str:
+    return f"array({', '.join(f'CAST({v} AS string)' for v in values)})"

@@ -10,7 +10,7 @@ each finding's own times and on no window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import reduce
 from operator import or_
@@ -19,8 +19,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import FINDINGS
-
-HostKey = Callable[[Column], Column]
 
 REACH = timedelta(seconds=60)  # clients before a connection; children around it, and from their start to their own
 PARENT_AGE = timedelta(hours=24)  # how long before its child a parent may have started
@@ -33,15 +31,16 @@ _TOLD = ("process_id", "process_guid", "process_time", "process_name", "process"
 _ABOVE = ("parent_process_id", "parent_process_guid", "parent_process_name", "parent_command_line")
 
 
-def near_starts(findings: DataFrame, processes: DataFrame, host_key: HostKey) -> DataFrame:
+def near_starts(findings: DataFrame, processes: DataFrame, host_key: str) -> DataFrame:
     """Starts that may belong to findings: of each finding its best parent, its clients, children that could connect.
 
     In: `contract.FINDINGS`, few; `contract.PROCESS_EVENTS` from PARENT_AGE before the first process among them to AHEAD
-    of the last connection. Out: `finding_id`, `at` (key of the host), `role`, `start` (struct of _TOLD and of what the
-    start says of its own parent). Two sensors' records of one client or child are one, the fuller.
+    of the last connection; `host_key`, SQL by which hosts are joined. Out: `finding_id`, `at` (that of its host),
+    `role`, `start` (struct of _TOLD and of what the start says of its own parent). Two sensors' records of one client
+    or child are one, the fuller.
     """
     asked = findings.select(
-        "finding_id", host_key(F.col("host")).alias("at"), F.col("event_time").alias("time"),
+        "finding_id", F.expr(host_key).alias("at"), F.col("event_time").alias("time"),
         F.coalesce("process_time", "event_time").alias("began"), F.explode(_questions()).alias("asks"),
     ).select("*", "asks.*")  # fmt: skip
     start = F.struct(
@@ -49,7 +48,7 @@ def near_starts(findings: DataFrame, processes: DataFrame, host_key: HostKey) ->
         F.col("command_line").alias("process"), *_ABOVE,
     )  # fmt: skip
     starts = processes.where(F.col("event_kind") == "start").select(
-        host_key(F.col("host")).alias("start_at"), start.alias("start")
+        F.expr(host_key).alias("start_at"), start.alias("start")
     )
     # A fleet's starts are cut to the hosts that are asked for before each is laid under its keys.
     on_hosts = starts.join(F.broadcast(asked.select("at").distinct()), F.col("start_at") == F.col("at"), "left_semi")
@@ -134,7 +133,7 @@ def _rank() -> Column:
     )  # fmt: skip
 
 
-def connecting(near: DataFrame, connections: DataFrame, host_key: HostKey) -> DataFrame:
+def connecting(near: DataFrame, connections: DataFrame, host_key: str) -> DataFrame:
     """Of `near_starts`, the children that connect within REACH of their start: `finding_id`, `process_id`.
 
     In: `contract.NETWORK_EVENTS` to AHEAD of the last finding's connection. It is the shape of Elastic's rule "MsiExec
@@ -144,7 +143,7 @@ def connecting(near: DataFrame, connections: DataFrame, host_key: HostKey) -> Da
         "finding_id", "at", "start"
     )
     same = (
-        (host_key(F.col("host")) == F.col("at"))
+        (F.expr(host_key) == F.col("at"))
         & (F.col("process_id") == F.col("start.process_id"))
         & (F.col("event_time") >= F.col("start.process_time"))
         & (F.col("event_time") <= F.col("start.process_time") + F.lit(REACH))

@@ -37,3 +37,14 @@ def one_of(side: str, values: Iterable[str | int | bool | None]) -> str:
     """Whether an expression equals one of the values. As one question it reaches the files, and is walked once."""
     told = [literal(v) for v in values]
     return f"{side} IN ({', '.join(told)})" if len(told) > 1 else f"{side} = {told[0]}"
+
+
+def among(side: str, values: Iterable[str | int | bool | None], most: int = 10_000) -> str:
+    """`one_of` as a first, cheap question to a scan: null is a value like others, and true stands for more than `most`
+    of them, which would tell few rows apart and make a long text."""
+    told = set(values)
+    some = sorted((v for v in told if v is not None), key=str)
+    if len(some) > most:
+        return "true"
+    asked = [*([one_of(side, some)] if some else []), *([f"{side} IS NULL"] if None in told else [])]
+    return f"({' OR '.join(asked) or 'false'})"

@@ -138,7 +138,7 @@ def _touched(asked: Asked, late: pa.Table) -> pa.Table:
     assert asked.carried is not None
     keys = late.group_by([*plans.KEY]).aggregate([("wanted", "max")])
     frame = asked.spark.createDataFrame(keys.select(plans.KEY), KEYS)
-    on = plans.events_on(asked.carried.rows, frame, asked.hosts, small=True, strays=False)
+    on = plans.events_on(asked.carried.rows, frame, asked.hosts, small=True)
     held = plans.keys_of(on, asked.hosts).distinct().toArrow()
     there = [set(zip(*(held[c].to_pylist() for c in ("host_key", key)), strict=True)) for key in plans.KEY[1:]]
     touched = [
@@ -150,7 +150,7 @@ def _touched(asked: Asked, late: pa.Table) -> pa.Table:
 
 def _without(rows: DataFrame, keys: DataFrame, asked: Asked) -> DataFrame:
     """Rows on none of the keys."""
-    rest = rows.withColumn("host_key", host_key(F.col("host"), asked.hosts))
+    rest = rows.selectExpr("*", f"{host_key('host', asked.hosts)} AS host_key")
     for key in plans.KEY[1:]:
         side = keys.where(F.col(key).isNotNull()).select("host_key", key).distinct()
         rest = rest.join(F.broadcast(side), on=["host_key", key], how="left_anti")

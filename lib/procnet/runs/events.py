@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,6 +13,7 @@ from procnet.contract import TABLES
 from procnet.errors import DataError
 from procnet.lake.changes import changes
 from procnet.lake.tables import Lake, ref_of
+from procnet.runs.at_once import at_once
 from procnet.settings import SourceSettings
 from procnet.sources.drift import REQUIRED, not_there
 from procnet.sources.load import load_source
@@ -62,7 +63,8 @@ def read_events(lake: Lake) -> Events:
 
 def versions_of(lake: Lake) -> dict[str, int | None]:
     """Table -> its Delta version now, None for one that has no versions."""
-    told: dict[str, int | None] = {t: v for t in OWN if (v := lake.version(t)) is not None}
+    own = at_once(lake.spark, *(partial(lake.version, t) for t in OWN))
+    told: dict[str, int | None] = {t: v for t, v in zip(OWN, own, strict=True) if v is not None}
     for name, asked in lake.settings.sources.items():
         told |= {f"{name}:{table}": lake.version_at(table) for table in asked.tables}
     return told

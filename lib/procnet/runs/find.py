@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import reduce
+from functools import partial, reduce
 
+import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -23,6 +24,7 @@ from procnet.detections.evaluate import (
 from procnet.findings.exclusions import Exclusion, mark
 from procnet.findings.rows import Says, to_findings
 from procnet.runs.asked import Asked
+from procnet.runs.at_once import at_once
 from procnet.runs.look_up import LookedUp
 from procnet.runs.narrow import narrowed
 from procnet.settings import Settings
@@ -47,14 +49,12 @@ def find(asked: Asked, exclusions: Sequence[Exclusion] = ()) -> Found:
     The lookback is a detection's own: how old a process may be when it connects. So it is measured from the connection,
     and neither the window nor the other detections that happen to run can change a finding.
     """
-    candidates = _candidates(asked, asked.around)
-    few = plans.bounded(candidates, asked.limit)
+    few = _few(asked, _candidates(asked, asked.around))
     counts = {} if few is None else {"candidates": few.num_rows}
     fits = few is not None
     if few is not None:
-        candidates = asked.spark.createDataFrame(few, candidates.schema)
         costly = _costly_to_read(asked.settings)
-        some = None if costly else narrowed(_met(asked, candidates), asked)
+        some = None if costly else narrowed(_met(asked, few), asked)
         # Few keys may have very many events: 500,000 starts of one, each connection's array, took a heap of 2 GiB.
         fits = costly or some is not None
         if some is not None:
@@ -65,8 +65,10 @@ def find(asked: Asked, exclusions: Sequence[Exclusion] = ()) -> Found:
             found = _judge(asked, some.rest.processes, some.rest.connections, some.rest.reach, "broadcast")
             plan = f"broadcast, at most {asked.limit} rows held: {told}"
             return Found(mark(found, exclusions), plan, counts, some.looked_up)
-    if asked.carried is not None:  # it is told of what is held by the driver alone whether more must be looked up
-        candidates = _candidates(asked, asked.whole)
+    # Without what is carried: it is told of what is held by the driver alone whether more must be looked up.
+    candidates = reduce(DataFrame.union, _candidates(asked, asked.whole))
+    if few is not None and asked.carried is None:
+        candidates = asked.spark.createDataFrame(few, candidates.schema)
     return _whole(asked, candidates, exclusions, counts, fits=fits)
 
 
@@ -120,7 +122,15 @@ def _says(detection: Detection) -> Says:
     return Says(risk.message, risk_objects, threat_objects)
 
 
-def _candidates(asked: Asked, around: Callable[[timedelta], DataFrame]) -> DataFrame:
+def _few(asked: Asked, candidates: Sequence[DataFrame]) -> pa.Table | None:
+    """All candidates, held by the driver; None where they are more than may be held."""
+    found = at_once(asked.spark, *(partial(plans.bounded, some, asked.limit) for some in candidates))
+    held = [some for some in found if some is not None]
+    fits = len(held) == len(found) and sum(some.num_rows for some in held) <= asked.limit
+    return pa.concat_tables(held) if fits else None
+
+
+def _candidates(asked: Asked, around: Callable[[timedelta], DataFrame]) -> list[DataFrame]:
     """Keys and names of the starts that are wanted, with `mark`: the longest lookback that asks for them, in
     microseconds. `around` gives the process events from an age before the window on.
 
@@ -133,23 +143,21 @@ def _candidates(asked: Asked, around: Callable[[timedelta], DataFrame]) -> DataF
         if asked.carried is not None:  # of an hour each scan costs more by being planned than by being read
             questions = [" OR ".join(f"({q})" for q in questions)] if questions else []
         for question in questions:
-            asking = starts.where(question).withColumn("mark", F.lit(micros(age)))
-            keys.append(plans.keys_of(asking, asked.hosts, "process_name", "mark"))
+            keys.append(plans.keys_of(starts.where(question), asked.hosts, "process_name", f"{micros(age)}L AS mark"))
     if not keys:
-        nobody = around(timedelta(0)).limit(0).withColumn("mark", F.lit(0).cast("long"))
-        keys.append(plans.keys_of(nobody, asked.hosts, "process_name", "mark"))
-    return reduce(DataFrame.union, keys).groupBy(*plans.KEY, "process_name").agg(F.max("mark").alias("mark"))
+        keys.append(plans.keys_of(around(timedelta(0)).limit(0), asked.hosts, "process_name", "0L AS mark"))
+    return keys
 
 
-def _met(asked: Asked, candidates: DataFrame) -> DataFrame:
+def _met(asked: Asked, candidates: pa.Table) -> DataFrame:
     """Connections that are wanted and could be a candidate's, or stand alone, with the greatest `mark` that asks."""
     detections, inside = asked.detections, asked.connections
-    met = plans.asked_by(inside.where(ports_wanted(detections)), candidates, asked.hosts)
+    asking, alone = inside.where(ports_wanted(detections)), may_stand_alone(detections)
+    met = plans.asked_by(asking, candidates, asked.hosts, alone=alone)
     # In lambdas the questions are interpreted, of the few rows that come so far. Compiled they would make the loop over
     # all connections longer than the 8,000 bytes up to which the JVM compiles a method at all.
-    few = f"CASE WHEN asked_by IS NOT NULL OR {may_stand_alone(detections)} THEN array(asked_by) END"
     asks = f"CASE WHEN {connections_wanted(detections)} THEN greatest(by, {_alone(asked)}) END"
-    marks = f"explode(filter(transform({few}, by -> {asks}), m -> m IS NOT NULL)) AS mark"
+    marks = f"explode(filter(transform(array(asked_by), by -> {asks}), m -> m IS NOT NULL)) AS mark"
     return met.selectExpr(*inside.columns, marks)
 
 

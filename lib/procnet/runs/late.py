@@ -99,7 +99,7 @@ def _late(changes: DataFrame | None, last: datetime) -> tuple[DataFrame, tuple[d
 
 
 def _key(settings: Settings) -> Column:
-    return host_key(F.col("host"), settings.host.match)
+    return F.expr(host_key("host", settings.host.match))
 
 
 def _candidates(

@@ -37,7 +37,7 @@ def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
             starts = starts.where(F.col("event_time") >= F.lit(end - age - tolerance))
             tracks.append(plans.keys_of(starts.withColumn("since", F.col("event_time")), asked.hosts, "since"))
     tracked = reduce(DataFrame.unionByName, tracks)
-    rows = events.withColumn("host_key", host_key(F.col("host"), asked.hosts))
+    rows = events.selectExpr("*", f"{host_key('host', asked.hosts)} AS host_key")
     for key, since in zip(plans.KEY[1:], SINCE, strict=True):
         side = tracked.where(F.col(key).isNotNull()).groupBy("host_key", key).agg(F.min("since").alias(since))
         rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")

@@ -51,10 +51,9 @@ def _events_on(asked: Asked, keys: pa.Table, reach: timedelta) -> pa.Table | Non
     hosts: Sequence[str | None] = keys.column("host_key").to_pylist()
     since = asked.known_from - asked.tolerances.start_tolerance
     table = asked.whole(reach).where(perhaps_on(hosts, asked.hosts)).where(F.col("event_time") < F.lit(since))
-    named = asked.spark.createDataFrame(keys, KEYS)
-    met = plans.events_on(table, named, asked.hosts, small=True, strays=False)
-    host = host_key(F.col("host"), asked.hosts).alias("host_key")
-    return plans.bounded(met.select(*PROCESS_EVENTS.names, host), asked.limit)
+    met = plans.events_of(table, keys, asked.hosts)
+    host = f"{host_key('host', asked.hosts)} AS host_key"
+    return plans.bounded(met.selectExpr(*PROCESS_EVENTS.names, host), asked.limit)
 
 
 def _ids_of(events: pa.Table, keys: pa.Table) -> pa.Table:

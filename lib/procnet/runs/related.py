@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 
 from procnet.attribution.lifetimes import host_key, perhaps_on
 from procnet.contract import FINDINGS
@@ -39,10 +39,7 @@ def tell_related(
         where = perhaps_on(few.column("host").to_pylist(), hosts)
     until = window.end + AHEAD
 
-    def key(host: Column) -> Column:
-        return host_key(host, hosts)
-
     starts = between(processes, since - PARENT_AGE - _SLACK, until).where(where)
-    near = settled(near_starts(findings, starts, key), SMALL)
+    near = settled(near_starts(findings, starts, host_key("host", hosts)), SMALL)
     around = between(connections, window.start - REACH, until).where(where)
-    return with_related(findings, near, settled(connecting(near, around, key), SMALL))
+    return with_related(findings, near, settled(connecting(near, around, host_key("host", hosts)), SMALL))

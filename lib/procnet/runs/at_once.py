@@ -1,0 +1,22 @@
+"""Several questions to Spark at one time: while one is being planned, which takes one core, another is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from pyspark import inheritable_thread_target
+from pyspark.sql import SparkSession
+
+_T = TypeVar("_T")
+
+
+def at_once(spark: SparkSession, *asks: Callable[[], _T]) -> list[_T]:
+    """The answers, in order. An error of one is raised when all have ended."""
+    if len(asks) == 1:
+        return [asks[0]()]
+    with ThreadPoolExecutor(len(asks)) as pool:
+        # Each with the job group, tags and properties of this thread: without, a cancelled run would go on.
+        running = [pool.submit(inheritable_thread_target(spark)(ask)) for ask in asks]
+    return [r.result() for r in running]
