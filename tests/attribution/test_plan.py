@@ -111,8 +111,8 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         spark.conf.unset(key)
 
 
-# What the driver holds, in turn: candidates of each lookback by name and by original name, the connections that they meet
-# and the process events on the keys of these, all on few columns; then, of few, the connections whole.
+# What the driver holds, in turn: candidates of each lookback by name and by original name, the connections they meet and
+# the process events on the keys of these, all on few columns; then, of few, the connections whole.
 CANDIDATES, HELD = ("by_name", "renamed", "by_name 2", "renamed 2"), ("hits", "lives", "whole")
 
 
