@@ -17,6 +17,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lakes import at
+from procnet.attribution import meet
 from procnet.attribution import plan as plans
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.catalog import load_detections, select
@@ -111,8 +112,8 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         spark.conf.unset(key)
 
 
-# What the driver holds, in turn: candidates of each lookback by name and by original name, the connections they meet and
-# the process events on the keys of these, all on few columns; then, of few, the connections whole.
+# What the driver holds, in turn: candidates of each lookback by name and by original name, the connections that these
+# meet and the process events on their keys, all on few columns; then, of few, the connections whole.
 CANDIDATES, HELD = ("by_name", "renamed", "by_name 2", "renamed 2"), ("hits", "lives", "whole")
 
 
@@ -123,7 +124,7 @@ def ask(lake: Lake, detections: Sequence[Detection], bounded: Callable[[DataFram
     answers = plans.answers
 
     def keep(rows: DataFrame, most: int) -> Any:
-        is_candidate = rows.columns == [*plans.KEY, "process_name", "mark"]
+        is_candidate = rows.columns == [*meet.KEY, "process_name", "mark"]
         kept[next(n for n in (CANDIDATES if is_candidate else HELD) if n not in kept)] = rows
         return bounded(rows, most)
 

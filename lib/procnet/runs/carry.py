@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.attribution import plan as plans
+from procnet.attribution import meet
 from procnet.attribution.lifetimes import host_key
 from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
 from procnet.detections.evaluate import starts_wanted
@@ -114,7 +114,7 @@ def _up_to_date(lake: Lake, asked: Asked, seen: dict[str, int], now: dict[str, i
         return State(carried, "state")
     late = changed.where(in_period(asked.first(asked.longest) - timedelta(seconds=1), carried.since))
     wanted = F.expr(f"coalesce(event_kind = 'start' AND {starts_wanted(asked.detections) or 'false'}, false)")
-    rows = at_most(plans.keys_of(late.withColumn("wanted", wanted), asked.hosts, "wanted"), _LATE)
+    rows = at_most(meet.keys_of(late.withColumn("wanted", wanted), asked.hosts, "wanted"), _LATE)
     if rows is None:
         return State(None, f"no state: more than {_LATE} rows came late")
     if not rows.num_rows:
@@ -136,22 +136,22 @@ def _up_to_date(lake: Lake, asked: Asked, seen: dict[str, int], now: dict[str, i
 def _touched(asked: Asked, late: pa.Table) -> pa.Table:
     """The keys of late rows that are wanted, or that something is carried of."""
     assert asked.carried is not None
-    keys = late.group_by([*plans.KEY]).aggregate([("wanted", "max")])
-    frame = asked.spark.createDataFrame(keys.select(plans.KEY), KEYS)
-    on = plans.events_on(asked.carried.rows, frame, asked.hosts, small=True)
-    held = plans.keys_of(on, asked.hosts).distinct().toArrow()
-    there = [set(zip(*(held[c].to_pylist() for c in ("host_key", key)), strict=True)) for key in plans.KEY[1:]]
+    keys = late.group_by([*meet.KEY]).aggregate([("wanted", "max")])
+    frame = asked.spark.createDataFrame(keys.select(meet.KEY), KEYS)
+    on = meet.events_on(asked.carried.rows, frame, asked.hosts, small=True)
+    held = meet.keys_of(on, asked.hosts).distinct().toArrow()
+    there = [set(zip(*(held[c].to_pylist() for c in ("host_key", key)), strict=True)) for key in meet.KEY[1:]]
     touched = [
         wanted or (pid is not None and (host, pid) in there[0]) or (guid is not None and (host, guid) in there[1])
-        for host, pid, guid, wanted in zip(*(keys[c].to_pylist() for c in (*plans.KEY, "wanted_max")), strict=True)
+        for host, pid, guid, wanted in zip(*(keys[c].to_pylist() for c in (*meet.KEY, "wanted_max")), strict=True)
     ]
-    return keys.filter(touched).select(plans.KEY)
+    return keys.filter(touched).select(meet.KEY)
 
 
 def _without(rows: DataFrame, keys: DataFrame, asked: Asked) -> DataFrame:
     """Rows on none of the keys."""
     rest = rows.selectExpr("*", f"{host_key('host', asked.hosts)} AS host_key")
-    for key in plans.KEY[1:]:
+    for key in meet.KEY[1:]:
         side = keys.where(F.col(key).isNotNull()).select("host_key", key).distinct()
         rest = rest.join(F.broadcast(side), on=["host_key", key], how="left_anti")
     return rest.select(*rows.columns)

@@ -11,6 +11,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from procnet.attribution import meet
 from procnet.attribution import plan as plans
 from procnet.detections.detection import Detection
 from procnet.detections.evaluate import (
@@ -89,9 +90,9 @@ def _whole(
     limit = asked.limit
     how = f"shuffled: more than {limit} rows" if few is None else f"broadcast: {few.num_rows} keys of at most {limit}"
     keys = keys.drop("mark")
-    if plans.has_lone_guid(keys if few is None else few):
-        keys = plans.with_process_ids(keys, asked.whole(reach), asked.hosts)
-    lives = plans.events_on(asked.whole(reach), keys, asked.hosts, small=few is not None)
+    if meet.has_lone_guid(keys if few is None else few):
+        keys = meet.with_process_ids(keys, asked.whole(reach), asked.hosts)
+    lives = meet.events_on(asked.whole(reach), keys, asked.hosts, small=few is not None)
     return Found(mark(_judge(asked, lives, wanted, reach, plan), exclusions), how, counts)
 
 
@@ -143,9 +144,9 @@ def _candidates(asked: Asked, around: Callable[[timedelta], DataFrame]) -> list[
         if asked.carried is not None:  # of an hour each scan costs more by being planned than by being read
             questions = [" OR ".join(f"({q})" for q in questions)] if questions else []
         for question in questions:
-            keys.append(plans.keys_of(starts.where(question), asked.hosts, "process_name", f"{micros(age)}L AS mark"))
+            keys.append(meet.keys_of(starts.where(question), asked.hosts, "process_name", f"{micros(age)}L AS mark"))
     if not keys:
-        keys.append(plans.keys_of(around(timedelta(0)).limit(0), asked.hosts, "process_name", "0L AS mark"))
+        keys.append(meet.keys_of(around(timedelta(0)).limit(0), asked.hosts, "process_name", "0L AS mark"))
     return keys
 
 
@@ -153,7 +154,7 @@ def _met(asked: Asked, candidates: pa.Table) -> DataFrame:
     """Connections that are wanted and could be a candidate's, or stand alone, with the greatest `mark` that asks."""
     detections, inside = asked.detections, asked.connections
     asking, alone = inside.where(ports_wanted(detections)), may_stand_alone(detections)
-    met = plans.asked_by(asking, candidates, asked.hosts, alone=alone)
+    met = meet.asked_by(asking, candidates, asked.hosts, alone=alone)
     # In lambdas the questions are interpreted, of the few rows that come so far. Compiled they would make the loop over
     # all connections longer than the 8,000 bytes up to which the JVM compiles a method at all.
     asks = f"CASE WHEN {connections_wanted(detections)} THEN greatest(by, {_alone(asked)}) END"
@@ -164,8 +165,8 @@ def _met(asked: Asked, candidates: pa.Table) -> DataFrame:
 def _with_alone(asked: Asked, candidates: DataFrame, wanted: DataFrame) -> DataFrame:
     """The keys of `candidates` and those of the connections that stand alone."""
     alone = wanted.withColumn("mark", F.expr(_alone(asked))).where("mark IS NOT NULL")
-    keys = candidates.drop("process_name").union(plans.keys_of(alone, asked.hosts, "mark"))
-    return keys.groupBy(*plans.KEY).agg(F.max("mark").alias("mark"))
+    keys = candidates.drop("process_name").union(meet.keys_of(alone, asked.hosts, "mark"))
+    return keys.groupBy(*meet.KEY).agg(F.max("mark").alias("mark"))
 
 
 def _alone(asked: Asked) -> str:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.attribution import plan as plans
+from procnet.attribution import meet
 from procnet.attribution.lifetimes import host_key
 from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
 from procnet.detections.evaluate import starts_wanted
@@ -18,7 +18,7 @@ from procnet.runs.asked import SINCE, Asked
 from procnet.runs.look_up import KEYS, LookedUp
 
 ROWS = (*PROCESS_EVENTS.names, *SINCE)
-TOLD = T.StructType([OPEN_PROCESSES[n] for n in ("host", *plans.KEY[1:], "pid_since", "event_time")])
+TOLD = T.StructType([OPEN_PROCESSES[n] for n in ("host", *meet.KEY[1:], "pid_since", "event_time")])
 
 
 def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
@@ -30,15 +30,15 @@ def left_open(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
         more = asked.spark.createDataFrame(looked_up.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
         events = events.unionByName(more)
     told = _still_told(asked, looked_up)
-    tracks = [told.select(F.col("host").alias("host_key"), *plans.KEY[1:], F.col("pid_since").alias("since"))]
+    tracks = [told.select(F.col("host").alias("host_key"), *meet.KEY[1:], F.col("pid_since").alias("since"))]
     for age, group in asked.by_lookback().items():
         if (wanted := starts_wanted(group)) is not None:
             starts = events.where(f"event_kind = 'start' AND {wanted}")
             starts = starts.where(F.col("event_time") >= F.lit(end - age - tolerance))
-            tracks.append(plans.keys_of(starts.withColumn("since", F.col("event_time")), asked.hosts, "since"))
+            tracks.append(meet.keys_of(starts.withColumn("since", F.col("event_time")), asked.hosts, "since"))
     tracked = reduce(DataFrame.unionByName, tracks)
     rows = events.selectExpr("*", f"{host_key('host', asked.hosts)} AS host_key")
-    for key, since in zip(plans.KEY[1:], SINCE, strict=True):
+    for key, since in zip(meet.KEY[1:], SINCE, strict=True):
         side = tracked.where(F.col(key).isNotNull()).groupBy("host_key", key).agg(F.min("since").alias(since))
         rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
     held = reduce(or_, [F.coalesce(F.col("event_time") >= F.col(s) - F.lit(tolerance), F.lit(False)) for s in SINCE])
@@ -62,7 +62,7 @@ def _still_told(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
             again = asked.spark.createDataFrame(looked_up.again).withColumnRenamed("host_key", "host")
             keys.append(again.withColumn("event_time", F.lit(end)).select(*TOLD.names))
     newest = F.min("pid_since").alias("pid_since"), F.max("event_time").alias("event_time")
-    return as_rows(reduce(DataFrame.unionByName, keys).groupBy("host", *plans.KEY[1:]).agg(*newest))
+    return as_rows(reduce(DataFrame.unionByName, keys).groupBy("host", *meet.KEY[1:]).agg(*newest))
 
 
 def told_of(asked: Asked, found: LookedUp, at: datetime) -> DataFrame:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from procnet.attribution import meet
 from procnet.attribution import plan as plans
 from procnet.attribution.lifetimes import host_key, perhaps_on
 from procnet.contract import PROCESS_EVENTS
@@ -51,7 +52,7 @@ def _events_on(asked: Asked, keys: pa.Table, reach: timedelta) -> pa.Table | Non
     hosts: Sequence[str | None] = keys.column("host_key").to_pylist()
     since = asked.known_from - asked.tolerances.start_tolerance
     table = asked.whole(reach).where(perhaps_on(hosts, asked.hosts)).where(F.col("event_time") < F.lit(since))
-    met = plans.events_of(table, keys, asked.hosts)
+    met = meet.events_of(table, keys, asked.hosts)
     host = f"{host_key('host', asked.hosts)} AS host_key"
     return plans.bounded(met.selectExpr(*PROCESS_EVENTS.names, host), asked.limit)
 

@@ -16,6 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame
 
+from procnet.attribution import meet
 from procnet.attribution import plan as plans
 from procnet.attribution.lifetimes import host_key
 from procnet.attribution.settled import unsettled
@@ -93,21 +94,21 @@ def _look_up(asked: Asked, hits: pa.Table, lives: pa.Table, reach: timedelta) ->
     """The events of the keys that what is carried does not tell enough of; None where they are too many to hold."""
     keys = unsettled(hits, lives, micros(asked.known_from - EPOCH), asked.tolerances)
     found = look_up(asked, keys, reach)
-    again = lives.filter(pc.equal(lives["event_kind"], "asked")).select([*plans.KEY, "pid_since"])
+    again = lives.filter(pc.equal(lives["event_kind"], "asked")).select([*meet.KEY, "pid_since"])
     return None if found is None else replace(found, again=again)
 
 
 def _lives(asked: Asked, hits: pa.Table, reach: timedelta) -> pa.Table | None:
     """The process events that can decide who made the connections: _LIVES and `host_key`, SINCE where something is
     carried; None where they are too many to hold."""
-    events, keys = asked.kept(reach), hits.select(plans.KEY)
-    if plans.has_lone_guid(keys):
-        more = plans.bounded(plans.with_process_ids(local(asked.spark, keys, KEYS), events, asked.hosts), asked.limit)
+    events, keys = asked.kept(reach), hits.select(meet.KEY)
+    if meet.has_lone_guid(keys):
+        more = plans.bounded(meet.with_process_ids(local(asked.spark, keys, KEYS), events, asked.hosts), asked.limit)
         if more is None:
             return None
         keys = more
     since = SINCE if asked.carried is not None else ()
-    met = plans.events_of(events, keys, asked.hosts).selectExpr(*_LIVES, *since, _host_key(asked))
+    met = meet.events_of(events, keys, asked.hosts).selectExpr(*_LIVES, *since, _host_key(asked))
     return plans.bounded(met, asked.limit)
 
 
