@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from oracle import host_key
+from procnet.attribution.lifetimes import host_key as sql_key
 from procnet.attribution.lifetimes import perhaps_on
 from procnet.attribution.plan import _gib, broadcast_limit
 from procnet.types import HostMatch
@@ -25,6 +26,29 @@ HOSTS = (
     "fe80::1",
     "a'b.c",
 )
+
+
+@pytest.mark.spark
+def test_hosts_have_one_key_in_sql_and_in_the_oracle(spark: SparkSession) -> None:
+    """Names before and after the digits of the alphabet, and what is nearly an address."""
+    hosts = (
+        *HOSTS,
+        "1ws.corp",
+        "-ws.corp",
+        "_a.b",
+        "10.1.2.3.",
+        "10.1.2",
+        "1000.1.2.3",
+        "a.10.1.2.3",
+        "::1",
+        "ws:1",
+        "é.x",
+        "",
+    )
+    rows = spark.createDataFrame([(h,) for h in (*hosts, None)], "host string")
+    told = rows.selectExpr("host", *[f"{sql_key('host', m)} AS {m.name}" for m in HostMatch]).collect()
+    for row in told:
+        assert [row[m.name] for m in HostMatch] == [host_key(row["host"], m) for m in HostMatch], row["host"]
 
 
 @pytest.mark.spark

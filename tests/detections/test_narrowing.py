@@ -111,7 +111,10 @@ def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> Dat
 
 
 @pytest.mark.spark
-def test_nothing_is_lost_by_asking_less(spark: SparkSession) -> None:
+@pytest.mark.parametrize("few", [10_000, 0], ids=["told by value", "told by a join"])
+def test_nothing_is_lost_by_asking_less(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    for module in ("narrow", "held"):
+        monkeypatch.setattr(f"procnet.runs.{module}.TOLD", few)
     dice = random.Random(7)
     lakes = [*[richer(lake, dice) for lake in seeded(LAKES, 5)], merged_of_two()]
     numbers, numbered = range(len(ASKED)), list(enumerate(lakes))

@@ -1,0 +1,38 @@
+"""Questions that are asked at one time."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from pyspark.sql import SparkSession
+
+from procnet.runs.at_once import at_once
+
+pytestmark = pytest.mark.spark
+
+
+def test_answers_come_in_the_order_of_the_questions(spark: SparkSession) -> None:
+    """The first is not told before the second: each waits for the other to have begun."""
+    both = threading.Barrier(2, timeout=60)
+
+    def ask(n: int) -> int:
+        both.wait()
+        return spark.range(n).count()
+
+    assert at_once(spark, lambda: ask(3), lambda: ask(2)) == [3, 2]
+
+
+def test_an_error_is_told_when_all_have_ended(spark: SparkSession) -> None:
+    ended = []
+
+    def fails() -> int:
+        raise ValueError("the first")
+
+    def ends() -> int:
+        ended.append(spark.range(2).count())
+        return ended[0]
+
+    with pytest.raises(ValueError, match="the first"):
+        at_once(spark, fails, ends)
+    assert ended == [2]
