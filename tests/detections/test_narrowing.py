@@ -111,7 +111,9 @@ def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> Dat
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("few", [10_000, 0], ids=["told by value", "told by a join"])
+@pytest.mark.parametrize(
+    "few", [10_000, pytest.param(0, marks=pytest.mark.long)], ids=["told by value", "told by a join"]
+)
 def test_nothing_is_lost_by_asking_less(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     for module in ("narrow", "held"):
         monkeypatch.setattr(f"procnet.runs.{module}.TOLD", few)

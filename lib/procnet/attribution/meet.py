@@ -6,12 +6,17 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from procnet.attribution.lifetimes import host_key
+from procnet.contract import PROCESS_EVENTS
 from procnet.predicates.sql import among
 from procnet.types import HostMatch
 
 KEY = ("host_key", "process_id", "process_guid")  # by which events and processes meet
+KEYS = T.StructType(
+    [T.StructField("host_key", T.StringType()), *(PROCESS_EVENTS[n] for n in ("process_id", "process_guid"))]
+)
 
 
 def keys_of(events: DataFrame, host_match: HostMatch, *more: str) -> DataFrame:
@@ -105,7 +110,8 @@ def events_of(processes: DataFrame, keys: pa.Table, host_match: HostMatch) -> Da
         rows = rows.where(f"process_id IS NULL OR {among('process_id', ids)}")
     rows = rows.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
     for key in KEY[1:]:
-        side = processes.sparkSession.createDataFrame(_known(keys, key)).selectExpr("*", f"true AS on_{key}")
+        schema = T.StructType([KEYS["host_key"], KEYS[key]])  # Connect cannot tell it from a table without rows
+        side = processes.sparkSession.createDataFrame(_known(keys, key), schema).selectExpr("*", f"true AS on_{key}")
         rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
         if key == "process_id" and not lone:
             rows = rows.where("on_process_id OR process_id IS NULL")

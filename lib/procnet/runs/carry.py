@@ -33,7 +33,7 @@ from procnet.lake.tables import Lake, in_period
 from procnet.runs.asked import Asked, Carried
 from procnet.runs.events import OWN, Events, changed_events
 from procnet.runs.left_open import ROWS, as_rows, left_open, told_of
-from procnet.runs.look_up import KEYS, LookedUp, look_up
+from procnet.runs.look_up import LookedUp, look_up
 from procnet.sources.mapping import read_mapping
 from procnet.types import EPOCH, micros
 
@@ -125,7 +125,7 @@ def _up_to_date(lake: Lake, asked: Asked, seen: dict[str, int], now: dict[str, i
     found = look_up(asked, keys, asked.longest)
     if found is None:
         return State(None, f"no state: late rows on {keys.num_rows} keys touch more than {asked.limit} events")
-    named = asked.spark.createDataFrame(found.keys, KEYS)
+    named = asked.spark.createDataFrame(found.keys, meet.KEYS)
     rest = _without(carried.rows, named, asked)
     read = as_rows(told_of(asked, found, asked.window.start))
     events = asked.spark.createDataFrame(found.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
@@ -137,7 +137,7 @@ def _touched(asked: Asked, late: pa.Table) -> pa.Table:
     """The keys of late rows that are wanted, or that something is carried of."""
     assert asked.carried is not None
     keys = late.group_by([*meet.KEY]).aggregate([("wanted", "max")])
-    frame = asked.spark.createDataFrame(keys.select(meet.KEY), KEYS)
+    frame = asked.spark.createDataFrame(keys.select(meet.KEY), meet.KEYS)
     on = meet.events_on(asked.carried.rows, frame, asked.hosts, small=True)
     held = meet.keys_of(on, asked.hosts).distinct().toArrow()
     there = [set(zip(*(held[c].to_pylist() for c in ("host_key", key)), strict=True)) for key in meet.KEY[1:]]

@@ -15,7 +15,7 @@ from procnet.attribution.lifetimes import host_key
 from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
 from procnet.detections.evaluate import starts_wanted
 from procnet.runs.asked import SINCE, Asked
-from procnet.runs.look_up import KEYS, LookedUp
+from procnet.runs.look_up import LookedUp
 
 ROWS = (*PROCESS_EVENTS.names, *SINCE)
 TOLD = T.StructType([OPEN_PROCESSES[n] for n in ("host", *meet.KEY[1:], "pid_since", "event_time")])
@@ -67,7 +67,7 @@ def _still_told(asked: Asked, looked_up: LookedUp | None) -> DataFrame:
 
 def told_of(asked: Asked, found: LookedUp, at: datetime) -> DataFrame:
     """The keys that were looked up at a time, by their host's key, and since when their events are known."""
-    keys = asked.spark.createDataFrame(found.keys, KEYS).withColumnRenamed("host_key", "host")
+    keys = asked.spark.createDataFrame(found.keys, meet.KEYS).withColumnRenamed("host_key", "host")
     since = F.lit(asked.window.start - found.reach)
     return keys.withColumns({"pid_since": since, "event_time": F.lit(at)}).select(*TOLD.names)
 

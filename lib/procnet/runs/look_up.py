@@ -9,7 +9,6 @@ from datetime import timedelta
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from procnet.attribution import meet
 from procnet.attribution import plan as plans
@@ -17,9 +16,6 @@ from procnet.attribution.lifetimes import host_key, perhaps_on
 from procnet.contract import PROCESS_EVENTS
 from procnet.runs.asked import Asked
 
-KEYS = T.StructType(
-    [T.StructField("host_key", T.StringType()), *(PROCESS_EVENTS[n] for n in ("process_id", "process_guid"))]
-)
 _NOTHING = pa.table({n: pa.nulls(0) for n in (*PROCESS_EVENTS.names, "host_key")})
 
 

@@ -26,7 +26,7 @@ from procnet.runs.asked import SINCE, Asked
 from procnet.runs.at_once import at_once
 from procnet.runs.described import described
 from procnet.runs.held import TOLD, local, read_again
-from procnet.runs.look_up import KEYS, LookedUp, look_up
+from procnet.runs.look_up import LookedUp, look_up
 from procnet.types import EPOCH, micros
 
 # By these lives are told apart, and connections find them. The original name is read too: without, any program could
@@ -103,7 +103,9 @@ def _lives(asked: Asked, hits: pa.Table, reach: timedelta) -> pa.Table | None:
     carried; None where they are too many to hold."""
     events, keys = asked.kept(reach), hits.select(meet.KEY)
     if meet.has_lone_guid(keys):
-        more = plans.bounded(meet.with_process_ids(local(asked.spark, keys, KEYS), events, asked.hosts), asked.limit)
+        more = plans.bounded(
+            meet.with_process_ids(local(asked.spark, keys, meet.KEYS), events, asked.hosts), asked.limit
+        )
         if more is None:
             return None
         keys = more
