@@ -19,7 +19,7 @@ from procnet.types import HostMatch, Tolerances, micros
 # What an instance tells of its process, beside its times.
 INSTANCE_FIELDS: tuple[str, ...] = (*PROCESS_FIELDS, "record_id", "vendor_product", "source")
 
-# All of it is SQL (predicates/sql.py says why): as Columns, lives and answers were 5,000 calls to the JVM an hour.
+# All of it is SQL (predicates/sql.py says why): as Columns, lives, answers and findings were 6,000 calls to the JVM.
 # A start's columns travel as two arrays of texts, `known` and `own`, named again for the few that answer (`field`).
 # As columns of their own they were some sixty expressions at every step, and planning cost more than an hour's data.
 # The two in turn are also the order of starts at one instant: the greater wins, nulls least. The first three columns
@@ -39,7 +39,7 @@ def host_key(host: str, match: HostMatch) -> str:
     if match is not HostMatch.SHORT:
         return host
     # Asked of every row of a fleet: digits stand before the colon, so hardly a name passes `< ':'` to the dear question
-    # (16 million rows: 2.0 s; 4.5 s with a look at the last letter in its place).
+    # (of 16 million rows a look at the last letter took 4.5 s, the first label alone 1.7 s).
     is_address = f"({host} < ':' AND {host} RLIKE '^[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}$') OR contains({host}, ':')"
     return f"CASE WHEN {is_address} THEN {host} ELSE substring_index({host}, '.', 1) END"
 

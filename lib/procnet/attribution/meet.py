@@ -106,7 +106,7 @@ def events_of(processes: DataFrame, keys: pa.Table, host_match: HostMatch) -> Da
     rows, lone = processes, has_lone_guid(keys)
     if not lone:
         ids = {i for i in keys["process_id"].to_pylist() if i is not None}
-        # 16 million rows, 221 ids: 1.3 s; the join at once took 4.5.
+        # Of 16 million rows 221 ids are asked for in 1.3 s; the joins at once took 4.5 s.
         rows = rows.where(f"process_id IS NULL OR {among('process_id', ids)}")
     rows = rows.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
     for key in KEY[1:]:
