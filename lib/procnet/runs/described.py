@@ -37,8 +37,8 @@ def described(processes: DataFrame, lives: pa.Table, hits: pa.Table, detections:
 
 
 def _named(told: pa.Table) -> str:
-    """Their names, and of the names that few hosts have these hosts too: files are sorted by both, so of a name that any
-    host has, such as a browser's, not all is read for one finding."""
+    """Their names, and of the names that few hosts have these hosts too: files are sorted by both, so of a name that
+    every host has, such as a browser's, not all is read for one finding."""
     hosts: dict[str | None, set[str | None]] = defaultdict(set)
     for name, host in _columns(told, "process_name", "host"):
         hosts[name].add(host)
