@@ -23,6 +23,12 @@ def test_answers_come_in_the_order_of_the_questions(spark: SparkSession) -> None
     assert at_once(spark, lambda: ask(3), lambda: ask(2)) == [3, 2]
 
 
+def test_threads_that_share_one_of_java_are_not_used(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with PYSPARK_PIN_THREAD=false, where Spark hands back the session in the place of a wrapper."""
+    monkeypatch.setattr("procnet.runs.at_once.inheritable_thread_target", lambda session: session)
+    assert at_once(spark, threading.get_ident, threading.get_ident) == [threading.get_ident()] * 2
+
+
 def test_an_error_is_told_when_all_have_ended(spark: SparkSession) -> None:
     ended = []
 

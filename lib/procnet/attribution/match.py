@@ -1,8 +1,8 @@
 """Which instance made a connection, of those that could have (2-semantics, 2): the one place that decides.
 
-Every plan gathers arrays of lives for a connection and asks the functions here, so no plan can decide otherwise.
-It is told in SQL (predicates/sql.py says why). The arrays hold `lifetimes.lives`' `life`
-structs sorted by start; a superset of the lives that count does no harm.
+Every plan gathers arrays of lives for a connection and asks the functions here, so no plan can decide otherwise. It is
+told in SQL (predicates/sql.py says why). The arrays hold `lifetimes.lives`' `life` structs sorted by start; a superset
+of the lives that count does no harm.
 """
 
 from __future__ import annotations

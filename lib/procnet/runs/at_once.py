@@ -14,9 +14,11 @@ _T = TypeVar("_T")
 
 def at_once(spark: SparkSession, *asks: Callable[[], _T]) -> list[_T]:
     """The answers, in order. An error of one is raised when all have ended."""
-    if len(asks) == 1:
-        return [asks[0]()]
+    # Each with the job group, tags and properties of this thread: without, a cancelled run would go on.
+    inherit = inheritable_thread_target(spark)
+    # Where a thread of Python has no thread of Java to itself (PYSPARK_PIN_THREAD=false), Spark hands back what it got.
+    if len(asks) == 1 or isinstance(inherit, SparkSession):
+        return [ask() for ask in asks]
     with ThreadPoolExecutor(len(asks)) as pool:
-        # Each with the job group, tags and properties of this thread: without, a cancelled run would go on.
-        running = [pool.submit(inheritable_thread_target(spark)(ask)) for ask in asks]
+        running = [pool.submit(inherit(ask)) for ask in asks]
     return [r.result() for r in running]
