@@ -98,21 +98,21 @@ def events_on(processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, s
     return rows.where(wanted).select(*processes.columns)
 
 
-def events_of(processes: DataFrame, keys: pa.Table, host_match: HostMatch) -> DataFrame:
+def events_of(processes: DataFrame, keys: pa.Table, host_match: HostMatch, *, all_of_guids: bool = False) -> DataFrame:
     """The same for the keys of connections: an event has their process id, or none and their guid, since a guid counts
     only where ids do not differ (2-semantics, 2). So most rows are dropped before anything but their id is looked at.
-    Of a key that is a guid alone, see `with_process_ids`.
+    Of a key that is a guid alone, see `with_process_ids`. With `all_of_guids`, those of their guids on any id too.
     """
-    rows, lone = processes, has_lone_guid(keys)
-    if not lone:
-        ids = {i for i in keys["process_id"].to_pylist() if i is not None}
-        # Of 16 million rows 221 ids are asked for in 1.3 s; the joins at once took 4.5 s.
-        rows = rows.where(f"process_id IS NULL OR {among('process_id', ids)}")
+    by_guid = all_of_guids or has_lone_guid(keys)
+    ids, guids = ({v for v in keys[key].to_pylist() if v is not None} for key in KEY[1:])
+    # Of 16 million rows 221 ids are asked for in 1.3 s; the joins at once took 4.5 s.
+    other = among("process_guid", guids) if by_guid else "process_id IS NULL"
+    rows = processes.where(f"{other} OR {among('process_id', ids)}")
     rows = rows.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
     for key in KEY[1:]:
         schema = T.StructType([KEYS["host_key"], KEYS[key]])  # Connect cannot tell it from a table without rows
         side = processes.sparkSession.createDataFrame(_known(keys, key), schema).selectExpr("*", f"true AS on_{key}")
         rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
-        if key == "process_id" and not lone:
+        if key == "process_id" and not by_guid:
             rows = rows.where("on_process_id OR process_id IS NULL")
     return rows.where("on_process_id OR on_process_guid").select(*processes.columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,10 +11,8 @@ from pyspark.sql import DataFrame
 
 from procnet.contract import PROCESS_EVENTS
 from procnet.detections.detection import Detection
-from procnet.predicates.sql import among
 from procnet.runs.held import local, read_again
 
-_LISTED = 200  # so many values reach the pages of a file (session.py), more only tell rows apart
 _LIKE = ("host_key", "process_id", "process_name")  # two records of one start agree in these (2-semantics, 1)
 
 
@@ -31,23 +28,9 @@ def described(processes: DataFrame, lives: pa.Table, hits: pa.Table, detections:
     others = local(processes.sparkSession, lives.filter(pc.invert(whole)), PROCESS_EVENTS)
     if not (told := lives.filter(whole)).num_rows:
         return others
-    rows = read_again(processes.where("event_kind = 'start'").where(_named(told)), told, "process_id")
+    rows = read_again(processes.where("event_kind = 'start'"), told, "process_id", "process_name", "host")
     # Read by all tasks, then one partition: coalesced alone, one task would read all files.
     return others.unionByName(rows.repartition(1)).coalesce(1)
-
-
-def _named(told: pa.Table) -> str:
-    """Their names, and of the names that few hosts have these hosts too: files are sorted by both, so of a name that
-    every host has, such as a browser's, not all is read for one finding."""
-    hosts: dict[str | None, set[str | None]] = defaultdict(set)
-    for name, host in _columns(told, "process_name", "host"):
-        hosts[name].add(host)
-    rare, on = list[str | None](), set[str | None]()
-    for name in sorted(hosts, key=lambda n: len(hosts[n])):
-        if len(on | hosts[name]) <= _LISTED:
-            rare, on = [*rare, name], on | hosts[name]
-    often = [n for n in hosts if n not in rare]
-    return f"{among('process_name', often)} OR ({among('process_name', rare)} AND {among('host', on)})"
 
 
 def _wanted(starts: pa.Table, hits: pa.Table, detections: Sequence[Detection]) -> pa.Table:

@@ -48,7 +48,8 @@ def _events_on(asked: Asked, keys: pa.Table, reach: timedelta) -> pa.Table | Non
     hosts: Sequence[str | None] = keys.column("host_key").to_pylist()
     since = asked.known_from - asked.tolerances.start_tolerance
     table = asked.whole(reach).where(perhaps_on(hosts, asked.hosts)).where(F.col("event_time") < F.lit(since))
-    met = meet.events_of(table, keys, asked.hosts)
+    # Of a guid all, on whatever process id: what is told of it is asked again for connections of another id.
+    met = meet.events_of(table, keys, asked.hosts, all_of_guids=True)
     host = f"{host_key('host', asked.hosts)} AS host_key"
     return plans.bounded(met.selectExpr(*PROCESS_EVENTS.names, host), asked.limit)
 

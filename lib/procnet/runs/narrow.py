@@ -69,7 +69,7 @@ def narrowed(met: DataFrame, asked: Asked) -> Narrowed | None:
         return Narrowed(None, counts)
     reach = timedelta(microseconds=max(hits.column("mark").to_pylist()))
     judged = [d for d in asked.detections if d.lookback <= reach]
-    again = partial(read_again, asked.connections, hits, "dest_port", "process_id", "host")
+    again = partial(read_again, asked.connections, hits, "dest_port", "process_id", "process_name", "host")
     lives, connections = at_once(asked.spark, partial(_lives, asked, hits, reach), partial(_held, again, hits))
     if lives is None:
         return None

@@ -23,7 +23,7 @@ from procnet.types import Window
 
 # What the files of a table are sorted by: what its scans ask for first (one detection's fetch of process starts by
 # name: 2.8 s unsorted, 0.9 s sorted).
-SORTED_BY = {"process_events": ("process_name", "host"), "network_events": ("dest_port", "host")}
+SORTED_BY = {"process_events": ("process_name", "host"), "network_events": ("dest_port", "process_name", "host")}
 
 
 @dataclass(frozen=True)
