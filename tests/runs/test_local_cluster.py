@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,7 @@ from procnet.types import Window
 ROOT = Path(__file__).resolve().parents[2]
 PERIOD = Window(datetime(2026, 3, 2, tzinfo=timezone.utc), datetime(2026, 3, 2, 6, tzinfo=timezone.utc))
 FEW = select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"])
+_MEETS = re.compile("by_(process_id|guid)")
 BROADCAST_LIMIT = {"broadcast": 1_000_000, "shuffled": 0}
 
 CLUSTER = {
@@ -149,11 +151,12 @@ def kill_one(spark: SparkSession, window: Future[Any]) -> tuple[int | None, int]
 
 
 def running_join(spark: SparkSession) -> int | None:
-    """The number of the query that finds answers, while it runs: known by a column of its plan."""
+    """The number of the query that meets connections and processes, while it runs: known by a column of its plan."""
     told = spark._jsparkSession.sharedState().statusStore().executionsList()
     queries = (told.apply(i) for i in reversed(range(told.size())))
     running = (q for q in queries if not q.completionTime().isDefined())
-    return next((q.executionId() for q in running if "by_guid" in q.physicalPlanDescription()), None)
+    # Broadcast: connections by the candidates' ids, since the few that are left are the driver's. Shuffled: all by all.
+    return next((q.executionId() for q in running if _MEETS.search(q.physicalPlanDescription())), None)
 
 
 def stages_of(spark: SparkSession, query: int | None) -> list[Any]:
