@@ -35,9 +35,9 @@ test-quick: setup
 SPARKS := 4.0.5-4.0.1 4.2.0-4.4.0
 PYTHON := $(BIN)/python
 OTHERS := .venv-versions/$(notdir $(PYTHON))
-WITH_JAVA = JAVA_HOME=$$($(BIN)/python -c 'from procnet.java import find_java; print(find_java())')
-WHOLE_PATH := tests/test_session.py tests/sources/test_ingest.py tests/attribution tests/detections/test_defects.py \
-	tests/findings/test_risk.py $(addprefix tests/runs/test_,tiling.py chosen.py catch_up.py) tests/cli/test_commands.py
+WITH_JAVA = JAVA_HOME=$$($(BIN)/python -c 'from procnet.spark.java import find_java; print(find_java())')
+WHOLE_PATH := tests/spark/test_session.py tests/sources/test_ingest.py tests/attribution tests/detections/test_defects.py \
+	tests/findings/test_risk.py tests/engine/test_tiling.py tests/runs/test_selection.py tests/runs/test_catch_up.py tests/cli/test_commands.py
 test-versions: $(SPARKS:%=$(OTHERS)/%/.ready)
 	@bad=0; for v in $(SPARKS); do \
 	  echo "== $(PYTHON), Spark and Delta $$v"; \
@@ -46,7 +46,7 @@ test-versions: $(SPARKS:%=$(OTHERS)/%/.ready)
 	done; exit $$bad
 
 # From raw records to findings: what .ci/run has of the suite over Spark Connect.
-END_TO_END := tests/test_session.py tests/runs/test_tiling.py tests/cli/test_commands.py tests/sources/test_ingest.py \
+END_TO_END := tests/spark/test_session.py tests/engine/test_tiling.py tests/cli/test_commands.py tests/sources/test_ingest.py \
 	tests/findings/test_risk.py
 # The same tests over Spark Connect, by a server that each worker starts; ARGS="-m long" runs the long ones.
 test-connect: setup
@@ -102,10 +102,10 @@ $(VENV)/.package: pyproject.toml $(VENV)/.dependencies
 
 # The Java of the lock comes only where the machine has none that fits; the jars of Delta are fetched now, once.
 $(VENV)/.ready: requirements-java.lock $(VENV)/.package
-	@$(BIN)/python -c 'from procnet.java import find_java; find_java()' 2>/dev/null \
+	@$(BIN)/python -c 'from procnet.spark.java import find_java; find_java()' 2>/dev/null \
 	  || { echo "no Java 17 or 21 here: a small one from requirements-java.lock"; \
 	       $(PIP) install --require-hashes -r requirements-java.lock; }
-	@$(BIN)/python -c 'from procnet.jars import delta_jars; delta_jars()'
+	@$(BIN)/python -c 'from procnet.spark.delta_jars import delta_jars; delta_jars()'
 	@touch $@
 
 $(AIRFLOW)/.ready: requirements-airflow.lock $(VENV)/.python
@@ -123,5 +123,5 @@ $(OTHERS)/%/.ready: requirements-dev.lock pyproject.toml $(VENV)/.ready
 	  $$pip --require-hashes -r $(@D)/others.lock; \
 	  $$pip --use-pep517 pyspark==$(word 1,$(subst -, ,$*)) delta-spark==$(word 2,$(subst -, ,$*)); \
 	  $$pip --no-deps --editable .
-	@$(WITH_JAVA) $(@D)/bin/python -c 'from procnet.jars import delta_jars; delta_jars()'
+	@$(WITH_JAVA) $(@D)/bin/python -c 'from procnet.spark.delta_jars import delta_jars; delta_jars()'
 	@touch $@

@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 from fleet import ingested, options
-from procnet.cli.out import json_line
+from procnet.cli.output import json_line
 from procnet.detections.catalog import load_detections, select
-from procnet.lake.tables import Lake, in_period
+from procnet.lake.tables import Lake
+from procnet.periods import Window, format_duration
 from procnet.runs.backfill import backfill
 from procnet.runs.detect import detect
-from procnet.types import Window, format_duration
+from procnet.spark.filters import in_period
 
 RUNS: tuple[Mapping[str, int], ...] = (
     {"days": 7, "parallel": 1},  # warms the session up, and is told of as such

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from procnet.runs.demo import bring_in, make
-from procnet.session import open_session
+from procnet.demo.demo import bring_in, make
+from procnet.periods import Window
 from procnet.settings import Settings, load_settings
-from procnet.types import Window
+from procnet.spark.session import open_session
 
 
 def options(description: str | None) -> argparse.Namespace:

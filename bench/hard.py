@@ -18,12 +18,12 @@ from pyspark.sql import types as T
 from procnet.bench.lake import END, Size, write_lake
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.catalog import load_detections, select
+from procnet.engine.evaluate import evaluate
+from procnet.engine.query import Query
 from procnet.lake.tables import Lake
-from procnet.runs.asked import Asked
-from procnet.runs.find import find
-from procnet.session import open_session
+from procnet.periods import Window
 from procnet.settings import Settings, load_settings
-from procnet.types import Window
+from procnet.spark.session import open_session
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
@@ -56,7 +56,7 @@ def ask(lake: Lake, window: Window, what: str, expected: int | None = None) -> N
     """Count the findings, which are written nowhere."""
     one = select(load_detections(lake.settings.detections_folder), [MSIEXEC])
     mark = time.monotonic()
-    found = find(Asked(lake.read("process_events"), lake.read("network_events"), one, window, lake.settings))
+    found = evaluate(Query(lake.read("process_events"), lake.read("network_events"), one, window, lake.settings))
     count = 0 if found.findings is None else found.findings.count()
     took = time.monotonic() - mark
     print(f"{what}: {count:,} findings, {took:.1f} s, {found.plan}", flush=True)

@@ -25,12 +25,13 @@ from pyspark.sql import functions as F
 
 from processes import Memory, cpu_seconds
 from procnet.lake.tables import Lake
+from procnet.readers.frames import read_files
 from procnet.runs.ingest import IngestReport, ingest
-from procnet.session import open_session
 from procnet.settings import Settings, load_settings
-from procnet.sources.load import load_source
 from procnet.sources.normalize import normalize
-from procnet.sources.readers import read_files, read_raw
+from procnet.sources.read import read_raw
+from procnet.sources.validate import load_source
+from procnet.spark.session import open_session
 from windows_files import make
 
 SOURCES = {"json": "windows_flat", "xml": "windows_xml", "evtx": "evtx"}

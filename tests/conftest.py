@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 # Where one test takes a minute. They go first, so that a worker does not begin one when the other is done.
 LONG = (
-    "test_readme.py", "test_tiling.py", "test_commands.py", "test_view.py", "test_narrowing.py", "test_replay.py",
-    "test_chosen.py", "test_session.py", "test_vendor_samples.py", "test_attribution_lakes.py",
-    "test_windows_samples.py", "test_exclusions.py", "test_clean_fuzz.py", "test_ingest.py",
+    "test_docs.py", "test_tiling.py", "test_commands.py", "test_view.py", "test_prefilter.py", "test_replay.py",
+    "test_selection.py", "test_session.py", "test_vendor_samples.py", "test_attribution_lakes.py",
+    "test_windows_samples.py", "test_exclusions.py", "test_cleaning_fuzz.py", "test_ingest.py",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ UNVERIFIED = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 @pytest.fixture(scope="session")
 def spark(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session a user gets, with what serves short runs: tables of a few rows need one partition, not more."""
-    from procnet.session import SHORT_RUN, open_session
+    from procnet.spark.session import SHORT_RUN, open_session
 
     remote = "local[2]" if pytestconfig.getoption("connect") else None
     settings = {

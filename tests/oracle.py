@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from procnet.types import HostMatch, Tolerances
+from procnet.settings import HostMatch, Tolerances
 
 Row = Mapping[str, Any]
 

@@ -9,8 +9,7 @@ import pytest
 
 from procnet.errors import ConfigError, UsageError
 from procnet.lake.tables import table_ref
-from procnet.settings import Settings, default_conf_dir, load_settings
-from procnet.types import HostMatch
+from procnet.settings import HostMatch, Settings, default_conf_dir, load_settings
 
 
 def test_the_shipped_settings_load_and_are_the_defaults() -> None:

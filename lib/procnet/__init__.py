@@ -10,18 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from procnet.attribution.plan import attribute_connections
+    from procnet.attribution.attribute import attribute_connections
     from procnet.detections.catalog import load_detections
     from procnet.errors import ConfigError, DataError, PartlyDone, ProcnetError, UsageError, WindowFailed
     from procnet.findings.rows import findings_cim
+    from procnet.periods import Window
     from procnet.runs.backfill import backfill
     from procnet.runs.detect import detect
     from procnet.settings import Settings, load_settings
     from procnet.sources.normalize import normalize
-    from procnet.types import Window
 
 _HOMES = {
-    "attribute_connections": "procnet.attribution.plan",
+    "attribute_connections": "procnet.attribution.attribute",
     "backfill": "procnet.runs.backfill",
     "detect": "procnet.runs.detect",
     "findings_cim": "procnet.findings.rows",
@@ -29,7 +29,7 @@ _HOMES = {
     "load_settings": "procnet.settings",
     "normalize": "procnet.sources.normalize",
     "Settings": "procnet.settings",
-    "Window": "procnet.types",
+    "Window": "procnet.periods",
     **dict.fromkeys(
         ("ConfigError", "DataError", "PartlyDone", "ProcnetError", "UsageError", "WindowFailed"), "procnet.errors"
     ),

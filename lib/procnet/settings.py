@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +15,37 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from procnet.errors import ConfigError, UsageError
-from procnet.types import Budget, Duration, HostMatch, Tolerances
+from procnet.periods import Duration, Window
+
+
+class HostMatch(str, Enum):
+    """Whether `hr001` and `hr001.shire.com` are one host when events are joined (2-semantics: Host equality)."""
+
+    SHORT = "short"
+    FULL = "full"
+    AS_IS = "as_is"
+
+
+class Budget(BaseModel):
+    """How many live findings of one detection are still worth a look: with more the run is marked noisy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    findings: int = Field(ge=0)
+    per: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
+
+    def of(self, window: Window) -> int:
+        """What a window may have: as many whole periods as it takes to cover it."""
+        return self.findings * -((window.start - window.end) // self.per)
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far clocks and sensors may be apart; measured from the connection, never from the window (2-semantics, 2)."""
+
+    clock_skew: timedelta = timedelta(seconds=1)
+    end_grace: timedelta = timedelta(seconds=5)
+    start_tolerance: timedelta = timedelta(seconds=2)
 
 
 class _Frozen(BaseModel):

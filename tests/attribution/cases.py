@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from lakes import NOON, Lake, Row, at
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from random_lakes import NOON, Lake, Row, at
 
 EPS = 0.000001
 MAX_AGE = timedelta(seconds=60)

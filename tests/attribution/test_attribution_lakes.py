@@ -10,11 +10,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judge import PLANS, Rules, assert_agree, by_oracle, by_spark
 from pyspark.sql import SparkSession
 
-from lakes import NOON, Lake, drawn, lakes, seeded
-from procnet.types import HostMatch, Tolerances
+from attribution.against_oracle import PLANS, Rules, assert_agree, by_oracle, by_spark
+from procnet.settings import HostMatch, Tolerances
+from random_lakes import NOON, Lake, drawn, lakes, seeded
 
 NO_TOLERANCE = Tolerances(clock_skew=timedelta(0), end_grace=timedelta(0), start_tolerance=timedelta(0))
 RULES = {

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cases import ALL, MAX_AGE, Case, connection, start
 from chispa import assert_df_equality
-from judge import PLANS, Rules, assert_agree, frame
 from pyspark.sql import SparkSession
 
-from lakes import Lake
+from attribution.against_oracle import PLANS, Rules, assert_agree, frame
+from attribution.cases import ALL, MAX_AGE, Case, connection, start
 from oracle import attribute, host_key
-from procnet.attribution.plan import attribute_connections
+from procnet.attribution.attribute import attribute_connections
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
-from procnet.types import HostMatch
+from procnet.settings import HostMatch
+from random_lakes import Lake
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cli.calls import Said, files_of, procnet
+from cli.command import Said, files_of, procnet
 from procnet.cli.demo import _print
 from procnet.contract import FINDINGS, PROCESS_EVENTS, TABLES
-from procnet.fleet.make import make_fleet
-from procnet.runs.demo import Demo, Detected, Score
+from procnet.demo.demo import Demo, Detected, Score
+from procnet.demo.fleet import make_fleet
+from procnet.demo.splunk_search import SplunkScore
 from procnet.runs.ingest import IngestReport
-from procnet.runs.literal import LiteralScore
 from procnet.settings import Settings, default_conf_dir
 
 pytestmark = pytest.mark.spark
@@ -223,7 +223,7 @@ def test_the_catalogue_needs_no_session(monkeypatch: pytest.MonkeyPatch) -> None
     def no_session(*_: object, **__: object) -> None:
         raise AssertionError("a session was asked for")
 
-    monkeypatch.setattr("procnet.session.open_session", no_session)
+    monkeypatch.setattr("procnet.spark.session.open_session", no_session)
     monkeypatch.setattr(SparkSession.Builder, "getOrCreate", no_session)
     listed = procnet("detections", "list")
     assert listed.code == 0
@@ -348,7 +348,7 @@ def test_the_screen_of_the_demo_fits_100_columns(
     rows = [{**vars(a), "process_name": "fleet-updater.exe"} for a in fleet.answers]
     reasons = {"no start of the process within a day: only the connection names it (D7)": 6}
     ingested = IngestReport("windows_flat", 0, 755, 310, 443, 6, {"process_events": 308}, 6, {}, {"no JSON": 1})
-    detected = Detected(rows, Score(66, 66, (), ()), LiteralScore(62, 15, 34, reasons, reasons), 3, True)
+    detected = Detected(rows, Score(66, 66, (), ()), SplunkScore(62, 15, 34, reasons, reasons), 3, True)
     monkeypatch.setenv("COLUMNS", "100")
     _print(Demo(fleet, ingested, detected, {}), {"make": 0.1}, Settings(lake=Path("demo-lake")))
     out = capsys.readouterr().out

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cli.calls import Said, procnet
+from cli.command import Said, procnet
 from procnet.contract import FINDINGS
 
 FORMATS = ("json", "ocsf", "es", "elastic")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from procnet.cli.out import age, csv_cell, iso, json_line, plain, print_table, shown
+from procnet.cli.output import age, csv_cell, iso, json_line, plain, print_table, shown
 
 
 @pytest.mark.parametrize(

@@ -17,18 +17,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakes import Lake, Row, at
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.cases import WINDOW
 from procnet.detections.catalog import load_detections
 from procnet.detections.detection import Detection
+from procnet.periods import as_utc
+from procnet.predicates.interpret import holds
 from procnet.predicates.model import leaves
-from procnet.predicates.rows import holds
 from procnet.settings import default_conf_dir
-from procnet.sources.canonical import cleaned, known, stripped
-from procnet.sources.load import load_source
+from procnet.sources.columns import cleaned, known, stripped
+from procnet.sources.validate import load_source
 from procnet.sources.view import canonical_view
-from procnet.types import as_utc
+from random_lakes import Lake, Row, at
 
 DETECTIONS = load_detections(default_conf_dir() / "detections")
 TEN = WINDOW.start + timedelta(hours=10)  # the scheduled search sees this hour alone

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from detection_files import detection, values, write
 from procnet.detections.catalog import load_detections, select
-from procnet.detections.lock import check_lock, lock_of, read_lock, write_lock
+from procnet.detections.version_lock import check_lock, lock_of, read_lock, write_lock
 from procnet.errors import ConfigError, DetectionError
 from procnet.settings import default_conf_dir
-from written import detection, values, write
 
 RISK = values()["risk"]
 

@@ -39,15 +39,15 @@ from defects_lake import (
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lakes import Lake, Row
+from procnet.demo.splunk_search import OUTPUT, splunk_pairs
 from procnet.detections.cases import WINDOW
 from procnet.detections.catalog import select
 from procnet.detections.detection import Detection
-from procnet.runs.asked import Asked
-from procnet.runs.find import find
-from procnet.runs.literal import OUTPUT, literal_pairs
+from procnet.engine.evaluate import evaluate
+from procnet.engine.query import Query
+from procnet.periods import Window
 from procnet.settings import Settings
-from procnet.types import Window
+from random_lakes import Lake, Row
 
 [MSIEXEC] = select(DETECTIONS, ["b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"])
 [ANY_PORT] = select(DETECTIONS, ["msiexec_any_port"])
@@ -84,7 +84,7 @@ class Judged:
 @pytest.fixture(scope="module")
 def judged(spark: SparkSession) -> Judged:
     lake = build(spark)
-    found = find(Asked(*frames(spark, lake), DETECTIONS, WINDOW, Settings())).findings
+    found = evaluate(Query(*frames(spark, lake), DETECTIONS, WINDOW, Settings())).findings
     assert found is not None
     return Judged(lake, told(found))
 
@@ -128,8 +128,8 @@ def test_d03_more_rows_than_the_search_reads(spark: SparkSession) -> None:
     processes, connections = frames(spark, Lake(starts, [connection, last]))
     copies = connections.where("process_id <> 8").crossJoin(spark.range(1, limit + 1))
     copies = copies.withColumn("src_port", F.col("id").cast("int")).drop("id")
-    found = find(
-        Asked(processes, copies.unionByName(connections.where("process_id = 8")), [MSIEXEC], WINDOW, Settings())
+    found = evaluate(
+        Query(processes, copies.unionByName(connections.where("process_id = 8")), [MSIEXEC], WINDOW, Settings())
     )
     assert found.findings is not None
     counted = found.findings.groupBy("process_id").agg(F.count("*"), F.count_distinct("finding_id")).collect()
@@ -274,7 +274,7 @@ def test_d14_a_flow_is_one_event(judged: Judged, detection: Detection) -> None:
 def test_the_join_of_these_tests_is_that_of_the_literal_search(spark: SparkSession, judged: Judged) -> None:
     sides = frames(spark, judged.lake)
     few = 5
-    both = [literal_pairs(*sides, EVER, limit=n).withColumn("limit", F.lit(n)) for n in (few, 50_000)]
+    both = [splunk_pairs(*sides, EVER, limit=n).withColumn("limit", F.lit(n)) for n in (few, 50_000)]
     rows = Counter((r["limit"], r["process_host"], r["connection_host"], r["_time"], r["connection_time"])
                    for r in told(both[0].unionByName(both[1])))  # fmt: skip
     mine = Counter((n, m.start["host"], m.connection["host"], m.start["event_time"], m.connection["event_time"])

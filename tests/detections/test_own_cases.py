@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from detection_files import detection
 from procnet.detections.cases import case_frames
 from procnet.detections.catalog import load_detections
 from procnet.errors import DetectionError
-from procnet.runs.cases import run_cases
+from procnet.runs.regression import run_cases
 from procnet.settings import Settings, default_conf_dir
-from written import detection
 
 PID = {"process_id": 8}
 START = {"at": "10:00:00", **PID, "process_name": "msiexec.exe"}

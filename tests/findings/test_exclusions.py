@@ -13,9 +13,15 @@ from pyspark.sql import SparkSession
 from procnet.contract import FINDINGS
 from procnet.detections.catalog import load_detections
 from procnet.errors import ExclusionError
-from procnet.findings.exclusion_file import load_exclusions
-from procnet.findings.exclusions import mark
-from procnet.runs.exclusions import enabled_exclusions, hidden_cases, known_exclusions, ran_as, unknown_detections
+from procnet.findings.exclusion_schema import load_exclusions
+from procnet.findings.exclusions import apply_exclusions
+from procnet.runs.exclusions import (
+    enabled_exclusions,
+    hidden_cases,
+    known_exclusions,
+    run_fingerprints,
+    unknown_detections,
+)
 from procnet.settings import ExclusionSettings, Settings, default_conf_dir
 
 MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
@@ -114,10 +120,10 @@ def test_marked(spark: SparkSession, tmp_path: Path) -> None:
     line = written(tmp_path, id="by-line", detections=[MSIEXEC, "2nd"], findings=block)
     exclusions = load_exclusions([written(tmp_path), line])
     rows = spark.createDataFrame([finding(n, **values) for n, (values, _) in enumerate(cases)], FINDINGS)
-    told = {r["finding_id"]: r["excluded_by"] for r in mark(rows, exclusions).collect()}
+    told = {r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions).collect()}
     assert told == {str(n): expected for n, (_, expected) in enumerate(cases)}
-    assert mark(rows, exclusions).schema.simpleString() == rows.schema.simpleString()
-    ever = {r["finding_id"]: r["excluded_by"] for r in mark(rows, exclusions, at_any_time=True).collect()}
+    assert apply_exclusions(rows, exclusions).schema.simpleString() == rows.schema.simpleString()
+    ever = {r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions, at_any_time=True).collect()}
     assert [n for n in told if told[n] != ever[n]] == ["4", "5"]
 
 
@@ -154,9 +160,9 @@ def test_what_a_run_is_known_by(tmp_path: Path) -> None:
     detections = [d for d in load_detections(default_conf_dir() / "detections") if d.id == MSIEXEC]
 
     def mark_of(**changes: Any) -> str:
-        return ran_as(detections, load_exclusions([written(tmp_path, **changes)]), Settings())[MSIEXEC]
+        return run_fingerprints(detections, load_exclusions([written(tmp_path, **changes)]), Settings())[MSIEXEC]
 
-    plain = ran_as(detections, (), Settings())[MSIEXEC]
+    plain = run_fingerprints(detections, (), Settings())[MSIEXEC]
     assert plain.startswith(detections[0].fingerprint)
     assert mark_of() != plain
     assert mark_of(reason="another", owner="another") == mark_of()

@@ -9,9 +9,9 @@ from functools import reduce
 from typing import Any
 
 import pytest
-from hits import CONNECTION, INSTANCE, Row, day, frame, hit, rows
 from pyspark.sql import DataFrame, SparkSession
 
+from findings.sample_matches import CONNECTION, INSTANCE, Row, day, frame, hit, rows
 from procnet.findings.rows import to_findings
 
 # An id, once given, stands in tickets and other people's tables: these are not to be changed. SHA-256 of the texts

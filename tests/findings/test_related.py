@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from procnet.attribution.lifetimes import host_key
+from procnet.attribution.hosts import host_key
 from procnet.contract import FINDINGS, NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.findings.related import connecting, near_starts, with_related
-from procnet.types import HostMatch
+from procnet.settings import HostMatch
 
 pytestmark = pytest.mark.spark
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hits import Row, rows
 from pyspark.sql import DataFrame, SparkSession
 
+from findings.sample_matches import Row, rows
 from procnet.contract import FINDINGS, INCIDENTS, RISK_EVENTS
-from procnet.findings.attack import tactics_of
+from procnet.findings.attack_tactics import tactics_of
 from procnet.findings.risk import by_object
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.risk import risk_of
 from procnet.settings import RiskSettings, Settings
-from procnet.types import Window
 
 pytestmark = pytest.mark.spark
 

@@ -6,10 +6,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hits import CONNECTION, INSTANCE, Row, day, frame, hit, rows
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
+from findings.sample_matches import CONNECTION, INSTANCE, Row, day, frame, hit, rows
 from procnet.contract import FINDINGS, PROCESS_FIELDS
 from procnet.findings.rows import Says, findings_cim, to_findings
 

@@ -21,8 +21,8 @@ from databricks.bundles.jobs import Job
 from pyspark.sql import SparkSession
 
 from procnet.cli.main import parser
+from procnet.periods import parse_duration
 from procnet.settings import load_settings
-from procnet.types import parse_duration
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "jobs" / "databricks").glob("*.job.yml"))

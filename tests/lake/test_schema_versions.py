@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from made import CHOSEN, findings, hours, new_lake, put
+from installer_lake import CHOSEN, findings, hours, new_lake, put
 from procnet.contract import FINDINGS, RUNS, SCHEMA_VERSION, TABLES
 from procnet.errors import DataError
 from procnet.lake.tables import Lake

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pyspark.sql import types as T
 
+from procnet.predicates.describe import describe
 from procnet.predicates.model import canonical, finite_names
 from procnet.predicates.parse import parse_side
-from procnet.predicates.reason import describe
 
 TYPES = {
     "process_name": T.StringType(),

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from made import CHOSEN, DAY, HOUR, NOON, findings, hours, new_lake, put
+from installer_lake import CHOSEN, DAY, HOUR, NOON, findings, hours, new_lake, put
+from procnet.engine.events import versions_of
 from procnet.errors import PartlyDone, UsageError, WindowFailed
 from procnet.lake.tables import Lake
-from procnet.runs import each
+from procnet.periods import Window
+from procnet.runs import windows as each
 from procnet.runs.backfill import backfill
-from procnet.runs.detect import Report, detect
-from procnet.runs.done import done_windows
-from procnet.runs.each import Outcome
-from procnet.runs.events import versions_of
-from procnet.runs.exclusions import ran_as
-from procnet.runs.record import Clock, record
+from procnet.runs.detect import WindowReport, detect
+from procnet.runs.exclusions import run_fingerprints
+from procnet.runs.recorder import Clock, record
+from procnet.runs.resume import done_windows
+from procnet.runs.windows import Outcome
 from procnet.settings import Settings
-from procnet.types import Window
 
 pytestmark = pytest.mark.spark
 SIX = hours(0, 6)
-TOLD = ran_as(CHOSEN.detections, CHOSEN.exclusions, Settings())
+TOLD = run_fingerprints(CHOSEN.detections, CHOSEN.exclusions, Settings())
 LOOKBACK = max(d.lookback for d in CHOSEN.detections)
 
 
@@ -86,7 +86,7 @@ def test_chunks_at_once_leave_what_they_leave_one_by_one(spark: SparkSession, la
     told: list[tuple[int, int, bool]] = []
 
     def tell(done: int, of: int, window: Window, outcome: Outcome) -> None:
-        told.append((done, of, isinstance(outcome, Report)))
+        told.append((done, of, isinstance(outcome, WindowReport)))
 
     assert run(lake, parallel=2, tell=tell) == [0, 3], "reports are in order of time"
     assert told == [(1, 2, True), (2, 2, True)]
@@ -102,10 +102,10 @@ def test_chunks_at_once_leave_what_they_leave_one_by_one(spark: SparkSession, la
 
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_a_chunk_that_fails_stops_no_other(lake: Lake, monkeypatch: pytest.MonkeyPatch, parallel: int) -> None:
-    def some(*args: Any, **said: Any) -> Report:
+    def some(*args: Any, **said: Any) -> WindowReport:
         if args[2].start == NOON:
             raise WindowFailed("no space left")
-        return Report("id", args[2], "succeeded", "", {"findings": 0}, {})
+        return WindowReport("id", args[2], "succeeded", "", {"findings": 0}, {})
 
     monkeypatch.setattr(each, "detect", some)
     told: list[tuple[int, str]] = []
@@ -119,7 +119,7 @@ def test_a_chunk_that_fails_stops_no_other(lake: Lake, monkeypatch: pytest.Monke
 def test_an_error_that_is_no_windows_ends_it(lake: Lake, monkeypatch: pytest.MonkeyPatch, parallel: int) -> None:
     calls: list[int] = []
 
-    def wrong(*args: Any, **said: Any) -> Report:
+    def wrong(*args: Any, **said: Any) -> WindowReport:
         calls.append(1)
         raise UsageError("no such thing")
 

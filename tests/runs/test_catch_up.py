@@ -11,25 +11,25 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from made import findings
+from installer_lake import findings
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.demo.fleet import SOURCE, make_fleet
 from procnet.detections.catalog import load_detections, select
-from procnet.fleet.make import SOURCE, make_fleet
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.backfill import backfill
 from procnet.runs.catch_up import catch_up
-from procnet.runs.chosen import Chosen
 from procnet.runs.gaps import gaps_of
 from procnet.runs.ingest import ingest
+from procnet.runs.selection import Selection
 from procnet.settings import Settings, default_conf_dir
-from procnet.types import Window
 
 pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
 TABLES = {"process_events": PROCESS_EVENTS, "network_events": NETWORK_EVENTS}
-CHOSEN = Chosen(
+CHOSEN = Selection(
     select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port", "c91a0852"])
 )
 

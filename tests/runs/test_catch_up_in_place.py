@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from made import CHOSEN, NOON, findings, hours
+from installer_lake import CHOSEN, NOON, findings, hours
+from procnet.engine.events import changed_events, versions_of
 from procnet.errors import DataError
-from procnet.lake.changes import readable
+from procnet.lake.change_feed import readable
 from procnet.lake.tables import Lake
 from procnet.runs.catch_up import catch_up
 from procnet.runs.detect import detect
-from procnet.runs.events import changed_events, versions_of
 from procnet.settings import Settings, SourceSettings
 
 pytestmark = [pytest.mark.spark, pytest.mark.long]

@@ -24,14 +24,14 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
+from procnet.demo.fleet import SOURCE, make_fleet
 from procnet.detections.catalog import load_detections, select
-from procnet.fleet.make import SOURCE, make_fleet
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.detect import detect
 from procnet.runs.ingest import ingest
-from procnet.session import SHORT_RUN, open_session
 from procnet.settings import AttributionSettings, Settings, default_conf_dir
-from procnet.types import Window
+from procnet.spark.session import SHORT_RUN, open_session
 
 ROOT = Path(__file__).resolve().parents[2]
 PERIOD = Window(datetime(2026, 3, 2, tzinfo=timezone.utc), datetime(2026, 3, 2, 6, tzinfo=timezone.utc))

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from made import CHOSEN, DAY, NOON, NOW, findings, hours, new_lake, put
+from installer_lake import CHOSEN, DAY, NOON, NOW, findings, hours, new_lake, put
 from procnet.errors import DataError, PartlyDone, UsageError
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.backfill import backfill
 from procnet.runs.catch_up import catch_up
 from procnet.runs.detect import detect
 from procnet.runs.gaps import gaps_of
-from procnet.runs.kept import keep_from
-from procnet.runs.maintain import Kept, maintain
+from procnet.runs.maintain import TableUpkeep, maintain
+from procnet.runs.retention import record_deletion
 from procnet.settings import MaintenanceSettings, Settings
-from procnet.types import Window
 
 pytestmark = [pytest.mark.spark, pytest.mark.long]
 HOURS = hours(0, 6)
@@ -64,7 +64,7 @@ def filled(spark: SparkSession, tmp_path: Path, made_once: dict[str, Path]) -> C
     return make
 
 
-def by_table(kept: list[Kept]) -> dict[str, Kept]:
+def by_table(kept: list[TableUpkeep]) -> dict[str, TableUpkeep]:
     return {k.table: k for k in kept}
 
 
@@ -144,7 +144,7 @@ def test_events_past_their_time_go_and_their_findings_stay(spark: SparkSession, 
     gone_to = NOON.replace(hour=0) + 30 * DAY
     gaps = gaps_of(lake, CHOSEN, Window(NOON, NOON + 50 * DAY), NOW)
     assert [g.window for g in gaps] == [Window(gone_to + 3 * DAY, NOON + 50 * DAY)], "what cannot be run is no gap"
-    keep_from(lake, "network_events", (NOON - DAY).date())
+    record_deletion(lake, "network_events", (NOON - DAY).date())
     assert lake.properties("network_events")["procnet.keptFrom"] == gone_to.date().isoformat(), "it does not come back"
     late = Window(NOON + 40 * DAY, NOON + 41 * DAY)
     assert detect(spark, lake.settings, late, CHOSEN.detections).counts["connections"] == 1

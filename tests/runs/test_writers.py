@@ -11,14 +11,14 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from made import findings
+from installer_lake import findings
 from procnet.contract import FINDINGS, NETWORK_EVENTS
 from procnet.detections.catalog import load_detections, select
-from procnet.lake.conflicts import is_conflict
+from procnet.lake.retry import is_conflict
 from procnet.lake.tables import Lake
-from procnet.runs.detect import Report, detect
+from procnet.periods import Window
+from procnet.runs.detect import WindowReport, detect
 from procnet.settings import Settings, default_conf_dir
-from procnet.types import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -48,7 +48,7 @@ def test_eight_writers_leave_what_one_leaves(spark: SparkSession, lake: Lake) ->
     windows = [Window(s, s + dice.choice((HOUR, 2 * HOUR, HOUR / 2))) for s in starts]
     windows.append(Window(NOON, NOON + 4 * HOUR))
     with ThreadPoolExecutor(8) as pool:
-        reports: list[Report] = list(pool.map(lambda w: detect(spark, lake.settings, w, FEW), windows))
+        reports: list[WindowReport] = list(pool.map(lambda w: detect(spark, lake.settings, w, FEW), windows))
     together = findings(lake)
     assert sum(r.counts.get("conflicts", 0) for r in reports) > 0, "they met"
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from records import DATA
+from real_records import DATA
 
 SAMPLES = DATA / "format_samples"
 NEEDS_SAMPLES = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from procnet.runs.check import check_source
+from procnet.sources.check import check_source
 
 NOW = datetime(2026, 3, 2, tzinfo=timezone.utc)
 

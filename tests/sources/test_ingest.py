@@ -15,7 +15,7 @@ from procnet.errors import DataError, SourceError
 from procnet.lake.tables import Lake
 from procnet.runs.ingest import IngestReport, ingest
 from procnet.settings import Settings
-from procnet.sources.load import load_source
+from procnet.sources.validate import load_source
 
 pytestmark = pytest.mark.spark
 NOW = datetime(2026, 3, 2, tzinfo=timezone.utc)

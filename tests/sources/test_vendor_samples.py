@@ -19,9 +19,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
-from procnet.sources.load import load_source
+from procnet.readers.record import RAW_SCHEMA
 from procnet.sources.normalize import normalize
-from procnet.sources.records import RAW_SCHEMA
+from procnet.sources.validate import load_source
 from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, told
 
 pytestmark = NEEDS_SAMPLES

@@ -12,19 +12,20 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cli.calls import procnet
+from cli.command import procnet
 from procnet.detections.catalog import load_detections
+from procnet.engine.events import read_events
 from procnet.errors import DataError
 from procnet.lake.ledger import sources_seen
-from procnet.lake.tables import Lake, in_period
+from procnet.lake.tables import Lake
+from procnet.periods import Window
+from procnet.readers.frames import read_table
 from procnet.runs.detect import detect
-from procnet.runs.events import read_events
 from procnet.settings import Settings, SourceSettings
-from procnet.sources.load import load_source
 from procnet.sources.normalize import Normalized, normalize
-from procnet.sources.readers import read_table
+from procnet.sources.validate import load_source
 from procnet.sources.view import canonical_view
-from procnet.types import Window
+from procnet.spark.filters import in_period
 
 pytestmark = pytest.mark.spark
 TEN = datetime(2026, 3, 2, 10, tzinfo=timezone.utc)

@@ -17,11 +17,12 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from procnet.sources.evtx import EvtxDataSource
-from procnet.sources.load import load_source
+from procnet.readers.evtx_source import EvtxDataSource
+from procnet.readers.formats import read_records
+from procnet.readers.record import RAW_SCHEMA
 from procnet.sources.normalize import Normalized, normalize
-from procnet.sources.records import RAW_SCHEMA, read_records
-from records import DATA
+from procnet.sources.validate import load_source
+from real_records import DATA
 from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, told
 
 SIGMA = DATA / "sigma_regression"

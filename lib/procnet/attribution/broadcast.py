@@ -5,8 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.attribution.lifetimes import field, host_key
-from procnet.types import HostMatch
+from procnet.attribution.hosts import host_key
+from procnet.attribution.instances import field
+from procnet.settings import HostMatch
 
 
 def gather(lives: DataFrame, connections: DataFrame, *, host_match: HostMatch) -> DataFrame:

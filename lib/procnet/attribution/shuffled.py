@@ -10,8 +10,10 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from procnet.attribution.lifetimes import field, host_key
-from procnet.types import HostMatch, Tolerances, micros
+from procnet.attribution.hosts import host_key
+from procnet.attribution.instances import field
+from procnet.periods import micros
+from procnet.settings import HostMatch, Tolerances
 
 _KEY = ("host_key", "process_id")
 

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.normalize import SORTED_BY
-from procnet.types import Window
 
 END = datetime(2026, 3, 9, 12, tzinfo=timezone.utc)  # of the last hour
 

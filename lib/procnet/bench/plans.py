@@ -14,13 +14,14 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
+from procnet.engine.evaluate import evaluate
+from procnet.engine.events import Events, read_events
+from procnet.engine.query import Query
 from procnet.errors import DataError
 from procnet.lake.tables import Lake
-from procnet.runs.asked import Asked, between
-from procnet.runs.carry import carried_to, carry_on
-from procnet.runs.events import Events, read_events
-from procnet.runs.find import find
-from procnet.types import Window as Period
+from procnet.periods import Window as Period
+from procnet.spark.filters import between
+from procnet.state.state import carried_to, carry_on
 
 NAME, PORTS = "msiexec.exe", (80, 443)  # what the shipped detection asks
 ANSWER = ("host", "event_time", "process_id", "dest_port", "process_time")
@@ -32,7 +33,7 @@ _NAMED = f"(process_name = '{NAME}' OR lower(original_file_name) = '{NAME}')"
 
 def ours(lake: Lake, detections: Sequence[Detection], period: Period) -> DataFrame | None:
     """The findings themselves, whole."""
-    return find(_asked(lake, detections, period, read_events(lake))).findings
+    return evaluate(_asked(lake, detections, period, read_events(lake))).findings
 
 
 def leave_state(lake: Lake, detections: Sequence[Detection], before: Period) -> None:
@@ -52,11 +53,11 @@ def carrying(lake: Lake, detections: Sequence[Detection], period: Period) -> Dat
     state = carried_to(lake, asked, events)
     if state.carried is None:
         raise DataError(f"the benchmark has no state to measure: {state.told}")
-    return find(replace(asked, carried=state.carried)).findings
+    return evaluate(replace(asked, carried=state.carried)).findings
 
 
-def _asked(lake: Lake, detections: Sequence[Detection], period: Period, events: Events) -> Asked:
-    return Asked(events.processes, events.connections, detections, period, lake.settings)
+def _asked(lake: Lake, detections: Sequence[Detection], period: Period, events: Events) -> Query:
+    return Query(events.processes, events.connections, detections, period, lake.settings)
 
 
 def floor(lake: Lake, period: Period) -> None:

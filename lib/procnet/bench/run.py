@@ -19,9 +19,9 @@ from procnet.contract import RUNS
 from procnet.detections.catalog import load_detections, select
 from procnet.errors import ProcnetError
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.detect import detect
 from procnet.settings import Settings
-from procnet.types import Window
 
 _ONE = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 # What is measured, each over lakes of its own but for the hour's; small must end within five minutes.

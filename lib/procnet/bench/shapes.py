@@ -14,9 +14,9 @@ from procnet.bench.lake import Size, write_lake
 from procnet.bench.measure import Step, Took, interleaved
 from procnet.detections.detection import Detection
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.backfill import backfill
 from procnet.settings import Settings
-from procnet.types import Window
 
 SIZES = {
     "small": Size(hosts=100, hours=25),

@@ -13,8 +13,8 @@ from procnet.bench.plot import plot
 from procnet.bench.run import PARTS, Result, bench
 from procnet.bench.shapes import SIZES
 from procnet.cli.options import number_from, settings_of
-from procnet.cli.out import print_json, print_table, say
-from procnet.session import open_session
+from procnet.cli.output import print_json, print_table, say
+from procnet.spark.session import open_session
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
-from procnet.cli.out import print_json, print_table, say, shown
-from procnet.cli.read import ASKED, print_findings
-from procnet.cli.windows import progress
-from procnet.runs.chosen import choose
-from procnet.runs.demo import Demo, Detected, bring_in, make, run_detections
-from procnet.session import SHORT_RUN, open_session
+from procnet.cli.backfill import progress
+from procnet.cli.findings import ASKED, print_findings
+from procnet.cli.output import print_json, print_table, say, shown
+from procnet.demo.demo import Demo, Detected, bring_in, make, run_detections
+from procnet.runs.selection import select_detections
 from procnet.settings import Settings
+from procnet.spark.session import SHORT_RUN, open_session
 
 _SHOWN = 12
 
@@ -32,7 +32,7 @@ def demo(args: Namespace, settings: Settings) -> int:
         made = bring_in(spark, settings, fleet.result(), now=datetime.now(timezone.utc))
     if not args.no_detect:
         with progress("backfill", quiet=args.json) as tell:
-            made = run_detections(spark, settings, made, choose(settings, []).detections, tell)
+            made = run_detections(spark, settings, made, select_detections(settings, []).detections, tell)
     seconds = {"session and records": started, **made.seconds}
     if args.json:
         print_json(_as_dict(made, seconds))

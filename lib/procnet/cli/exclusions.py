@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from procnet.cli.options import period_of, settings_of
-from procnet.cli.out import plain, print_json, print_table, say
+from procnet.cli.output import plain, print_json, print_table, say
 from procnet.detections.catalog import load_detections, select
-from procnet.detections.required import load_required, with_required
+from procnet.detections.true_positives import load_required, with_required
 from procnet.errors import ExclusionError, UsageError
-from procnet.findings.exclusion_file import load_exclusions
+from procnet.findings.exclusion_schema import load_exclusions
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_commands(commands: Any, common: ArgumentParser) -> None:
 
 def _list(args: Namespace) -> None:
     from procnet.runs.exclusions import enabled_exclusions, known_exclusions
-    from procnet.session import open_session
+    from procnet.spark.session import open_session
 
     settings = settings_of(args)
     # Only a table needs Spark.
@@ -58,7 +58,7 @@ def _list(args: Namespace) -> None:
 
 def _lint(args: Namespace) -> None:
     from procnet.runs.exclusions import enabled_exclusions, hidden_cases, known_exclusions, unknown_detections
-    from procnet.session import open_session
+    from procnet.spark.session import open_session
 
     settings = settings_of(args)
     exclusions = load_exclusions(args.paths) if args.paths else known_exclusions(settings)
@@ -79,21 +79,21 @@ def _lint(args: Namespace) -> None:
 
 
 def _preview(args: Namespace) -> None:
-    from procnet.runs.cases import run_cases
-    from procnet.runs.chosen import choose, excluding
     from procnet.runs.exclusions import hidden_cases
     from procnet.runs.preview import Setup, preview, with_detection, with_exclusion
-    from procnet.session import open_session
+    from procnet.runs.regression import run_cases
+    from procnet.runs.selection import select_detections, with_exclusions
+    from procnet.spark.session import open_session
 
     if not args.detection and not args.exclusion:
         raise UsageError("nothing to preview", hint="give --detection FILE or --exclusion FILE")
     settings, period = settings_of(args), period_of(args)
     assert period is not None  # argparse has asked for both times
-    chosen = choose(settings, [])
+    chosen = select_detections(settings, [])
     changed = select((), args.detection) if args.detection else ()
     tried = load_exclusions([Path(f) for f in args.exclusion])
     spark = open_session(settings.spark, lake=settings.lake)
-    chosen = excluding(chosen, settings, spark)
+    chosen = with_exclusions(chosen, settings, spark)
     for problem in chosen.broken:
         say(f"left out: {problem}")
     before = Setup(chosen.detections, chosen.exclusions)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
-from procnet.cli.out import iso, shown
-from procnet.runs.replay import Replayed
-from procnet.runs.verdicts import Row, Verdict
+from procnet.cli.output import iso, shown
+from procnet.replay.replay import Replayed
+from procnet.replay.verdicts import Row, Verdict
 
 # What XML 1.0 cannot hold, not even as a reference: one such character, and a server refuses the whole file.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

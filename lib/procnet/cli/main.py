@@ -30,7 +30,11 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
 
     # Not at the top: `--version` must answer where pyspark is not installed, as on a machine that only builds wheels.
-    from procnet.cli import bench, exclusions, maintain, read, replay, risk, run, sources, tune, windows
+    from procnet.cli import backfill as windows
+    from procnet.cli import bench, exclusions, maintain, replay, risk, sources
+    from procnet.cli import detect as run
+    from procnet.cli import detections as tune
+    from procnet.cli import findings as read
 
     top = argparse.ArgumentParser(
         prog="procnet",
@@ -63,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"procnet: pyspark is not installed for {sys.executable}\n  next: pip install 'procnet[spark]'\n"
         )
         return 2
-    from procnet.cli.out import say
+    from procnet.cli.output import say
 
     try:
         return int(args.answer(args) or 0)
@@ -92,7 +96,7 @@ def task() -> None:
 
 
 def _tell(args: argparse.Namespace, error: ProcnetError) -> int:
-    from procnet.cli.out import print_json, say
+    from procnet.cli.output import print_json, say
 
     if error.hint:
         error.hint = re.sub(r"^procnet (detect|backfill) ", rf"procnet \1 {_asked(args)}", error.hint).rstrip()

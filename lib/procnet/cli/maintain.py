@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from procnet.cli.options import settings_of
-from procnet.cli.out import print_json, print_table, say
+from procnet.cli.output import print_json, print_table, say
 from procnet.lake.tables import Lake
-from procnet.runs.maintain import Kept, maintain
-from procnet.session import open_session
+from procnet.runs.maintain import TableUpkeep, maintain
+from procnet.spark.session import open_session
 
 
 def add_commands(commands: Any, common: ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def _maintain(args: Namespace) -> None:
     _print(kept, dry_run=args.dry_run)
 
 
-def _print(kept: list[Kept], *, dry_run: bool) -> None:
+def _print(kept: list[TableUpkeep], *, dry_run: bool) -> None:
     would = "would go" if dry_run else "deleted"
     names = ("table", f"rows {would}", "files put together", f"files {would}", "files now", "MiB")
     rows = [

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from procnet.errors import UsageError
+from procnet.periods import Window, parse_duration, parse_time
 from procnet.settings import Settings, load_settings
-from procnet.types import Window, parse_duration, parse_time
 
 
 def add_period(parser: ArgumentParser) -> None:

@@ -10,18 +10,18 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from procnet.cli.findings import ASKED, print_findings
 from procnet.cli.junit import found_wanted, to_junit
 from procnet.cli.options import settings_of
-from procnet.cli.out import plain, print_json, print_table, say, shown
-from procnet.cli.read import ASKED, print_findings
+from procnet.cli.output import plain, print_json, print_table, say, shown
 from procnet.detections.catalog import load_detections, select
 from procnet.errors import UsageError
+from procnet.replay.datasets import Given, files_given, recordings
+from procnet.replay.expectations import expectations_file, read_expectations
+from procnet.replay.replay import Replayed, datasets_of, replay
+from procnet.replay.verdicts import Row, Verdict
 from procnet.runs.exclusions import enabled_exclusions
-from procnet.runs.expectations import expectations_file, read_expectations
-from procnet.runs.recordings import Given, files_given, recordings
-from procnet.runs.replay import Replayed, datasets_of, replay
-from procnet.runs.verdicts import Row, Verdict
-from procnet.session import SHORT_RUN, open_session
+from procnet.spark.session import SHORT_RUN, open_session
 
 _SHOWN = 5
 _DOES_NOT_HOLD = 4

@@ -8,12 +8,12 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from procnet.cli.options import period_of, settings_of
-from procnet.cli.out import print_json, print_table, say
+from procnet.cli.output import print_json, print_table, say
 from procnet.findings.risk import by_object
 from procnet.lake.tables import Lake
+from procnet.periods import format_duration
 from procnet.runs.risk import risk_of
-from procnet.session import open_session
-from procnet.types import format_duration
+from procnet.spark.session import open_session
 
 _SHOWN = 20
 

@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from procnet.cli.options import settings_of
-from procnet.cli.out import age, print_json, print_table, shown
+from procnet.cli.output import age, print_json, print_table, shown
 from procnet.errors import UsageError
 from procnet.sources.mapping import known_sources, read_mapping
 
 if TYPE_CHECKING:
-    from procnet.runs.check import Checked, Kind
+    from procnet.sources.check import Checked, Kind
 
 _RAW_CHARS = 1200
 
@@ -61,8 +61,8 @@ def _show(args: Namespace) -> None:
 
 
 def _check(args: Namespace) -> int:
-    from procnet.runs.check import check_source
-    from procnet.session import SHORT_RUN, open_session
+    from procnet.sources.check import check_source
+    from procnet.spark.session import SHORT_RUN, open_session
 
     settings = settings_of(args)
     if args.sample < 1:

@@ -16,9 +16,9 @@ from pyspark.sql import types as T
 
 from procnet.contract import FINDINGS, NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.detection import Detection
-from procnet.detections.file import Case
+from procnet.detections.schema import Case
 from procnet.errors import DetectionError
-from procnet.types import Window, as_utc
+from procnet.periods import Window, as_utc
 
 DAY = "2026-03-01"
 WINDOW = Window(datetime(2026, 3, 1, tzinfo=timezone.utc), datetime(2026, 3, 2, tzinfo=timezone.utc))
@@ -58,7 +58,7 @@ def case_frames(spark: SparkSession, detections: Sequence[Detection]) -> tuple[D
     return spark.createDataFrame(processes, PROCESS_EVENTS), spark.createDataFrame(connections, NETWORK_EVENTS)
 
 
-def judge(found: Sequence[Mapping[str, Any]], detections: Sequence[Detection]) -> list[Result]:
+def check_cases(found: Sequence[Mapping[str, Any]], detections: Sequence[Detection]) -> list[Result]:
     """Hold the findings over `case_frames` (rows of `contract.FINDINGS` as dicts) against what the cases expect."""
     results = []
     for key, detection, case in _keyed(detections):

@@ -9,10 +9,10 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from procnet.config_file import Unusable
 from procnet.detections.detection import Detection, parse_sides, resolve
-from procnet.detections.file import DetectionFile
+from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
-from procnet.types import Unusable
 
 
 def load_detections(place: Path | str | Iterable[Path]) -> tuple[Detection, ...]:

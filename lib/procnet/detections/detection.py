@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, NETWORK_FIELDS, PROCESS_EVENTS, PROCESS_FIELDS
-from procnet.detections.file import Annotations, Case, DetectionFile, Risk
+from procnet.detections.schema import Annotations, Case, DetectionFile, Risk
 from procnet.predicates.model import Predicate, canonical, finite_names
 from procnet.predicates.parse import parse_side
 

@@ -12,10 +12,10 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from procnet.detections.detection import Detection
-from procnet.predicates.column import to_candidate_sql, to_sql
+from procnet.predicates.compile import to_candidate_sql, to_sql
 from procnet.predicates.model import Predicate, fields_of, finite_values
-from procnet.predicates.sql import literal, one_of
-from procnet.types import severity
+from procnet.spark.sql import literal, one_of
+from procnet.vocabulary import severity
 
 
 def starts_wanted(detections: Sequence[Detection]) -> str | None:
@@ -23,11 +23,11 @@ def starts_wanted(detections: Sequence[Detection]) -> str | None:
 
     Asked of single records, before two sensors' records of one start are merged (2-semantics, 1).
     """
-    questions = starts_asked(detections)
+    questions = start_questions(detections)
     return _any(f"({q})" for q in questions) if questions else None
 
 
-def starts_asked(detections: Sequence[Detection]) -> list[str]:
+def start_questions(detections: Sequence[Detection]) -> list[str]:
     """`starts_wanted` as questions that no start answers twice, each worth a scan of its own: the one by name reaches
     the files, so their text columns are read where the names are (sorted by name, 4 million starts: 0.3 s, where both
     in one scan take 0.6 s, and 0.8 against 2.2 s for all detections); the one by original name reads no other text."""
@@ -78,7 +78,7 @@ def ports_wanted(detections: Sequence[Detection]) -> str:
     return one_of("dest_port", sorted(frozenset[Any]().union(*ports), key=str)) if len(ports) == len(found) else "true"
 
 
-def stands_alone(detections: Sequence[Detection]) -> str:
+def self_described(detections: Sequence[Detection]) -> str:
     """Which connections could match without an instance that `starts_wanted` keeps: their own record is enough, or the
     detection asks for no process by name (the wide ones: few connections then name few keys)."""
     selective, wide = ([d for d in detections if (d.names is not None) is named] for named in (True, False))
@@ -90,7 +90,7 @@ def stands_alone(detections: Sequence[Detection]) -> str:
     return _any(questions)
 
 
-def may_stand_alone(detections: Sequence[Detection]) -> str:
+def may_be_self_described(detections: Sequence[Detection]) -> str:
     """The cheap part of `stands_alone`: hardly a record has one of the names, and the wide ask for few connections."""
     selective, wide = ([d for d in detections if (d.names is not None) is named] for named in (True, False))
     return _any([*([_named(selective)] if selective else []), *(_asked(d.network) for d in wide)])
@@ -107,7 +107,7 @@ def wants_any_process(detections: Sequence[Detection]) -> str:
     return f"coalesce({_any(wide)}, false)" if wide else "false"
 
 
-def evaluate(pairs: DataFrame, detections: Sequence[Detection]) -> DataFrame:
+def judge(pairs: DataFrame, detections: Sequence[Detection]) -> DataFrame:
     """The pairs that match, once for each detection they match.
 
     In: NETWORK_EVENTS, `attribution`, `instance` (as `attribute_connections` gives them) and, where the detections'
@@ -119,7 +119,7 @@ def evaluate(pairs: DataFrame, detections: Sequence[Detection]) -> DataFrame:
     return pairs.selectExpr("*", f"explode(filter(array({matches}), d -> d IS NOT NULL)) AS detection").drop("max_age")
 
 
-def fields_asked(detections: Iterable[Detection]) -> frozenset[str]:
+def fields_used(detections: Iterable[Detection]) -> frozenset[str]:
     """Every field that one of their blocks asks for."""
     blocks = [b for d in detections for b in (d.process, d.network) if b is not None]
     return frozenset[str]().union(*map(fields_of, blocks))

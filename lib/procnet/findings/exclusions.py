@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import FINDINGS
-from procnet.predicates.column import to_column
+from procnet.predicates.compile import to_column
 from procnet.predicates.model import All, Field, Not, Predicate, canonical, leaves
 
 # What an exclusion may ask of a finding: `command_line`, as detections call it, is the finding's `process`.
@@ -60,7 +60,7 @@ class Exclusion:
         return hashlib.sha256("\n".join(asks).encode()).hexdigest()
 
 
-def mark(findings: DataFrame, exclusions: Sequence[Exclusion], *, at_any_time: bool = False) -> DataFrame:
+def apply_exclusions(findings: DataFrame, exclusions: Sequence[Exclusion], *, at_any_time: bool = False) -> DataFrame:
     """Findings, with `excluded_by` the id of the exclusion that holds for them: of several, the first by id.
 
     In and out: `contract.FINDINGS`; no row is added, dropped or changed otherwise. `at_any_time` leaves the validity

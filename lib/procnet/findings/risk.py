@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import INCIDENTS, RISK_EVENTS
-from procnet.predicates.sql import literal, one_of
 from procnet.settings import RiskSettings
+from procnet.spark.sql import literal, one_of
 
 _MICROS = timedelta(microseconds=1)
 # What makes findings repeats of one another.

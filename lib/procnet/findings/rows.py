@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 
 from procnet.contract import FINDINGS, PROCESS_FIELDS
 from procnet.findings.identity import finding_id, one_per_event
-from procnet.predicates.sql import column, literal
+from procnet.spark.sql import column, literal
 
 _MISSING = "(unknown)"
 # The output of the Splunk search, in its order: its `_time`, `dest` are our event_time and host.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from procnet.types import Window
+from procnet.periods import Window
 
 Why = Literal["never ran", "failed", "edited since", "tables rewound", "source had no rows"]
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RunAttempt:
     """A run as coverage sees it: its window, when it started, what of, over which table versions, and how it ended."""
 
     window: Window
@@ -29,10 +29,10 @@ class Stretch:
     """A part of a period between two edges of runs, and the last run of it that counts; None where none ran there."""
 
     window: Window
-    last: Attempt | None
+    last: RunAttempt | None
 
 
-def stretches(period: Window, attempts: Iterable[Attempt]) -> list[Stretch]:
+def stretches(period: Window, attempts: Iterable[RunAttempt]) -> list[Stretch]:
     """The period cut at every edge of a run in it; of each part the last run by its start, later ones painted over
     earlier ones. Neighbours with one last run are one."""
     ordered = sorted(attempts, key=lambda a: (a.started_at, a.window.start, a.window.end))
@@ -63,7 +63,7 @@ class Gap:
 
 
 def gaps(
-    period: Window, attempts: Sequence[Attempt], wanted: Mapping[str, str], versions: Mapping[str, int]
+    period: Window, attempts: Sequence[RunAttempt], wanted: Mapping[str, str], versions: Mapping[str, int]
 ) -> list[Gap]:
     """What of a period the last runs of every wanted detection (id -> what a run now would know it by) do not cover.
 
@@ -115,7 +115,7 @@ class Covered:
     since: datetime
 
 
-def covered(attempts: Sequence[Attempt], wanted: Mapping[str, str]) -> list[Covered]:
+def covered(attempts: Sequence[RunAttempt], wanted: Mapping[str, str]) -> list[Covered]:
     """All that is no gap, in order, whatever the tables' versions are now: what found no rows is covered too."""
     if not attempts or not wanted:
         return []
@@ -134,6 +134,6 @@ def covered(attempts: Sequence[Attempt], wanted: Mapping[str, str]) -> list[Cove
     return found
 
 
-def _of(attempt: Attempt, wanted: Mapping[str, str]) -> set[tuple[str, str]]:
+def _of(attempt: RunAttempt, wanted: Mapping[str, str]) -> set[tuple[str, str]]:
     """Those of the wanted that it ran."""
     return {(d, f) for d, f in wanted.items() if d in attempt.detections}

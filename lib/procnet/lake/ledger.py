@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import RUNS
-from procnet.lake.coverage import Attempt
+from procnet.lake.coverage import RunAttempt
 from procnet.lake.tables import Lake
-from procnet.types import Window, from_micros
+from procnet.periods import Window, from_micros
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def append_run(lake: Lake, run: Run) -> None:
     lake.append("runs", lake.spark.createDataFrame(rows, RUNS))
 
 
-def attempts(lake: Lake) -> list[Attempt]:
+def run_attempts(lake: Lake) -> list[RunAttempt]:
     """Every run over a window, as coverage asks of it; none where there is no ledger yet."""
     if not lake.exists("runs"):
         return []
@@ -61,12 +61,12 @@ def attempts(lake: Lake) -> list[Attempt]:
     times = [F.unix_micros(c) for c in ("window_start", "window_end", "started_at")]
     rows = runs.select(*times, "status", "detections", "table_versions").collect()
     return [
-        Attempt(Window(from_micros(a), from_micros(b)), from_micros(at), status, detections or {}, versions or {})
+        RunAttempt(Window(from_micros(a), from_micros(b)), from_micros(at), status, detections or {}, versions or {})
         for a, b, at, status, detections, versions in rows
     ]
 
 
-def looks(lake: Lake) -> list[tuple[datetime, Mapping[str, str], Mapping[str, int]]]:
+def late_data_checks(lake: Lake) -> list[tuple[datetime, Mapping[str, str], Mapping[str, int]]]:
     """Looks for late rows that ended well: when, for which detections, and up to which table versions."""
     runs = lake.read("runs").where((F.col("kind") == "catch_up") & F.col("window_start").isNull())
     rows = runs.where(F.col("status") == "succeeded").select(
@@ -75,7 +75,7 @@ def looks(lake: Lake) -> list[tuple[datetime, Mapping[str, str], Mapping[str, in
     return [(from_micros(at), detections or {}, versions or {}) for at, detections, versions in rows.collect()]
 
 
-def ingested(lake: Lake, marks: Iterable[str]) -> set[str]:
+def ingested_before(lake: Lake, marks: Iterable[str]) -> set[str]:
     """Those of the marks of files (see `runs.inputs`) that an ingest has read to its end and written."""
     runs = lake.read("runs").where((F.col("kind") == "ingest") & (F.col("status") == "succeeded"))
     told = runs.select(F.explode(F.map_values("inputs")).alias("mark"))

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from procnet.lake.conflicts import until_alone
+from procnet.lake.retry import retry_on_conflict
 from procnet.lake.tables import Lake
 
 BEHIND = 10  # checkpoint intervals without a checkpoint that are still no cause for worry
@@ -42,14 +42,14 @@ def rows_before(lake: Lake, name: str, column: str, before: date) -> int:
 def delete_before(lake: Lake, name: str, column: str, before: date) -> None:
     """Delete the rows whose date in `column` is earlier: whole partitions, where the table has them."""
     said = f"DELETE FROM {lake.ref(name)} WHERE {column} < DATE'{before.isoformat()}'"
-    until_alone(lambda _: lake.spark.sql(said).collect())
+    retry_on_conflict(lambda _: lake.spark.sql(said).collect())
 
 
 def optimize(lake: Lake, name: str, *, order: Sequence[str] = (), dates: tuple[str, date] | None = None) -> int:
     """Put small files together; returns how many were. `order` is the Z-order, of the dates from `dates` on."""
     where = f" WHERE {dates[0]} >= DATE'{dates[1].isoformat()}'" if dates else ""
     by = f" ZORDER BY ({', '.join(order)})" if order else ""
-    rows: list[Row] = until_alone(lambda _: lake.spark.sql(f"OPTIMIZE {lake.ref(name)}{where}{by}").collect())
+    rows: list[Row] = retry_on_conflict(lambda _: lake.spark.sql(f"OPTIMIZE {lake.ref(name)}{where}{by}").collect())
     return sum(int(r["metrics"]["numFilesRemoved"]) for r in rows)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -189,14 +189,6 @@ def _version(spark: SparkSession, ref: str) -> int | None:
     except AnalysisException:
         return None
     return int(row[0])
-
-
-def in_period(start: datetime, end: datetime, date: str = "event_date") -> Column:
-    """Whether event_time lies in `[start, end)`. The bounds are literals, on the partition column too, so that files
-    are pruned; `date` is its name: events have event_date, findings finding_date."""
-    first, last = (t.astimezone(timezone.utc).date() for t in (start, end))
-    in_time = (F.col("event_time") >= F.lit(start)) & (F.col("event_time") < F.lit(end))
-    return F.col(date).between(F.lit(first), F.lit(last)) & in_time
 
 
 _TABLE_ID = "procnet.tableId"

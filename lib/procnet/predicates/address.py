@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 import pyspark.sql.functions as F
 from pyspark.sql import Column
 
-from procnet.predicates.sql import literal
+from procnet.spark.sql import literal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

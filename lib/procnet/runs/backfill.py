@@ -12,20 +12,20 @@ from procnet.detections.detection import Detection
 from procnet.errors import PartlyDone, UsageError
 from procnet.findings.exclusions import Exclusion
 from procnet.lake.tables import Lake
-from procnet.runs.chosen import Chosen
-from procnet.runs.detect import Report
-from procnet.runs.done import done_windows
-from procnet.runs.each import Tell, detect_each, tell_nobody
-from procnet.runs.exclusions import enabled_exclusions, ran_as
+from procnet.periods import Window, format_duration
+from procnet.runs.detect import WindowReport
+from procnet.runs.exclusions import enabled_exclusions, run_fingerprints
+from procnet.runs.resume import done_windows
+from procnet.runs.selection import Selection
+from procnet.runs.windows import WindowProgress, detect_windows, no_progress
 from procnet.settings import Settings
-from procnet.types import Window, format_duration
 
 
 @dataclass(frozen=True)
 class Backfilled:
     """What a backfill came to: the chunks run now, and those that an earlier run had done over the same data."""
 
-    reports: tuple[Report, ...]
+    reports: tuple[WindowReport, ...]
     skipped: tuple[Window, ...]
 
     @property
@@ -44,7 +44,7 @@ def backfill(
     within: Sequence[Window] | None = None,
     chunk: timedelta = timedelta(days=1),
     parallel: int = 1,
-    tell: Tell = tell_nobody,
+    tell: WindowProgress = no_progress,
 ) -> Backfilled:
     """Evaluate a period in disjoint chunks, in order or `parallel` at once.
 
@@ -61,9 +61,9 @@ def backfill(
         exclusions = enabled_exclusions(settings, spark)
     chunks = [c for part in ([period] if within is None else within) for c in part.chunks(chunk)]
     longest = max((d.lookback for d in detections), default=timedelta(0))
-    done = done_windows(lake, chunks, ran_as(detections, exclusions, settings), longest)
-    chosen = Chosen(tuple(detections), tuple(exclusions), tuple(broken))
-    reports, failed = detect_each(
+    done = done_windows(lake, chunks, run_fingerprints(detections, exclusions, settings), longest)
+    chosen = Selection(tuple(detections), tuple(exclusions), tuple(broken))
+    reports, failed = detect_windows(
         spark, settings, chunks, chosen, kind="backfill", tell=tell, skip=done, parallel=parallel
     )
     if failed:

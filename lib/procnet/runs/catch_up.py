@@ -8,19 +8,19 @@ from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
+from procnet.engine.events import OWN, changed_events, read_events, versions_of
+from procnet.engine.late_data import CoveredRange, affected_times, affected_windows
 from procnet.errors import DataError, PartlyDone
-from procnet.lake.changes import readable
+from procnet.lake.change_feed import readable
 from procnet.lake.coverage import covered
-from procnet.lake.ledger import attempts, looks
+from procnet.lake.ledger import late_data_checks, run_attempts
 from procnet.lake.tables import Lake
-from procnet.runs.chosen import Chosen
-from procnet.runs.detect import Report
-from procnet.runs.each import Tell, detect_each, tell_nobody
-from procnet.runs.events import OWN, changed_events, read_events, versions_of
-from procnet.runs.exclusions import ran_as
-from procnet.runs.kept import first_possible, possible
-from procnet.runs.late import Seen, disturbed, windows_of
-from procnet.runs.record import Clock, record
+from procnet.runs.detect import WindowReport
+from procnet.runs.exclusions import run_fingerprints
+from procnet.runs.recorder import Clock, record
+from procnet.runs.retention import evaluable, first_evaluable
+from procnet.runs.selection import Selection
+from procnet.runs.windows import WindowProgress, detect_windows, no_progress
 from procnet.settings import Settings
 
 _LONGEST = timedelta(days=1)  # neighbours run as one window, up to this
@@ -30,7 +30,7 @@ _LONGEST = timedelta(days=1)  # neighbours run as one window, up to this
 class CaughtUp:
     """The windows that ran again; `looked` is false where no table had changed and so nothing was read."""
 
-    reports: tuple[Report, ...]
+    reports: tuple[WindowReport, ...]
     looked: bool
 
     @property
@@ -41,9 +41,9 @@ class CaughtUp:
 def catch_up(
     spark: SparkSession,
     settings: Settings,
-    chosen: Chosen,
+    chosen: Selection,
     *,
-    tell: Tell = tell_nobody,
+    tell: WindowProgress = no_progress,
 ) -> CaughtUp:
     """Run again what late rows could change, of all that runs of the chosen detections have covered.
 
@@ -53,22 +53,22 @@ def catch_up(
     command goes on.
     """
     lake, clock = Lake(spark, settings), Clock()
-    told = ran_as(chosen.detections, chosen.exclusions, settings)
+    told = run_fingerprints(chosen.detections, chosen.exclusions, settings)
     now = _now(lake)
-    first = first_possible(lake, chosen.detections)
-    seen = [replace(s, window=w) for s in _seen(lake, told, now) for w in possible([s.window], first)]
+    first = first_evaluable(lake, chosen.detections)
+    seen = [replace(s, window=w) for s in _seen(lake, told, now) for w in evaluable([s.window], first)]
     if not seen:
         return CaughtUp((), looked=False)
     late = changed_events(lake, {t: min(s.read[t] for s in seen) for t in now}, now)
     with readable():
         events = read_events(lake)
-        times = disturbed(
+        times = affected_times(
             late, events.processes, events.connections, lake.read("findings"), seen, chosen.detections, settings
         )
-        cells = [] if times is None else windows_of(times, seen, settings.window.length)
+        cells = [] if times is None else affected_windows(times, seen, settings.window.length)
     windows = [c for w in cells for c in w.chunks(_LONGEST)]
     clock.lap("look")
-    reports, failed = detect_each(spark, settings, windows, chosen, kind="catch_up", tell=tell)
+    reports, failed = detect_windows(spark, settings, windows, chosen, kind="catch_up", tell=tell)
     if failed:
         raise PartlyDone(
             f"{len(failed)} of {len(windows)} windows failed; the first: {failed[0].message}",
@@ -90,13 +90,13 @@ def _now(lake: Lake) -> dict[str, int]:
     return {t: v for t, v in told.items() if v is not None}
 
 
-def _seen(lake: Lake, told: Mapping[str, str], now: Mapping[str, int]) -> Sequence[Seen]:
+def _seen(lake: Lake, told: Mapping[str, str], now: Mapping[str, int]) -> Sequence[CoveredRange]:
     """What has been covered and not been looked at since: none where no table has changed."""
-    before = looks(lake)
+    before = late_data_checks(lake)
     found = []
-    for stretch in covered(attempts(lake), told):
+    for stretch in covered(run_attempts(lake), told):
         read = [stretch.versions, *(v for at, of, v in before if at >= stretch.since and of.items() >= told.items())]
         newest = {t: max(v.get(t, -1) for v in read) for t in now}
         if any(newest[t] < now[t] for t in now):
-            found.append(Seen(stretch.window, newest))
+            found.append(CoveredRange(stretch.window, newest))
     return found

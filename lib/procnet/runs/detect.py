@@ -11,26 +11,27 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
+from procnet.engine.enrich import enrich
+from procnet.engine.evaluate import Evaluation, evaluate
+from procnet.engine.events import read_events
+from procnet.engine.query import Query
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.findings.exclusions import Exclusion
-from procnet.lake.conflicts import TRIES, is_conflict, until_alone
-from procnet.lake.preflight import refuse_unsafe_commits
-from procnet.lake.replace import replace_findings
+from procnet.lake.commit_safety import refuse_unsafe_commits
+from procnet.lake.retry import TRIES, is_conflict, retry_on_conflict
 from procnet.lake.tables import Lake
-from procnet.runs.asked import Asked, between
-from procnet.runs.carry import carried_to, carry_on, keeps_state
-from procnet.runs.events import read_events
-from procnet.runs.exclusions import enabled_exclusions, ran_as
-from procnet.runs.find import Found, find
-from procnet.runs.kept import refuse_lost
-from procnet.runs.record import Clock, record
-from procnet.runs.related import tell_related
+from procnet.lake.write import replace_findings
+from procnet.periods import EPOCH, Window
+from procnet.runs.exclusions import enabled_exclusions, run_fingerprints
+from procnet.runs.recorder import Clock, record
+from procnet.runs.retention import refuse_deleted_period
 from procnet.settings import Settings
-from procnet.types import EPOCH, Window
+from procnet.spark.filters import between
+from procnet.state.state import carried_to, carry_on, keeps_state
 
 
 @dataclass(frozen=True)
-class Report:
+class WindowReport:
     """What one window came to: the ledger's row, as the caller may print it."""
 
     run_id: str
@@ -58,7 +59,7 @@ def detect(
     exclusions: Sequence[Exclusion] | None = None,
     broken: Sequence[str] = (),
     kind: str = "detect",
-) -> Report:
+) -> WindowReport:
     """Evaluate one window and replace its findings; the ledger's row follows the commit.
 
     `exclusions` mark findings; None means those that the settings enable. `broken` says what else was to run and could
@@ -76,12 +77,14 @@ def detect(
         )
     if exclusions is None:
         exclusions = enabled_exclusions(settings, spark)
-    lake, told = Lake(spark, settings), ran_as(detections, exclusions, settings)
+    lake, told = Lake(spark, settings), run_fingerprints(detections, exclusions, settings)
     refuse_unsafe_commits(lake)
-    refuse_lost(lake, detections, window)
+    refuse_deleted_period(lake, detections, window)
     clock, of = Clock(), {"window": window, "broken": list(broken), "detections": told}
     try:
-        return until_alone(lambda conflicts: _once(lake, window, detections, exclusions, kind, clock, of, conflicts))
+        return retry_on_conflict(
+            lambda conflicts: _once(lake, window, detections, exclusions, kind, clock, of, conflicts)
+        )
     except ProcnetError:
         raise
     except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
@@ -102,7 +105,7 @@ def _once(
     clock: Clock,
     of: dict[str, Any],
     conflicts: int,
-) -> Report:
+) -> WindowReport:
     settings, events = lake.settings, read_events(lake)
     processes, connections = events.processes, events.connections
     lake.read("findings")
@@ -111,19 +114,21 @@ def _once(
     of["health"] = health = _health(connections, window)
     counts = _counts(health) | ({"conflicts": conflicts} if conflicts else {})
     clock.lap("read")
-    asked = Asked(processes, connections, detections, window, settings)
+    asked = Query(processes, connections, detections, window, settings)
     state = carried_to(lake, asked, events) if kind == "detect" and keeps_state(asked) else None
     if state is not None:
         asked = replace(asked, carried=state.carried)
         clock.lap("state")
-    found = find(asked, exclusions) if counts["connections"] else Found(None, "nothing to judge: no connection")
+    found = (
+        evaluate(asked, exclusions) if counts["connections"] else Evaluation(None, "nothing to judge: no connection")
+    )
     counts |= found.counts
     plan = found.plan if state is None else f"{found.plan}; {state.told}"
     clock.lap("candidates")
     findings = found.findings
     if findings is not None:
         longest = max(d.lookback for d in detections)
-        findings = tell_related(findings, processes, connections, window, longest, settings.host.match)
+        findings = enrich(findings, processes, connections, window, longest, settings.host.match)
     written = replace_findings(lake, findings, window, [d.id for d in detections])
     counts |= written.counts
     clock.lap("findings")
@@ -138,7 +143,7 @@ def _once(
     budgets = {d.id: (d.written.budget or settings.detections.budget).of(window) for d in detections}
     noisy = tuple(sorted(d for d, n in written.live.items() if n > budgets[d]))
     run = record(lake, clock, kind, status, counts=counts, plan=plan, noisy=noisy, **of)
-    return Report(run.run_id, window, status, plan, counts, run.seconds, noisy)
+    return WindowReport(run.run_id, window, status, plan, counts, run.seconds, noisy)
 
 
 def _health(connections: DataFrame, window: Window) -> list[dict[str, Any]]:

@@ -11,15 +11,15 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from procnet.detections.cases import WINDOW, case_frames, judge
+from procnet.detections.cases import WINDOW, case_frames, check_cases
 from procnet.detections.detection import Detection
+from procnet.engine.evaluate import evaluate
+from procnet.engine.query import Query
 from procnet.errors import DataError, ExclusionError
-from procnet.findings.exclusion_file import load_exclusions, read_exclusions
-from procnet.findings.exclusions import Exclusion, mark
-from procnet.runs.asked import Asked
-from procnet.runs.find import find
+from procnet.findings.exclusion_schema import load_exclusions, read_exclusions
+from procnet.findings.exclusions import Exclusion, apply_exclusions
+from procnet.readers.frames import read_table
 from procnet.settings import Settings
-from procnet.sources.readers import read_table
 
 _TABLE_COLUMNS = ("id", "detections", "reason", "owner", "valid_from", "valid_until", "findings")
 
@@ -85,7 +85,9 @@ def unknown_detections(exclusions: Sequence[Exclusion], detections: Sequence[Det
     return [f"{e.place}: there is no detection {n!r}" for e in exclusions for n in sorted(e.scope - known)]
 
 
-def ran_as(detections: Sequence[Detection], exclusions: Sequence[Exclusion], settings: Settings) -> dict[str, str]:
+def run_fingerprints(
+    detections: Sequence[Detection], exclusions: Sequence[Exclusion], settings: Settings
+) -> dict[str, str]:
     """Detection id -> what the ledger knows it by: its fingerprint, and a mark of all else that makes its findings.
 
     So a new score, message, exclusion or tolerance has a period evaluated again, and a new reason in a file has not.
@@ -115,16 +117,16 @@ def hidden_cases(
     if not detections:
         return []
     processes, connections = case_frames(spark, detections)
-    found = find(Asked(processes, connections, detections, WINDOW, settings)).findings
+    found = evaluate(Query(processes, connections, detections, WINDOW, settings)).findings
     if found is None:
         return []
     problems: set[str] = set()
     for exclusion in exclusions:
-        marked = [r.asDict(recursive=True) for r in mark(found, [exclusion], at_any_time=True).collect()]
+        marked = [r.asDict(recursive=True) for r in apply_exclusions(found, [exclusion], at_any_time=True).collect()]
         live = [r for r in marked if r["excluded_by"] is None]
         if len(live) == len(marked):
             continue
-        for before, after in zip(judge(marked, detections), judge(live, detections), strict=True):
+        for before, after in zip(check_cases(marked, detections), check_cases(live, detections), strict=True):
             if before.problem is None and after.problem is not None:
                 problems.add(f"{exclusion.place}: it hides the case {after.case.name!r} of {after.detection.name}")
     return sorted(problems)

@@ -13,15 +13,15 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from procnet.lake.preflight import refuse_unsafe_commits
+from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.tables import Lake
-from procnet.runs.inputs import to_read
-from procnet.runs.record import Clock, record
+from procnet.runs.ingested_files import files_to_read
+from procnet.runs.recorder import Clock, record
 from procnet.settings import Settings
-from procnet.sources.load import load_source
 from procnet.sources.mapping import read_mapping
 from procnet.sources.normalize import Normalized, normalize
-from procnet.sources.readers import read_raw, sort_out
+from procnet.sources.read import read_raw, sort_out
+from procnet.sources.validate import load_source
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def ingest(
     found, _ = sort_out(source, paths)
     refuse_unsafe_commits(lake)
     new_tables = lake.create()
-    inputs = to_read(lake, source, host, found, again=again or "runs" in new_tables)
+    inputs = files_to_read(lake, source, host, found, again=again or "runs" in new_tables)
     if inputs.known and not inputs.files:
         report = IngestReport.of_nothing(source.name, len(inputs.known))
         record(lake, clock, "ingest", "nothing_to_read", counts=report.totals())

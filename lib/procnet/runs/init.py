@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from procnet.findings.attack import tactics_of
+from procnet.findings.attack_tactics import tactics_of
 from procnet.findings.risk import incidents_sql, risk_events_sql
 from procnet.findings.rows import CIM_COLUMNS
-from procnet.lake.preflight import refuse_unsafe_commits
+from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.tables import Lake
 
 

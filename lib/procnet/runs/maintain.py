@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from procnet.contract import TABLES
+from procnet.engine.events import OWN
 from procnet.errors import DataError, PartlyDone, ProcnetError, cause
 from procnet.lake import maintain as upkeep
-from procnet.lake.ledger import looks
-from procnet.lake.preflight import refuse_unsafe_commits
+from procnet.lake.commit_safety import refuse_unsafe_commits
+from procnet.lake.ledger import late_data_checks
 from procnet.lake.tables import Lake
-from procnet.runs.events import OWN
-from procnet.runs.kept import keep_from
-from procnet.runs.record import Clock, record
+from procnet.runs.recorder import Clock, record
+from procnet.runs.retention import record_deletion
 from procnet.settings import MaintenanceSettings
 
 _STATE_KEPT = timedelta(days=2)  # a window asks the one before it; whoever runs an older one again makes it anew
 
 
 @dataclass(frozen=True)
-class Kept:
+class TableUpkeep:
     """What became of one table: rows that were past their time, files put together, files deleted, what is there now;
     `behind` is told where reads replay too many commits."""
 
@@ -34,7 +34,7 @@ class Kept:
     behind: int | None = None
 
 
-def maintain(lake: Lake, now: datetime, *, dry_run: bool = False) -> list[Kept]:
+def maintain(lake: Lake, now: datetime, *, dry_run: bool = False) -> list[TableUpkeep]:
     """Keep the tables that are there, each for itself; with `dry_run` nothing is changed, and nothing put together is
     counted. DataError where there is none; ConfigError where commits could be lost; PartlyDone where some failed: the
     others are done then.
@@ -49,8 +49,8 @@ def maintain(lake: Lake, now: datetime, *, dry_run: bool = False) -> list[Kept]:
             f"there is no table to keep: looked for {lake.ref('findings')}", hint="procnet init creates the tables"
         )
     # Changes that no look for late rows has read yet must stay readable, however long ago the last look was.
-    looked = max((at for at, _, _ in looks(lake)), default=now) if "runs" in names else now
-    kept, failed = list[Kept](), list[str]()
+    looked = max((at for at, _, _ in late_data_checks(lake)), default=now) if "runs" in names else now
+    kept, failed = list[TableUpkeep](), list[str]()
     for name in names:
         keep = max(settings.keep_versions, now - looked + timedelta(hours=1)) if name in OWN else settings.keep_versions
         try:
@@ -69,7 +69,7 @@ def maintain(lake: Lake, now: datetime, *, dry_run: bool = False) -> list[Kept]:
     return kept
 
 
-def _one(lake: Lake, name: str, keep: timedelta, now: datetime, *, dry_run: bool) -> Kept:
+def _one(lake: Lake, name: str, keep: timedelta, now: datetime, *, dry_run: bool) -> TableUpkeep:
     settings, found = lake.settings.maintenance, upkeep.detail(lake, name)
     if settings.layout == "liquid" and name in settings.order and found.partitions:
         raise DataError(
@@ -84,7 +84,7 @@ def _one(lake: Lake, name: str, keep: timedelta, now: datetime, *, dry_run: bool
     behind = upkeep.commits_since_checkpoint(lake, name, found.location)
     if behind is not None and behind <= upkeep.BEHIND * upkeep.checkpoint_interval(lake, name):
         behind = None
-    return Kept(name, rows, compacted, vacuumed, found.files, found.size, behind)
+    return TableUpkeep(name, rows, compacted, vacuumed, found.files, found.size, behind)
 
 
 def _past(lake: Lake, name: str, now: datetime, *, dry_run: bool) -> int:
@@ -96,7 +96,7 @@ def _past(lake: Lake, name: str, now: datetime, *, dry_run: bool) -> int:
     rows = upkeep.rows_before(lake, name, column, before)
     if rows and not dry_run:
         if name in OWN:
-            keep_from(lake, name, before)
+            record_deletion(lake, name, before)
         upkeep.delete_before(lake, name, column, before)
     return rows
 

@@ -11,15 +11,16 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from procnet.errors import DataError
-from procnet.lake.preflight import refuse_unsafe_commits
-from procnet.lake.replace import replace_events
-from procnet.lake.tables import Lake, in_period
-from procnet.runs.record import Clock, record
+from procnet.lake.commit_safety import refuse_unsafe_commits
+from procnet.lake.tables import Lake
+from procnet.lake.write import replace_events
+from procnet.periods import Window
+from procnet.runs.recorder import Clock, record
 from procnet.settings import Settings
-from procnet.sources.load import load_source
-from procnet.sources.readers import read_raw
+from procnet.sources.read import read_raw
+from procnet.sources.validate import load_source
 from procnet.sources.view import canonical_view
-from procnet.types import Window
+from procnet.spark.filters import in_period
 
 # What the files of a table are sorted by: what its scans ask for first (one detection's fetch of process starts by
 # name: 2.8 s unsorted, 0.9 s sorted).

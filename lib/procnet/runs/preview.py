@@ -10,15 +10,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
+from procnet.engine.evaluate import evaluate
+from procnet.engine.events import read_events
+from procnet.engine.query import Query
 from procnet.errors import UsageError
 from procnet.findings.exclusions import Exclusion
-from procnet.frames import at_most
 from procnet.lake.tables import Lake
-from procnet.runs.asked import Asked
-from procnet.runs.events import read_events
-from procnet.runs.find import find
+from procnet.periods import Window
 from procnet.settings import Settings
-from procnet.types import Window
+from procnet.spark.collect import collect_at_most
 
 _MOST = 100_000  # live findings of a period that are compared, some 1 KB each
 
@@ -58,12 +58,12 @@ def _live(lake: Lake, period: Window, setup: Setup) -> dict[str, Mapping[str, An
     if not setup.detections:
         return {}
     events = read_events(lake)
-    found = find(
-        Asked(events.processes, events.connections, setup.detections, period, lake.settings), setup.exclusions
+    found = evaluate(
+        Query(events.processes, events.connections, setup.detections, period, lake.settings), setup.exclusions
     ).findings
     if found is None:
         return {}
-    rows = at_most(found.where(F.col("excluded_by").isNull()), _MOST)
+    rows = collect_at_most(found.where(F.col("excluded_by").isNull()), _MOST)
     if rows is None:
         raise UsageError(
             f"more than {_MOST} findings in {period}", hint="preview a shorter period, or fewer detections"

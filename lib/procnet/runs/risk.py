@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.findings.attack import tactics_of
+from procnet.findings.attack_tactics import tactics_of
 from procnet.findings.risk import incidents, risk_events
-from procnet.lake.tables import Lake, in_period
-from procnet.types import EPOCH, Window
+from procnet.lake.tables import Lake
+from procnet.periods import EPOCH, Window
+from procnet.spark.filters import in_period
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, QUARANTINE
-from procnet.sources.canonical import NUMBERS, as_read, cleaned, completed, is_no_number, known, stripped
-from procnet.sources.drift import lacking, not_there
-from procnet.sources.load import load_source
+from procnet.sources.columns import NUMBERS, as_read, cleaned, completed, is_no_number, known, stripped
 from procnet.sources.mapping import COLUMNS, FILE, EventMapping, SourceMapping
-from procnet.sources.raw import CORRUPT, PLACE, records_of, with_given
+from procnet.sources.parse_records import CORRUPT, PLACE, records_of, with_given
+from procnet.sources.schema_drift import lacking, not_there
+from procnet.sources.validate import load_source
 
 _RAW_CHARS = 64 * 1024
 

@@ -18,11 +18,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import TABLES
-from procnet.sources.canonical import TYPED, as_read, cleaned, completed, known, stripped
-from procnet.sources.drift import lacking
+from procnet.sources.columns import TYPED, as_read, cleaned, completed, known, stripped
 from procnet.sources.mapping import COLUMNS, SourceMapping
 from procnet.sources.normalize import alternatives, case
-from procnet.sources.raw import records_of, with_given
+from procnet.sources.parse_records import records_of, with_given
+from procnet.sources.schema_drift import lacking
 
 
 def canonical_view(

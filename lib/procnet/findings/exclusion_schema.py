@@ -1,0 +1,103 @@
+"""What a person writes in conf/exclusions/*.yml or a table, strictly, and all that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from procnet.config_file import Unusable
+from procnet.errors import ExclusionError
+from procnet.findings.exclusions import FIELDS, Exclusion, weaknesses
+from procnet.predicates.parse import parse_side
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# What nobody has looked at for a year is no longer known to be harmless.
+_LONGEST = timedelta(days=366)
+
+
+class ExclusionFile(BaseModel):
+    """One exclusion file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$")]
+    detections: Literal["all"] | Annotated[tuple[_Text, ...], Field(min_length=1)]
+    reason: _Text
+    owner: _Text
+    valid_from: AwareDatetime
+    valid_until: AwareDatetime
+    findings: dict[str, Any]
+
+
+def load_exclusions(files: Sequence[Path]) -> tuple[Exclusion, ...]:
+    """The exclusions of files, by id. ExclusionError with every problem of every file, ids used twice among them."""
+    found, unusable = read_exclusions([(str(path), path) for path in files])
+    if unusable:
+        raise ExclusionError(
+            "\n".join(p for u in unusable for p in u.problems), hint="procnet exclusions lint shows all of them again"
+        )
+    return found
+
+
+def read_exclusions(
+    entries: Sequence[tuple[str, Path | Mapping[str, Any]]],
+) -> tuple[tuple[Exclusion, ...], tuple[Unusable, ...]]:
+    """Exclusions by id, and what cannot hold: entries that are wrong, and all of an id used twice.
+
+    An entry is where it stands, and its file, or its values: the file's keys, `findings` as YAML text, as a row of the
+    table `exclusions.table` has them.
+    """
+    found: dict[str, list[Exclusion]] = {}
+    unusable: list[Unusable] = []
+    for where, entry in entries:
+        values, problems = _values(entry)
+        exclusion = None
+        if not problems:
+            exclusion, problems = _checked(values, where)
+        if exclusion is not None:
+            found.setdefault(exclusion.id, []).append(exclusion)
+        else:
+            told = values.get("id") if isinstance(values, dict) else None
+            names = {Path(where).stem, *([] if told is None else [str(told).lower()])}
+            unusable.append(Unusable(frozenset(names), tuple(f"{where}: {p}" for p in problems)))
+    for id_, same in found.items():
+        for other in same[1:]:
+            problem = f"{other.place}: id {id_} is that of {same[0].place} too"
+            unusable.append(Unusable(frozenset({id_}), (problem,)))
+    return tuple(found[i][0] for i in sorted(found) if len(found[i]) == 1), tuple(unusable)
+
+
+def _values(entry: Path | Mapping[str, Any]) -> tuple[Any, list[str]]:
+    try:
+        if isinstance(entry, Path):
+            return yaml.safe_load(entry.read_text(encoding="utf-8")), []
+        values = {k: v for k, v in entry.items() if v is not None}
+        return {**values, "findings": yaml.safe_load(str(values.get("findings")))}, []
+    except OSError as e:
+        return None, [f"cannot be read: {e.strerror}"]
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        return None if isinstance(entry, Path) else dict(entry), [f"not readable as YAML: {' '.join(str(e).split())}"]
+
+
+def _checked(values: Any, where: str) -> tuple[Exclusion | None, list[str]]:
+    try:
+        file = ExclusionFile.model_validate(values)
+    except ValidationError as e:
+        return None, [f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in e.errors()]
+    tree, problems = parse_side(file.findings, FIELDS, "findings")
+    if file.valid_until <= file.valid_from:
+        problems.append(f"it ends before it begins: {file.valid_from} .. {file.valid_until}")
+    elif file.valid_until - file.valid_from > _LONGEST:
+        problems.append("it holds for more than a year: give an earlier valid_until, and look at it again then")
+    if tree is not None:
+        problems += weaknesses(tree)
+    if tree is None or problems:
+        return None, problems
+    scope = () if file.detections == "all" else file.detections
+    begin, end = (t.astimezone(timezone.utc) for t in (file.valid_from, file.valid_until))
+    return Exclusion(file.id, scope, tree, file.reason, file.owner, begin, end, where), []

@@ -1,0 +1,116 @@
+"""The tree -> SQL. NOT is guarded once, at the NOT: guards at the leaves would empty the pushed filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from procnet.predicates.address import NON_PUBLIC, in_network
+from procnet.predicates.model import All, Any, Field, Not, Predicate, Value, fields_of
+from procnet.predicates.wildcard import to_regex
+from procnet.spark import sql
+
+# Stored in lower case (contract.py), so that plain equality can be pushed down to files.
+_STORED_LOWER = frozenset({"host", "process_name", "parent_process_name", "dest_host", "transport", "direction"})
+_ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+def to_sql(predicate: Predicate, of: str = "") -> str:
+    """True, false or null (unknown) for each row; `of` names the struct that holds the columns."""
+    if isinstance(predicate, Field):
+        return _leaf(predicate, of)
+    if isinstance(predicate, Not):
+        return f"NOT coalesce({to_sql(predicate.part, of)}, false)"
+    return _join(predicate, [to_sql(p, of) for p in _parts(predicate)])
+
+
+def to_candidate_sql(predicate: Predicate, strict: frozenset[str]) -> str:
+    """Keeps every row that the tree could still accept once unknown fields outside `strict` are filled in.
+
+    An unknown test of such a field counts as satisfied, and under a NOT as not satisfied; fields in `strict` count as
+    they are. So a record whose gaps another sensor's record fills is not lost before the two are merged.
+    """
+    return f"coalesce({_candidate(predicate, strict, positive=True)}, false)"
+
+
+def to_column(predicate: Predicate, column: Callable[[str], Column]) -> Column:
+    """`to_sql` of rows whose columns have other names: `column` gives the one for a field. No file is told by it."""
+    row = F.struct(*[column(n).alias(n) for n in sorted(fields_of(predicate))])
+    return F.call_function("transform", F.array(row), F.expr(f"r -> {to_sql(predicate, 'r')}"))[0]
+
+
+@dataclass(frozen=True)
+class _OneOf(Field):
+    """A field that is one of several values: what a list of values in a file comes to."""
+
+    values: tuple[Value, ...] = ()
+
+
+def _parts(predicate: All | Any) -> Sequence[Predicate]:
+    return predicate.parts if isinstance(predicate, All) else _gathered(predicate.parts)
+
+
+def _gathered(parts: Sequence[Predicate]) -> list[Predicate]:
+    """Alternatives, with all that ask whether one field equals a value put into one question.
+
+    Fifty names as fifty ORs are a tree that Spark walks again in each of its rules.
+    """
+    values: dict[tuple[str, bool, bool], list[Value]] = {}
+    rest: list[Predicate] = []
+    for part in parts:
+        if isinstance(part, Field) and part.op == "eq":
+            values.setdefault((part.field, part.cased, isinstance(part.value, str)), []).append(part.value)
+        else:
+            rest.append(part)
+    return [
+        *(_OneOf(field, "eq", some[0], cased, tuple(some)) for (field, cased, _), some in values.items()),
+        *rest,
+    ]
+
+
+def _candidate(predicate: Predicate, strict: frozenset[str], *, positive: bool) -> str:
+    if isinstance(predicate, Field):
+        # A fieldref asks two fields, and either may still be filled in.
+        if fields_of(predicate) <= strict:
+            return _leaf(predicate)
+        if predicate.op == "isnull":  # what is unknown now may be known later, and never the other way round
+            return _leaf(predicate) if positive else "false"
+        return f"coalesce({_leaf(predicate)}, {sql.literal(positive)})"
+    if isinstance(predicate, Not):
+        return f"NOT coalesce({_candidate(predicate.part, strict, positive=not positive)}, false)"
+    return _join(predicate, [_candidate(p, strict, positive=positive) for p in _parts(predicate)])
+
+
+def _join(predicate: All | Any, parts: Iterable[str]) -> str:
+    return f"({(' AND ' if isinstance(predicate, All) else ' OR ').join(parts)})"
+
+
+def _leaf(leaf: Field, of: str = "") -> str:
+    value, plain = leaf.value, sql.column(leaf.field, of)
+    if leaf.op == "isnull":
+        return f"{plain} IS NULL"
+    if leaf.op == "cidr":
+        return in_network(plain, *(NON_PUBLIC if value == "@non_public" else (str(value),)))
+    if leaf.op in _ORDER:
+        return f"{plain} {_ORDER[leaf.op]} {sql.literal(value)}"
+    if leaf.op == "re":
+        return f"rlike({plain}, {sql.literal(value)})"
+    if not isinstance(value, str):
+        return sql.one_of(plain, _values(leaf))
+    side = plain if leaf.cased or leaf.field in _STORED_LOWER else f"lower({plain})"
+    if leaf.op == "fieldref":
+        other = sql.column(value, of)
+        return f"{side} = {other if leaf.cased else f'lower({other})'}"
+    if leaf.op == "eq":
+        return sql.one_of(side, [str(v) if leaf.cased else str(v).lower() for v in _values(leaf)])
+    text = value if leaf.cased else value.lower()
+    if leaf.op == "glob":
+        return f"rlike({side}, {sql.literal(to_regex(text))})"
+    return f"{leaf.op}({side}, {sql.literal(text)})"
+
+
+def _values(leaf: Field) -> tuple[Value, ...]:
+    return leaf.values if isinstance(leaf, _OneOf) else (leaf.value,)

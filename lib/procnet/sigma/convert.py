@@ -1,0 +1,136 @@
+"""A SigmaHQ rule of process creations, one of network connections, or one of each -> a detection file.
+
+A rule is carried whole or not at all: what would make it match more or less is an error that says what and why. What
+does not change its condition (output fields, related rules, tags of other schemes) is noted, and stands in `misses`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from procnet.detections.detection import Detection, resolve
+from procnet.detections.schema import DetectionFile
+from procnet.errors import DetectionError
+from procnet.sigma.examples import make_cases
+from procnet.sigma.fields import Side
+from procnet.sigma.metadata import Rule, head, notes_on, prose, tail
+from procnet.sigma.split import Half, both, read_detection
+
+CATEGORIES: Mapping[str, Side] = {"process_creation": "process", "network_connection": "network"}
+_PRODUCTS = ("windows", "linux", "macos", None)
+_HINT = "a rule comes whole or not at all: write the detection by hand, or import a copy without these tests"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A detection file: what it holds, the detection that it is, and what of the rules does not stand in it."""
+
+    values: dict[str, Any]
+    detection: Detection
+    not_carried: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The file as YAML; where a rule has characters that a terminal would obey, those are escaped."""
+        plain = self._dumped(allow_unicode=True)
+        body = plain if plain.replace("\n", "").isprintable() else self._dumped(allow_unicode=False)
+        return "# Imported from Sigma. Read it, add cases of your own, then raise the status.\n" + body
+
+    def _dumped(self, *, allow_unicode: bool) -> str:
+        return yaml.safe_dump(
+            self.values, sort_keys=False, allow_unicode=allow_unicode, width=120, default_flow_style=None
+        )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose mappings have no key twice: the reader would take the last, and ask less than the rule says."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [k for k in keys if keys.count(k) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_rules(path: Path) -> list[Rule]:
+    """The YAML documents of a file. DetectionError where it cannot be read or holds something else than rules."""
+    try:
+        found = [d for d in yaml.load_all(path.read_text(encoding="utf-8"), _Loader) if d is not None]
+    except OSError as e:
+        raise DetectionError([f"{path}: cannot be read: {e.strerror}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise DetectionError([f"{path}: not readable as YAML: {' '.join(str(e).split())}"]) from None
+    if not found or not all(isinstance(d, Mapping) for d in found):
+        raise DetectionError([f"{path}: holds no Sigma rule"])
+    return found
+
+
+def import_rules(rules: Sequence[Rule]) -> Imported:
+    """One rule, or one of either category, as a detection file.
+
+    Raises DetectionError with every reason why the rules cannot be carried.
+    """
+    notes: list[str] = []
+    problems: list[str] = []
+    halves: dict[Side, Half | None] = {"process": None, "network": None}
+    categories = []
+    for rule in rules:
+        title = prose(rule.get("title")) or "a rule without a title"
+        category, why = _category(rule)
+        categories.append(category)
+        more: list[str] = []
+        found, reasons = ({}, [why]) if why else read_detection(rule.get("detection"), more)
+        problems += [f"{title}: {reason}" for reason in reasons]
+        whose = f"{title}: " if len(rules) > 1 else ""
+        notes += [f"{whose}{note}" for note in (*more, *notes_on(rule))]
+        for side, half in found.items():
+            halves[side] = both(halves[side], half)
+    if not problems and (len(rules) > 2 or len(set(categories)) != len(rules)):
+        told = ", ".join(map(str, categories))
+        problems.append(f"a detection is one rule, or a pair of process_creation and network_connection; found {told}")
+    if problems:
+        raise DetectionError(problems, hint=_HINT)
+    notes = list(dict.fromkeys(notes))
+    sections: dict[str, Any] = {side: half.written() for side, half in halves.items() if half is not None}
+    values = {**head(rules), **sections, **tail(rules, sections, notes)}
+    detection = _checked({**values, "cases": [{"name": "none yet", "connections": [{}], "expect": "none"}]})
+    values["cases"] = make_cases(detection.process, detection.network)
+    if values["cases"][0]["expect"] == "none":
+        notes.append("no case that matches could be made of the rule's values: add one")
+    return Imported(values, _checked(values), tuple(notes))
+
+
+def _category(rule: Rule) -> tuple[str, str]:
+    """The rule's category, and why it cannot be read, "" if it can."""
+    for key, what in (("correlation", "a correlation"), ("filter", "a filter"), ("action", "a collection")):
+        if key in rule:
+            return "", f"{what} of rules is not carried; give the rule itself, or its pair of rules as two files"
+    source = rule.get("logsource")
+    source = source if isinstance(source, Mapping) else {}
+    category, product = str(source.get("category")), source.get("product")
+    if category not in CATEGORIES:
+        return category, f"logsource category {category}: {' and '.join(CATEGORIES)} can be carried"
+    if product not in _PRODUCTS:
+        return category, f"logsource product {product}: {', '.join(p for p in _PRODUCTS if p)} can be carried"
+    if rule.get("taxonomy", "sigma") != "sigma":
+        return category, f"taxonomy {rule['taxonomy']}: its fields are not Sigma's"
+    return category, ""
+
+
+def _checked(values: Mapping[str, Any]) -> Detection:
+    """The detection that the file is; what the loader would refuse is refused here."""
+    path = Path("import")
+    try:
+        detection, problems = resolve(DetectionFile.model_validate(values), path)
+    except ValidationError as e:
+        problems = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}" for p in e.errors()]
+        detection = None
+    if detection is None:
+        raise DetectionError([p.removeprefix(f"{path}: ") for p in problems], hint=_HINT)
+    return detection

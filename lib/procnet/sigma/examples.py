@@ -1,0 +1,135 @@
+"""Cases for an imported detection, made of its own values: one that matches, where one can be found, and one beside it.
+
+What is made is judged before it is written (predicates/rows.py), so that no case is a guess.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
+from typing import Any as Anything
+
+from procnet.predicates.interpret import holds
+from procnet.predicates.model import All, Any, Field, Not, Predicate
+from procnet.predicates.wildcard import tokens
+from procnet.sigma.fields import ADDRESSES, LOWERED, NAMES, NUMBERS
+
+Row = dict[str, Anything]
+_MOST = 200  # ways to satisfy a tree that are tried; one block of a list is enough
+_WHEN = ("10:00:00", "10:00:05")
+_PLAIN = ({"process_id": 4711, "process_name": "other.exe"}, {"dest_ip": "203.0.113.9", "dest_port": 9})
+
+
+def make_cases(process: Predicate | None, network: Predicate | None) -> list[Row]:
+    """Cases as a file has them, one or two; the last is an ordinary program's, whatever that comes to."""
+    on_process, on_network = _example(process), _example(network)
+    cases = []
+    # A case's host has a name of its own, so none can be made for a rule that asks for one.
+    if on_process is not None and on_network is not None and "host" not in on_network:
+        cases.append(_case("made of the rule's own values", on_process, on_network, "match"))
+    plain = _judged(process, _PLAIN[0]) and _judged(network, _PLAIN[1])
+    cases.append(_case("another program, elsewhere", *_PLAIN, "match" if plain else "none"))
+    return cases
+
+
+def _case(name: str, process: Row, network: Row, expect: str) -> Row:
+    pid = {"process_id": process.get("process_id", 8)}
+    return {
+        "name": name,
+        "processes": [{"at": _WHEN[0], **pid, **process}],
+        "connections": [{"at": _WHEN[1], **pid, **network}],
+        "expect": expect,
+    }
+
+
+def _judged(tree: Predicate | None, row: Row) -> bool:
+    return tree is None or holds(tree, row) is True
+
+
+def _example(tree: Predicate | None) -> Row | None:
+    """A row that satisfies the tree, as few columns as matter; None where none was found."""
+    if tree is None:
+        return {}
+    for tests in islice(_ways(tree), _MOST):
+        row = _row(tests)
+        names = {n: str(row[p]).replace("/", "\\").rsplit("\\", 1)[-1].lower() for p, n in NAMES.items() if p in row}
+        if holds(tree, {**names, **row}) is True:
+            return row
+    return None
+
+
+def _ways(tree: Predicate) -> Iterator[list[Field]]:
+    """Lists of tests, each of which could satisfy the tree; what is negated is left unknown."""
+    if isinstance(tree, Field):
+        yield [tree]
+    elif isinstance(tree, Not):
+        yield from _ways_not(tree.part)
+    elif isinstance(tree, Any):
+        for part in tree.parts:
+            yield from _ways(part)
+    elif isinstance(tree, All):
+        for ways in product(*(list(islice(_ways(p), 20)) for p in tree.parts)):
+            yield [test for way in ways for test in way]
+
+
+def _ways_not(part: Predicate) -> Iterator[list[Field]]:
+    if isinstance(part, Field):
+        yield [Field(part.field, "contains", "")] if part.op == "isnull" else []
+    elif isinstance(part, Not):
+        yield from _ways(part.part)
+    else:
+        turned = tuple(Not(p) for p in part.parts)
+        yield from _ways(Any(turned) if isinstance(part, All) else All(turned))
+
+
+def _row(tests: Sequence[Field]) -> Row:
+    row: Row = {}
+    for field in dict.fromkeys(t.field for t in tests):
+        mine = [t for t in tests if t.field == field and t.op != "isnull"]
+        if mine:
+            row[field] = _number(mine) if field in NUMBERS else _text(field, mine)
+    for test in tests:
+        if test.op == "fieldref":
+            row[test.field] = row[str(test.value)] = row.get(str(test.value)) or row[test.field]
+    for path, name in NAMES.items():
+        if path in row and name in row and not str(row[path]).lower().endswith(row[name]):
+            row[path] = str(row[path]).rstrip("\\") + "\\" + row[name]
+    return row
+
+
+def _number(tests: Sequence[Field]) -> int:
+    bounds = {"eq": 0, "gte": 0, "gt": 1, "lte": 0, "lt": -1}
+    return next((int(t.value) + bounds[t.op] for op in bounds for t in tests if t.op == op and t.value is not None), 8)
+
+
+def _text(field: str, tests: Sequence[Field]) -> str:
+    by = {op: [str(t.value) for t in tests if t.op == op] for op in ("eq", "startswith", "contains", "endswith")}
+    whole = by["eq"] + [_filled(str(t.value)) for t in tests if t.op == "glob"]
+    whole += [_matched(str(t.value)) for t in tests if t.op == "re"]
+    nets = [ipaddress.ip_network(str(t.value)) for t in tests if t.op == "cidr"]
+    if nets:
+        return str(nets[0][min(1, nets[0].num_addresses - 1)])
+    start, end = (max(by[side], key=len, default="") for side in ("startswith", "endswith"))
+    text = start + " ".join([*whole, *by["contains"]]) + end
+    if field in ADDRESSES:
+        return ".".join([*filter(None, text.split(".")), *"1111"][:4]) if re.fullmatch(r"[\d.]*", text) else text
+    text = text or ("a.exe" if field.endswith("name") else "a")
+    return text.lower() if field in LOWERED | {*NAMES.values()} else text
+
+
+def _filled(glob: str) -> str:
+    return "".join({"*": "", "?": "x"}[t] if wild else t for wild, t in tokens(glob))
+
+
+def _matched(pattern: str) -> str:
+    """A text that a simple regular expression may match; `holds` says whether it does."""
+    text = re.sub(r"^\(\?[ims]+\)|[\^$]", "", re.sub(r"^\(\?i\)", "", pattern))
+    text = re.sub(r"\[(\\?.)[^\]]*\]", r"\1", text)  # the first of a class
+    text = re.sub(r"\(\?:([^()|]*)[^()]*\)|\(([^()|?]*)[^()]*\)", r"\1\2", text)  # the first of alternatives
+    for written, meant in ((r"\s", " "), (r"\d", "1"), (r"\w", "a")):
+        text = text.replace(written, meant)
+    text = re.sub(r"(\\?.)\{(\d+)(?:,\d*)?\}", lambda m: m[1] * int(m[2]), text)
+    text = re.sub(r"(?<!\\)\.[*+?]?", "x", re.sub(r"(?<!\\)[*+?]", "", re.sub(r"(?<!\\)\.[*]", "", text)))
+    return re.sub(r"\\(.)", r"\1", text)

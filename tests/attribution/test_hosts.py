@@ -1,0 +1,81 @@
+"""What bounds the plans: hosts that files can be told by, and how much may be held."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from pyspark.sql import SparkSession
+
+from oracle import host_key
+from procnet.attribution.attribute import _gib, broadcast_limit
+from procnet.attribution.hosts import host_filter
+from procnet.attribution.hosts import host_key as sql_key
+from procnet.settings import HostMatch
+
+HOSTS = (
+    "ws1",
+    "ws1.corp.example",
+    "ws1.lab",
+    "ws10",
+    "ws10.corp",
+    "10.1.2.3",
+    "10.1.2.4",
+    "10.ws",
+    "10",
+    "fe80::1",
+    "a'b.c",
+)
+
+
+@pytest.mark.spark
+def test_hosts_have_one_key_in_sql_and_in_the_oracle(spark: SparkSession) -> None:
+    """Names before and after the digits of the alphabet, and what is nearly an address."""
+    hosts = (
+        *HOSTS,
+        "1ws.corp",
+        "-ws.corp",
+        "_a.b",
+        "10.1.2.3.",
+        "10.1.2",
+        "1000.1.2.3",
+        "a.10.1.2.3",
+        "::1",
+        "ws:1",
+        "é.x",
+        "",
+    )
+    rows = spark.createDataFrame([(h,) for h in (*hosts, None)], "host string")
+    told = rows.selectExpr("host", *[f"{sql_key('host', m)} AS {m.name}" for m in HostMatch]).collect()
+    for row in told:
+        assert [row[m.name] for m in HostMatch] == [host_key(row["host"], m) for m in HostMatch], row["host"]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("match", list(HostMatch))
+def test_no_row_on_the_key_of_a_host_is_left_out(spark: SparkSession, match: HostMatch) -> None:
+    rows = spark.createDataFrame([(h,) for h in (*HOSTS, None)], "host string")
+    asked = list(combinations(HOSTS, 2))
+    kept = rows.selectExpr("host", *[f"{host_filter(hosts, match)} AS k{i}" for i, hosts in enumerate(asked)]).collect()
+    for i, hosts in enumerate(asked):
+        keys = {host_key(h, match) for h in hosts}
+        held = {r["host"] for r in kept if r[f"k{i}"]}
+        assert held >= {h for h in HOSTS if host_key(h, match) in keys}
+        assert len(held) < len(HOSTS), "it tells something"
+    assert host_filter(HOSTS, match, most=3) == "true"
+    assert not rows.where(host_filter([None], match)).count()
+
+
+@pytest.mark.parametrize(
+    ("size", "gib"),
+    [("8g", 8), ("512m", 0.5), ("1GB", 1), (str(1 << 30), 1), ("2048mb", 2), ("1t", 1024), ("1048576k", 1)],
+)
+def test_sizes_as_spark_spells_them(size: str, gib: float) -> None:
+    assert _gib(size) == gib
+
+
+@pytest.mark.spark
+def test_what_may_be_held_follows_from_the_heap(spark: SparkSession) -> None:
+    heap = _gib(spark.conf.get("spark.driver.memory", "1g") or "1g")
+    assert broadcast_limit(spark, None) == int(65_536 * heap)
+    assert broadcast_limit(spark, 7) == 7

@@ -1,0 +1,226 @@
+"""What is asked before the join may cost no finding: `find` against the judgement of every connection as it is.
+
+Each detection has lakes of its own: hosts, image names and original file names with its prefix. So no row of them is
+kept for the sake of another detection, though all are judged together.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from detection_files import detection
+from procnet.attribution.attribute import attribute_connections
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.detections.detection import Detection
+from procnet.detections.evaluate import judge, starts_wanted
+from procnet.engine.evaluate import evaluate
+from procnet.engine.query import Query
+from procnet.periods import Window
+from procnet.settings import Settings
+from random_lakes import NOON, Lake, Row, at, seeded
+
+EVER = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=1))
+LAKES = 60
+NAME, ORIGINAL = {"process_name": "msiexec.exe"}, {"original_file_name": "x"}
+
+# Process blocks a, b, c and their condition (None: not asked), and the network block.
+ASKED: list[tuple[tuple[dict[str, Any], ...], str | None, dict[str, Any]]] = [
+    ((NAME,), "a", {"dest_port": 443}),
+    ((NAME, ORIGINAL), "a or b", {"dest_port": 443}),
+    ((ORIGINAL,), "a", {"dest_port": [80, 443]}),
+    ((NAME, ORIGINAL), "a and b", {"dest_port|gte": 80}),
+    ((NAME, ORIGINAL), "a and not b", {"dest_port": 443}),
+    ((NAME, {"original_file_name": None}), "a and b", {"dest_port": [80, 443]}),
+    ((NAME, {"command_line|contains": "x", "user": None}), "a and b", {"dest_port|gte": 80}),
+    ((NAME, {"command_line|contains": "x"}, {"user": "y"}), "a and b and not c", {"dest_port": [80, 443]}),
+    ((ORIGINAL, {"user": "x"}), "a and b", {"dest_port|gte": 80}),
+    ((NAME, ORIGINAL, {"user": "x"}), "(a or b) and c", {"dest_port|gte": 80}),
+    ((NAME, ORIGINAL, {"user": "x"}), "a and b and c", {"dest_port|gte": 80}),
+    ((NAME, {"user": "x"}, {"command_line|exists": True}), "a and b and c", {"dest_port|gte": 80}),
+    ((NAME, {"parent_process_id|lt": 100}), "a and not b", {"dest_port": [80, 443]}),
+    ((NAME, {"command_line|fieldref": "user"}), "a and b", {"dest_port": [80, 443]}),
+    ((NAME,), "a", {}),  # the process only
+    ((), None, {"dest_port": 88}),  # the connection only
+    ((NAME,), "not a", {"dest_port": 88}),  # any program but one, on a port of few
+    (({"user": "x"},), "a", {"dest_port": 88}),
+    (({"process_name": None},), "a", {"dest_port": 88}),
+]
+
+
+def asking(number: int) -> Detection:
+    blocks, condition, network = ASKED[number]
+    named = [{k: own(number, v) if k in NAMES else v for k, v in block.items()} for block in blocks]
+    process = {**dict(zip("abc", named, strict=False)), "condition": condition} if blocks else None
+    own_hosts = {"host|startswith": own(number, "")}
+    return detection(number, process=process, network={"a": {**own_hosts, **network}, "condition": "a"}, lookback="5s")
+
+
+NAMES = (*NAME, *ORIGINAL)
+
+
+def own(number: int, value: str | None) -> str | None:
+    """A text with the detection's prefix."""
+    return None if value is None else f"d{number}-{value}"
+
+
+def moved(row: Row, number: int, lake: int) -> Row:
+    """The row with the names of one detection, on a host of one lake."""
+    host = None if row["host"] is None else f"{lake}-{row['host']}"
+    record = {"host": own(number, host), "record_id": own(number, f"{lake}-{row['record_id']}")}
+    return {**row, **record, **{k: own(number, row[k]) for k in NAMES}}
+
+
+def richer(lake: Lake, dice: random.Random) -> Lake:
+    """Connections with more ports, and that say more of their process: sources there are that tell all of it."""
+    told = ("original_file_name", "user", "command_line")
+    return Lake(
+        lake.processes,
+        [
+            {
+                **c,
+                "dest_port": dice.choice((80, 443, 88, None)),
+                **{k: dice.choice((None, None, "x", "y")) for k in told},
+            }
+            for c in lake.connections
+        ],
+    )
+
+
+def merged_of_two() -> Lake:
+    """A start that only the two records of it together tell: one has the user, another the rest."""
+    process = {"event_kind": "start", "host": "a", "process_id": 4, "process_name": "msiexec.exe", **at(NOON)}
+    leads = {**process, "process_guid": "G", "user": "x", "source": "flat", "record_id": "leads"}
+    told = {"original_file_name": "x", "command_line": "x", "user": "y"}
+    fills = {**process, **told, "source": "beats", "record_id": "fills"}
+    connection = {"host": "a", "process_id": 4, "dest_port": 443, "record_id": "c", **at(NOON + timedelta(seconds=1))}
+    return Lake(
+        [{n: row.get(n) for n in PROCESS_EVENTS.names} for row in (leads, fills)],
+        [{n: connection.get(n) for n in NETWORK_EVENTS.names}],
+    )
+
+
+def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> DataFrame:
+    return spark.createDataFrame([tuple(r.values()) for r in rows], schema, verifySchema=False)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "few", [10_000, pytest.param(0, marks=pytest.mark.long)], ids=["told by value", "told by a join"]
+)
+def test_nothing_is_lost_by_asking_less(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    for module in ("prefilter", "driver_rows"):
+        monkeypatch.setattr(f"procnet.engine.{module}.BY_VALUE", few)
+    dice = random.Random(7)
+    lakes = [*[richer(lake, dice) for lake in seeded(LAKES, 5)], merged_of_two()]
+    numbers, numbered = range(len(ASKED)), list(enumerate(lakes))
+    processes = [moved(r, n, i) for n in numbers for i, lake in numbered for r in lake.processes]
+    connections = [moved(r, n, i) for n in numbers for i, lake in numbered for r in lake.connections]
+    events = frame(spark, processes, PROCESS_EVENTS), frame(spark, connections, NETWORK_EVENTS)
+    detections = [asking(n) for n in numbers]
+
+    narrowed = evaluate(Query(*events, detections, EVER, Settings())).findings
+    assert narrowed is not None
+    pairs = attribute_connections(*events, max_age=timedelta(seconds=5), plan="broadcast")
+    found = narrowed.selectExpr("'find'", "detection_id", *TOLD)
+    whole = judge(pairs, detections).selectExpr("'all'", "detection.id", *TOLD_OF_PAIRS)
+    told: dict[str, dict[str, set[str]]] = {d.id: {"find": set(), "all": set()} for d in detections}
+    for who, detection_id, *row in found.unionAll(whole).collect():
+        told[detection_id][who].add(str(row))
+
+    for asked, t in zip(ASKED, told.values(), strict=True):
+        lost, made_up = sorted(t["all"] - t["find"]), sorted(t["find"] - t["all"])
+        assert not lost, f"{asked} lost {lost}"
+        assert not made_up, f"{asked} made up {made_up}"
+        assert 2 <= len(t["all"]) < len(connections) / len(ASKED), f"{asked} shows little: {t}"
+
+
+@pytest.mark.spark
+def test_a_start_is_asked_for_where_another_record_may_fill_either_field(spark: SparkSession) -> None:
+    same = {"a": NAME, "b": {"process_name|fieldref": "original_file_name"}, "condition": "a and b"}
+    wanted = starts_wanted([detection(process=same)])
+    assert wanted is not None
+    records = [("msiexec.exe", None), ("msiexec.exe", "msiexec.exe"), ("msiexec.exe", "x"), ("x", None)]
+    frame = spark.createDataFrame(records, "process_name string, original_file_name string")
+    assert [tuple(r) for r in frame.where(wanted).collect()] == records[:2]
+
+
+@pytest.mark.spark
+def test_no_start_is_asked_for_where_none_can_be_told_by_its_name() -> None:
+    assert starts_wanted([asking(n) for n in range(len(ASKED)) if not ASKED[n][0] or ASKED[n][1] == "not a"]) is None
+
+
+TOLD = ("attribution", "connection_record_id", "process_record_id", "unix_micros(process_time)",
+        "unix_micros(process_end_time)")  # fmt: skip
+TOLD_OF_PAIRS = ("attribution", "record_id", "instance.record_id", "unix_micros(instance.process_time)",
+                 "unix_micros(instance.process_end_time)")  # fmt: skip
+
+
+@pytest.mark.spark
+@pytest.mark.long
+def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSession) -> None:
+    """Of one image, with lookbacks that end within the lakes, and of whatever process, with another."""
+    dice = random.Random(8)
+    lakes = list(enumerate(richer(lake, dice) for lake in seeded(LAKES, 6)))
+    events = (
+        frame(spark, [moved(r, 0, i) for i, lake in lakes for r in lake.processes], PROCESS_EVENTS).cache(),
+        frame(spark, [moved(r, 0, i) for i, lake in lakes for r in lake.connections], NETWORK_EVENTS).cache(),
+    )
+    image = {"a": {"process_name": own(0, NAME["process_name"])}, "condition": "a"}
+    detections = [
+        *[detection(n, process=image, lookback=f"{seconds}s") for n, seconds in enumerate((1, 9))],
+        detection(2, process=None, lookback="2s"),
+        detection(3, process={"a": {"process_name": "nobody.exe"}, "condition": "a"}, lookback="7d"),
+    ]
+
+    twice = (events[0].unionAll(events[0]), events[1])  # exact duplicates change nothing, and are more to hold
+
+    def found(asked: Sequence[Detection], limit: int = 100_000, of: tuple[DataFrame, ...] = events) -> list[str]:
+        settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
+        findings = evaluate(Query(*of, asked, EVER, settings)).findings
+        return [] if findings is None else sorted(str(r) for r in findings.collect())
+
+    counts = evaluate(Query(*twice, detections[2:], EVER, Settings())).counts
+    few = counts["connections_met"]
+    assert few < counts["process_events_met"]
+    alone = [found([d]) for d in detections]
+    together = sorted(row for rows in alone for row in rows)
+    assert found(detections) == together
+    assert found(detections, 1) == together, "the shuffled plan"
+    # Of one that wants any process there are no candidates: connections can be held, and the events on their keys not.
+    assert found(detections[2:], few, twice) == sorted(row for rows in alone[2:] for row in rows)
+    held = Settings.model_validate({"attribution": {"broadcast_limit": few}})
+    plan = evaluate(Query(*twice, detections[2:], EVER, held)).plan
+    assert plan.startswith("shuffled"), "few keys, whose events are many, are no few arrays"
+    named = [sum("attribution='event'" not in row for row in rows) for rows in alone]
+    assert 0 < named[0] < named[1]
+    assert alone[2]
+    assert not alone[3]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("winner", ["a.exe", "msiexec.exe"])
+def test_two_images_at_one_instant_are_told_apart_by_text_that_is_read_for_it(spark: SparkSession, winner: str) -> None:
+    """On one key, without unique keys, the greater path wins (2-semantics, 1): by names alone another would."""
+    paths = {name: "z" if name == winner else "a" for name in ("a.exe", "msiexec.exe")}
+    starts = [
+        {**at(NOON), "event_kind": "start", "host": "h", "process_id": 8, "process_name": name, "process_path": path}
+        for name, path in paths.items()
+    ]
+    made = {**at(NOON + timedelta(seconds=1)), "host": "h", "process_id": 8, "dest_port": 443}
+    events = [
+        frame(spark, [{n: row.get(n) for n in schema.names} for row in rows], schema)
+        for rows, schema in ((starts, PROCESS_EVENTS), ([made], NETWORK_EVENTS))
+    ]
+    detections = [detection(0, process={"a": {"process_name": "msiexec.exe"}, "condition": "a"}, lookback="1h")]
+    for limit in (100_000, 0):
+        settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
+        findings = evaluate(Query(*events, detections, EVER, settings)).findings
+        rows = [] if findings is None else findings.collect()
+        assert [r["process_name"] for r in rows] == ["msiexec.exe"] * (winner == "msiexec.exe")

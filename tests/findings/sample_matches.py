@@ -1,0 +1,80 @@
+"""Matches as `evaluate` gives them, each column with a value of its own: `c-user` is the connection's, `i-user` the
+instance's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timezone
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from procnet.attribution.instances import INSTANCE_FIELDS
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+
+Row = dict[str, Any]
+
+
+def day(hour: int) -> datetime:
+    return datetime(2026, 3, 1, hour, tzinfo=timezone.utc)
+
+
+_TIMES = [T.StructField(n, T.TimestampType()) for n in ("process_time", "process_end_time")]
+_INSTANCE = T.StructType([*_TIMES, *[PROCESS_EVENTS[n] for n in INSTANCE_FIELDS]])
+_DETECTION = T.StructType(
+    [
+        *[T.StructField(n, T.StringType()) for n in ("id", "name")],
+        T.StructField("version", T.IntegerType()),
+        T.StructField("fingerprint", T.StringType()),
+        T.StructField("risk_score", T.IntegerType()),
+        T.StructField("severity", T.StringType()),
+        T.StructField("mitre_attack", T.ArrayType(T.StringType())),
+    ]
+)
+SCHEMA = T.StructType(
+    [
+        *NETWORK_EVENTS.fields,
+        T.StructField("attribution", T.StringType()),
+        T.StructField("instance", _INSTANCE),
+        T.StructField("detection", _DETECTION),
+    ]
+)
+
+DETECTION: Row = {"id": "d", "name": "the detection", "version": 3, "fingerprint": "f", "risk_score": 35,
+                  "severity": "low", "mitre_attack": ["T1", "T2"]}  # fmt: skip
+
+
+def _filled(schema: T.StructType, prefix: str, number: int, time: datetime) -> Row:
+    of_type: dict[type[T.DataType], Any] = {T.TimestampType: time, T.DateType: time.date()}
+    return {
+        f.name: of_type[type(f.dataType)]
+        if type(f.dataType) in of_type
+        else f"{prefix}-{f.name}"
+        if isinstance(f.dataType, T.StringType)
+        else number + i
+        for i, f in enumerate(schema)
+    }
+
+
+CONNECTION = _filled(NETWORK_EVENTS, "c", 1000, day(10))
+INSTANCE = {**_filled(_INSTANCE, "i", 2000, day(9)), "process_end_time": day(10)}
+
+
+def hit(instance: Row | None = None, detection: Row | None = None, **connection: Any) -> Row:
+    """A connection with these columns changed, of no instance but the one given."""
+    found = {**CONNECTION, "attribution": "guid" if instance else "event", **connection}
+    return {**found, "instance": instance, "detection": {**DETECTION, **(detection or {})}}
+
+
+def frame(spark: SparkSession, hits: Iterable[Row]) -> DataFrame:
+    return spark.createDataFrame([tuple(h[n] for n in SCHEMA.names) for h in hits], SCHEMA)
+
+
+def rows(findings: DataFrame) -> list[Row]:
+    """Times in UTC, whatever the machine's zone."""
+    told: list[Row] = findings.toArrow().to_pylist()
+    return told
+
+
+TODAY = date(2026, 3, 1)

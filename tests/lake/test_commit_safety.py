@@ -1,0 +1,52 @@
+"""Two writers on S3: refused, unless a log store or the settings say why they are safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from procnet.errors import ConfigError
+from procnet.lake.commit_safety import _places, refuse_unsafe_commits
+from procnet.lake.tables import Lake
+from procnet.settings import Settings
+
+pytestmark = pytest.mark.spark
+ON_S3 = {"findings": "s3a://bucket/findings"}
+STORE = "spark.delta.logStore.s3a.impl"
+
+
+@pytest.fixture
+def conf(spark: SparkSession) -> Iterator[SparkSession]:
+    yield spark
+    for key in (STORE, "spark.delta.logStore.class"):
+        spark.conf.unset(key)
+
+
+def lake(spark: SparkSession, **settings: Any) -> Lake:
+    return Lake(spark, Settings(**settings))
+
+
+def test_tables_on_s3_need_a_log_store(conf: SparkSession) -> None:
+    with pytest.raises(ConfigError, match=r"s3a://bucket/findings.*spark\.delta\.logStore\.s3a\.impl"):
+        refuse_unsafe_commits(lake(conf, tables=ON_S3))
+    conf.conf.set(STORE, "io.delta.storage.S3SingleDriverLogStore")
+    with pytest.raises(ConfigError):
+        refuse_unsafe_commits(lake(conf, tables=ON_S3))
+    conf.conf.set(STORE, "io.delta.storage.S3DynamoDBLogStore")
+    refuse_unsafe_commits(lake(conf, tables=ON_S3))
+
+
+def test_the_settings_may_say_why_it_is_safe_and_other_places_are(conf: SparkSession) -> None:
+    refuse_unsafe_commits(lake(conf, tables=ON_S3, s3_commits="one writer only"))
+    refuse_unsafe_commits(lake(conf, tables={"findings": "abfss://lake@account/findings"}))
+    refuse_unsafe_commits(lake(conf, namespace="default"))
+    refuse_unsafe_commits(lake(conf, namespace="not_there"))
+
+
+def test_a_catalog_is_asked_where_its_schema_lies(conf: SparkSession) -> None:
+    (place,) = _places(lake(conf, namespace="default"))
+    assert place.startswith("file:/")
+    assert _places(lake(conf, namespace="default", lake="/lake")) == [], "a folder wins"

@@ -1,0 +1,159 @@
+"""Killed at a point and started again, each command leaves what it leaves undisturbed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from cli.command import procnet
+from conftest import INTERPRETED
+from installer_lake import CHOSEN, EVENTS, findings, hours, new_lake, put
+from procnet.lake.tables import Lake
+from procnet.runs.backfill import backfill
+from procnet.runs.catch_up import catch_up
+from procnet.runs.risk import risk_of
+from procnet.settings import Settings
+from procnet.spark.session import SHORT_RUN
+from runs.kill_points import POINTS
+
+pytestmark = pytest.mark.spark
+HERE = Path(__file__).parent
+PERIOD = ("--start", "2026-03-01T12:00Z", "--end", "2026-03-01T18:00Z")
+COMMANDS = {
+    "ingest": ("ingest", "--source", "windows_flat", "RAW"),
+    "detect": ("detect", *PERIOD),
+    "backfill": ("backfill", *PERIOD, "--chunk", "2h", "--parallel", "2"),
+    "catch-up": ("catch-up",),
+    "maintain": ("maintain",),
+}
+# One start, one connection a quarter of an hour later, by Sysmon's own names.
+RAW = """
+{"EventID": 1, "Channel": "Microsoft-Windows-Sysmon/Operational", "Hostname": "b", "@timestamp": "2026-03-01T12:00:00Z", "ProcessId": "70", "Image": "C:\\\\msiexec.exe"}
+{"EventID": 3, "Channel": "Microsoft-Windows-Sysmon/Operational", "Hostname": "b", "@timestamp": "2026-03-01T12:15:00Z", "ProcessId": "70", "Image": "C:\\\\msiexec.exe", "DestinationIp": "203.0.113.7", "DestinationPort": "443", "Initiated": "true", "Protocol": "tcp"}
+{"EventID": 3, "Channel": "no time", "Hostname": "b"}
+"""  # noqa: E501
+
+
+@dataclass(frozen=True)
+class Drill:
+    """Folders with one lake each as it was before its command, what it was started with, and how it ended."""
+
+    home: Path
+    ended: dict[str, Future[subprocess.CompletedProcess[str]]]
+    whole: dict[str, dict[str, Any]]  # of each command: what it leaves undisturbed
+
+    def lake(self, point: str) -> Path:
+        return self.home / f"{list(POINTS).index(point):02d}"
+
+
+def words(lake: Path, conf: Path, command: str) -> list[str]:
+    name, *more = COMMANDS[command]
+    raw = str(conf.parent / "raw.jsonl")
+    return [name, "--conf", str(conf), "--lake", str(lake), *(raw if w == "RAW" else w for w in more)]
+
+
+def kill(point: str, lake: Path, conf: Path) -> subprocess.CompletedProcess[str]:
+    asked = [sys.executable, str(HERE / "killed.py"), point, str(lake), *words(lake, conf, point.partition(":")[0])]
+    # pyspark's own marks of a Connect session would make the child another one's client.
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_CONNECT", "SPARK_LOCAL_REMOTE"))}
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
+    return subprocess.run(asked, env=env, capture_output=True, text=True, check=False, start_new_session=True)
+
+
+@pytest.fixture(scope="module")
+def drill(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Drill]:
+    home = tmp_path_factory.mktemp("killed")
+    conf = home / "conf.yml"
+    asked = {
+        "lake": "unset",
+        "detections": {"enabled": [d.id for d in CHOSEN.detections]},
+        "maintenance": {"keep_versions": "0s", "keep_findings": "60d"},
+        "spark": {
+            "spark.master": "local[2]", "spark.sql.shuffle.partitions": "1", **SHORT_RUN, **INTERPRETED,
+            "spark.driver.memory": "1g", "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+        },
+    }  # fmt: skip
+    conf.write_text(yaml.safe_dump(asked))
+    (home / "raw.jsonl").write_text(RAW.lstrip())
+    settings = Settings(lake=home / "start")
+    lake = new_lake(spark, home / "start")
+    put(lake, "process_events", (0, {}))
+    for hour in range(6):
+        put(lake, "network_events", (60 * hour + 5, {}), (60 * hour + 6, {"dest_port": 8080}))
+    shutil.copytree(home / "start", home / "fresh")
+    backfill(spark, settings, hours(0, 6), CHOSEN.detections)
+    catch_up(spark, settings, CHOSEN)
+    shutil.copytree(home / "start", home / "ran")
+    put(lake, "network_events", (7, {}))
+    put(lake, "process_events", (4 * 60, {"event_kind": "end"}))
+    before = {"ingest": "ran", "detect": "fresh", "backfill": "fresh", "catch-up": "start", "maintain": "ran"}
+    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    asked_for = [i.callspec.params["point"] for i in request.session.items if i.fspath == request.fspath]
+    whole = {}
+    for command in {p.partition(":")[0] for p in asked_for}:
+        folder = before[command]
+        shutil.copytree(home / folder, home / f"whole-{command}")
+        said = procnet(*words(home / f"whole-{command}", conf, command))
+        assert said.code == 0, said.err
+        whole[command] = state(spark, home / f"whole-{command}")
+    with ThreadPoolExecutor(2) as pool:
+        told = Drill(home, {}, whole)
+        for point in asked_for:
+            shutil.copytree(home / before[point.partition(":")[0]], told.lake(point))
+            told.ended[point] = pool.submit(kill, point, told.lake(point), conf)
+        yield told
+    spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+
+
+def state(spark: SparkSession, at: Path) -> dict[str, Any]:
+    """All that a reader sees: events, findings, risk, and what the ledger says is done; no wall clocks."""
+    lake = Lake(spark, Settings(lake=at))
+    runs = [r.asDict(recursive=True) for r in lake.read("runs").collect()]
+    risk = risk_of(lake, None)
+    events = {t: lake.read(t).drop("ingest_time").collect() for t in EVENTS}
+    return {
+        "findings": findings(lake),
+        "risk": sorted(repr(r) for frame in (risk.events, risk.incidents) for r in frame.collect()),
+        "quarantine": sorted(r["raw"] for r in lake.read("quarantine").collect()),
+        "ledger": {
+            (r["kind"], r["window_start"], r["window_end"], r["status"], tuple(sorted(r["detections"] or {})),
+             (r["counts"] or {}).get("findings"), tuple(sorted((r["inputs"] or {}).values())))
+            for r in runs
+        },
+        **{t: sorted(map(repr, rows)) for t, rows in events.items()},
+    }  # fmt: skip
+
+
+# One of each command is killed in every `make test-long`, all of them in `make test-drills`.
+OFTEN = (
+    "detect: findings are committed, no ledger row", "backfill: two chunks at once, one is committed",
+    "catch-up: all windows are run, no look recorded", "maintain: files are put together, no commit",
+)  # fmt: skip
+MARKED = [pytest.param(p, marks=pytest.mark.long if p in OFTEN else pytest.mark.drill) for p in POINTS]
+
+
+@pytest.mark.parametrize("point", MARKED)
+def test_killed_and_started_again(spark: SparkSession, drill: Drill, point: str) -> None:
+    command, lake = point.partition(":")[0], drill.lake(point)
+    ended = drill.ended[point].result()
+    assert ended.returncode == -signal.SIGKILL, f"it was not killed there: {ended.returncode}\n{ended.stderr[-2000:]}"
+    whole = drill.whole[command]
+    if point != "detect: the ledger row is written":
+        assert state(spark, lake) != whole, "there was something left to do"
+    said = procnet(*words(lake, drill.home / "conf.yml", command))
+    assert said.code == 0, said.err
+    assert state(spark, lake) == whole

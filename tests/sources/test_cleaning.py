@@ -1,0 +1,58 @@
+"""Clean-up of raw values: what each becomes, and that cleaning twice changes nothing and never fails. One job each."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from procnet.sources import cleaning as clean
+
+pytestmark = pytest.mark.spark
+
+CASES = [
+    ("host", " HR001.Shire.com. ", "hr001.shire.com"), ("host", "-", None), ("host", "Null", None),
+    ("guid", "{0000000a-0000-0000-0000-000000000001}", "0000000A-0000-0000-0000-000000000001"),
+    ("guid", "{00000000-0000-0000-0000-000000000000}", None),
+    ("process_id", "0x1A4", "420"), ("process_id", " 420 ", "420"), ("process_id", "0", None),
+    ("process_id", "4294967296", None), ("process_id", "0xFFFFFFFFFFFFFFFFFF", None), ("process_id", "4.5", None),
+    ("port", "443", "443"), ("port", "65536", None), ("port", "https", None),
+    ("base_name", "\\device\\harddiskvolume2\\Windows\\System32\\MsiExec.exe", "msiexec.exe"),
+    ("base_name", "/usr/bin/curl", "curl"), ("base_name", "&lt;unknown process&gt;", None),
+    ("transport", "6", "tcp"), ("transport", "UDP", "udp"), ("integrity_level", "S-1-16-16384", "system"),
+    ("time", "2026-03-01T10:00:00.123456789+02:00", "2026-03-01 08:00:00.123456"),
+    ("time", "2026-03-01 10:00:00", "2026-03-01 10:00:00"), ("time", "132500000000000000", "2020-11-16 11:33:20"),
+    ("time", "1772359200", "2026-03-01 10:00:00"), ("time", "1772359200000", "2026-03-01 10:00:00"),
+    ("time", "12:30", None), ("time", "2026-13-01T10:00:00Z", None), ("time", "0", None),
+    ("command_line", " a  b ", " a  b "), ("command_line", " <Unknown process>", None),
+    ("known", "\t- ", None), ("known", " a  b ", "a  b"), ("host", "unknown.", None), ("guid", "{null}", None),
+]  # fmt: skip
+PIECES = ["0x", "{", "}", "-", "0", "9", "99999999999", "a", "É", "\\", "/", ".", ":", "Z", " ", "\t", "null",
+          "2026-03-01", "T10:00:00", "+02:00", "%%14593", "\x00", "&lt;"]  # fmt: skip
+
+
+def _clean(name: str, raw: Column) -> Column:
+    function = getattr(clean, name)
+    return function(raw if name == "command_line" else clean.known(clean.stripped(raw)))  # type: ignore[no-any-return]
+
+
+def test_each_value(spark: SparkSession) -> None:
+    columns = [_clean(f, F.lit(raw)).cast("string").alias(str(i)) for i, (f, raw, _) in enumerate(CASES)]
+    row = spark.range(1).select(*columns).first()
+    assert row is not None
+    wrong = [(f, raw, want, got) for (f, raw, want), got in zip(CASES, row, strict=True) if got != want]
+    assert wrong == []
+
+
+def test_cleaning_twice_changes_nothing_and_nothing_fails(spark: SparkSession) -> None:
+    rng = random.Random(7)
+    raw = ["".join(rng.choices(PIECES, k=rng.randint(0, 6))) for _ in range(3000)]
+    names = sorted({f for f, _, _ in CASES} | {"address", "lowered"})
+    frame = spark.createDataFrame([(r,) for r in raw], "raw string")
+    once = frame.select("raw", *(_clean(n, F.col("raw")).cast("string").alias(n) for n in names))
+    changed = once.select(
+        *(F.count_if(~F.col(n).eqNullSafe(_clean(n, F.col(n)).cast("string"))).alias(n) for n in names)
+    )
+    assert changed.first().asDict() == dict.fromkeys(names, 0)  # type: ignore[union-attr]

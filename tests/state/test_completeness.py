@@ -1,0 +1,94 @@
+"""Whoever is settled gets from the events at hand the very answer that all events give: told by the oracle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from oracle import attribute, host_key
+from procnet.periods import EPOCH, micros
+from procnet.settings import HostMatch, Tolerances
+from procnet.state.completeness import Hit, Told
+from random_lakes import NOON, Lake, Row, seeded
+
+AGES = (timedelta(seconds=4), timedelta(seconds=9))
+TOLERANCES = (Tolerances(), Tolerances(timedelta(0), timedelta(0), timedelta(0)))
+LIVES = pa.schema(
+    [("host_key", pa.string()), ("process_id", pa.int64()), ("process_guid", pa.string()),
+     *((n, pa.timestamp("us", "UTC")) for n in ("event_time", "pid_since", "guid_since")),
+     ("event_kind", pa.string()), ("process_name", pa.string())]
+)  # fmt: skip
+
+
+def key(row: Row) -> str | None:
+    return host_key(row["host"], HostMatch.SHORT)
+
+
+def at_hand(lake: Lake, known_from: datetime, tolerance: timedelta, dice: random.Random) -> tuple[list[Row], pa.Table]:
+    """All events from a time on, and of some keys from an earlier one on; and how `Told` hears of them."""
+    since: dict[tuple[str | None, str, object], datetime] = {}
+    for row in dice.sample(lake.processes, dice.randint(0, len(lake.processes))):
+        first = min(known_from, row["event_time"]) - timedelta(seconds=dice.choice((0, 0, 0, 30)))
+        for column in ("process_id", "process_guid"):
+            if row[column] is not None and dice.random() < 0.8:
+                since.setdefault((key(row), column, row[column]), first)
+
+    def told(row: Row, column: str) -> datetime | None:
+        return since.get((key(row), column, row[column]))
+
+    rows, lives = [], []
+    for row in lake.processes:
+        sinces = [told(row, column) for column in ("process_id", "process_guid")]
+        if any(row["event_time"] >= s - tolerance for s in (known_from, *sinces) if s is not None):
+            rows.append(row)
+            lives.append({**{n: row.get(n) for n in LIVES.names}, "host_key": key(row),
+                          "pid_since": sinces[0], "guid_since": sinces[1]})  # fmt: skip
+    for (host, column, value), first in since.items():
+        lives.append({"host_key": host, column: value, "event_kind": "asked", "event_time": NOON,
+                      "pid_since": first, "guid_since": first})  # fmt: skip
+    return rows, pa.Table.from_pylist(lives, LIVES)
+
+
+def hit(row: Row, age: timedelta) -> Hit:
+    time = micros(row["event_time"] - EPOCH)
+    return Hit(key(row), row["process_id"], row["process_guid"], time, micros(age), row["process_name"])
+
+
+def compared(lakes: Sequence[Lake], tolerances: Tolerances, dice: random.Random) -> tuple[int, int]:
+    """How many connections are settled though something is not at hand, and how many are not."""
+    settled = open_ = 0
+    for lake in lakes:
+        start = NOON + timedelta(seconds=dice.randint(1, 9))
+        known_from = start - tolerances.start_tolerance
+        rows, lives = at_hand(lake, known_from, tolerances.start_tolerance, dice)
+        told = Told(lives, micros(known_from - EPOCH), tolerances)
+        for row in (c for c in lake.connections if c["event_time"] >= start):
+            if not told.settles(hit(row, max(AGES))):
+                open_ += 1
+                continue
+            settled += len(rows) < len(lake.processes)
+            for age in AGES:
+                few, all_ = (attribute(r, [row], max_age=age, tolerances=tolerances)[0] for r in (rows, lake.processes))
+                assert few == all_, f"{row}\nof {start}, age {age}\n{lake}\nat hand\n{lives.to_pylist()}"
+    return settled, open_
+
+
+def denser(lake: Lake) -> Lake:
+    """The lake on one host, with hardly a second process id, and with fewer guids."""
+
+    def same(row: Row) -> Row:
+        pid = row["process_id"] and min(row["process_id"], 12)
+        return {**row, "host": "a", "process_id": pid, "process_guid": row["process_guid"] and row["process_guid"][:1]}
+
+    return Lake([same(r) for r in lake.processes], [same(r) for r in lake.connections])
+
+
+@pytest.mark.parametrize("tolerances", TOLERANCES)
+def test_the_settled_are_answered_as_by_all_events(tolerances: Tolerances) -> None:
+    lakes = seeded(5000, 21)
+    settled, open_ = compared([*lakes[:1500], *map(denser, lakes[1500:])], tolerances, random.Random(21))
+    assert min(settled, open_) > 300
