@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
     # Not at the top: `--version` must answer where pyspark is not installed, as on a machine that only builds wheels.
     from procnet.cli import backfill as windows
-    from procnet.cli import bench, exclusions, maintain, replay, risk, sources
+    from procnet.cli import exclusions, maintain, replay, risk, sources
     from procnet.cli import detect as run
     from procnet.cli import detections as tune
     from procnet.cli import findings as read
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"procnet {package_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (run, windows, maintain, bench, read, risk, tune, exclusions, replay, sources):
+    for part in (run, windows, maintain, read, risk, tune, exclusions, replay, sources):
         part.add_commands(commands, common)
     return top
 
