@@ -55,7 +55,7 @@ def one(**expected: Any) -> dict[str, Any]:
 # What is written, and words of what is said of it.
 WRONG: list[tuple[Any, tuple[str, ...]]] = [
     ("datasets: [", ("not readable as YAML",)),
-    ("", ("file: ",)),
+    ("", ("expected a mapping of keys to values (found nothing)",)),
     ({"datasets": []}, ("datasets: at least one is wanted",)),
     ({"datasets": [{"source": "eqllib"}]}, ("datasets.0: nothing is expected", "others: 0")),
     ({**one(exactly=1), "othrs": 0}, ("othrs: Extra inputs",)),

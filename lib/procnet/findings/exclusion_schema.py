@@ -7,10 +7,9 @@ from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from procnet.config_file import Unusable
+from procnet.config_file import UnusableFile, check, parse_yaml, read_yaml
 from procnet.errors import ExclusionError
 from procnet.findings.exclusions import FIELDS, Exclusion, weaknesses
 from procnet.predicates.parse import parse_side
@@ -46,16 +45,16 @@ def load_exclusions(files: Sequence[Path]) -> tuple[Exclusion, ...]:
 
 def read_exclusions(
     entries: Sequence[tuple[str, Path | Mapping[str, Any]]],
-) -> tuple[tuple[Exclusion, ...], tuple[Unusable, ...]]:
+) -> tuple[tuple[Exclusion, ...], tuple[UnusableFile, ...]]:
     """Exclusions by id, and what cannot hold: entries that are wrong, and all of an id used twice.
 
     An entry is where it stands, and its file, or its values: the file's keys, `findings` as YAML text, as a row of the
     table `exclusions.table` has them.
     """
     found: dict[str, list[Exclusion]] = {}
-    unusable: list[Unusable] = []
+    unusable: list[UnusableFile] = []
     for where, entry in entries:
-        values, problems = _values(entry)
+        values, problems = read_yaml(entry) if isinstance(entry, Path) else _row_values(entry, where)
         exclusion = None
         if not problems:
             exclusion, problems = _checked(values, where)
@@ -64,31 +63,24 @@ def read_exclusions(
         else:
             told = values.get("id") if isinstance(values, dict) else None
             names = {Path(where).stem, *([] if told is None else [str(told).lower()])}
-            unusable.append(Unusable(frozenset(names), tuple(f"{where}: {p}" for p in problems)))
+            unusable.append(UnusableFile(frozenset(names), tuple(problems)))
     for id_, same in found.items():
         for other in same[1:]:
             problem = f"{other.place}: id {id_} is that of {same[0].place} too"
-            unusable.append(Unusable(frozenset({id_}), (problem,)))
+            unusable.append(UnusableFile(frozenset({id_}), (problem,)))
     return tuple(found[i][0] for i in sorted(found) if len(found[i]) == 1), tuple(unusable)
 
 
-def _values(entry: Path | Mapping[str, Any]) -> tuple[Any, list[str]]:
-    try:
-        if isinstance(entry, Path):
-            return yaml.safe_load(entry.read_text(encoding="utf-8")), []
-        values = {k: v for k, v in entry.items() if v is not None}
-        return {**values, "findings": yaml.safe_load(str(values.get("findings")))}, []
-    except OSError as e:
-        return None, [f"cannot be read: {e.strerror}"]
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        return None if isinstance(entry, Path) else dict(entry), [f"not readable as YAML: {' '.join(str(e).split())}"]
+def _row_values(row: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
+    """The values of a table row as a file has them: without nulls, `findings` parsed."""
+    findings, problems = parse_yaml(str(row.get("findings")), f"{where}: findings")
+    return {**{k: v for k, v in row.items() if v is not None}, "findings": findings}, problems
 
 
 def _checked(values: Any, where: str) -> tuple[Exclusion | None, list[str]]:
-    try:
-        file = ExclusionFile.model_validate(values)
-    except ValidationError as e:
-        return None, [f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in e.errors()]
+    file, problems = check(values, ExclusionFile, where)
+    if file is None:
+        return None, problems
     tree, problems = parse_side(file.findings, FIELDS, "findings")
     if file.valid_until <= file.valid_from:
         problems.append(f"it ends before it begins: {file.valid_from} .. {file.valid_until}")
@@ -97,7 +89,7 @@ def _checked(values: Any, where: str) -> tuple[Exclusion | None, list[str]]:
     if tree is not None:
         problems += weaknesses(tree)
     if tree is None or problems:
-        return None, problems
+        return None, [f"{where}: {p}" for p in problems]
     scope = () if file.detections == "all" else file.detections
     begin, end = (t.astimezone(timezone.utc) for t in (file.valid_from, file.valid_until))
     return Exclusion(file.id, scope, tree, file.reason, file.owner, begin, end, where), []

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pyspark.sql import types as T
 
+from procnet.config_file import check, read_yaml
 from procnet.contract import FINDINGS
 from procnet.detections.catalog import select
 from procnet.detections.detection import Detection
@@ -140,23 +140,14 @@ def read_expectations(path: Path, catalogue: Sequence[Detection]) -> Expectation
     Raises ConfigError with all that is wrong: unknown keys, no bounds, fields that findings lack, detections that are
     not known, and what is said twice.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(f"{path}: cannot be read: {e.strerror}", hint="give the file by --expect FILE") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(e).split())}") from None
-    detections, problems = _known(values, path, catalogue)
-    file = None
-    try:
-        file = ExpectationsFile.model_validate(values)
-    except ValidationError as e:
-        told = [(".".join(map(str, p["loc"])) or "file", p["msg"].removeprefix("Value error, ")) for p in e.errors()]
-        problems = [f"{place}: {what}" for place, what in told] + problems
-    else:
-        problems += _twice(file, detections)
+    values, problems = read_yaml(path)
+    if problems:
+        raise ConfigError("\n".join(problems), hint="give the file by --expect FILE, docs/replay.md shows one")
+    file, problems = check(values, ExpectationsFile, path)
+    detections, unknown = _known(values, path, catalogue)
+    problems += [f"{path}: {p}" for p in [*unknown, *([] if file is None else _twice(file, detections))]]
     if file is None or problems:
-        raise ConfigError("\n".join(f"{path}: {p}" for p in problems), hint="docs/replay.md lists every key")
+        raise ConfigError("\n".join(problems), hint="docs/replay.md lists every key")
     return Expectations(path, file, detections)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
+from procnet.config_file import check, read_documents
 from procnet.detections.detection import Detection, resolve
 from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
@@ -48,24 +48,12 @@ class Imported:
         )
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose mappings have no key twice: the reader would take the last, and ask less than the rule says."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if twice := [k for k in keys if keys.count(k) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def read_rules(path: Path) -> list[Rule]:
     """The YAML documents of a file. DetectionError where it cannot be read or holds something else than rules."""
-    try:
-        found = [d for d in yaml.load_all(path.read_text(encoding="utf-8"), _Loader) if d is not None]
-    except OSError as e:
-        raise DetectionError([f"{path}: cannot be read: {e.strerror}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise DetectionError([f"{path}: not readable as YAML: {' '.join(str(e).split())}"]) from None
+    documents, problems = read_documents(path)
+    if problems:
+        raise DetectionError(problems)
+    found = [d for d in documents if d is not None]
     if not found or not all(isinstance(d, Mapping) for d in found):
         raise DetectionError([f"{path}: holds no Sigma rule"])
     return found
@@ -126,11 +114,10 @@ def _category(rule: Rule) -> tuple[str, str]:
 def _checked(values: Mapping[str, Any]) -> Detection:
     """The detection that the file is; what the loader would refuse is refused here."""
     path = Path("import")
-    try:
-        detection, problems = resolve(DetectionFile.model_validate(values), path)
-    except ValidationError as e:
-        problems = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}" for p in e.errors()]
-        detection = None
+    file, problems = check(values, DetectionFile, path)
+    detection = None
+    if file is not None:
+        detection, problems = resolve(file, path)
     if detection is None:
         raise DetectionError([p.removeprefix(f"{path}: ") for p in problems], hint=_HINT)
     return detection

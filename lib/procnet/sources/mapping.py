@@ -10,11 +10,11 @@ another source of which this one says only what differs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from procnet.config_file import check, load_yaml
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import SourceError
 from procnet.settings import default_conf_dir
@@ -35,6 +35,7 @@ def _alternatives(value: object) -> object:
 # One expression, or several of which the first that gives a usable value counts.
 Expressions = Annotated[tuple[str, ...], BeforeValidator(_alternatives), Field(min_length=1)]
 Columns = dict[str, Expressions]
+_Model = TypeVar("_Model", bound="_Frozen")
 
 
 class _Frozen(BaseModel):
@@ -139,8 +140,7 @@ def read_mapping(name_or_path: str | Path, folder: Path | None = None) -> Source
         if shared is None:
             raise SourceError(f"{path}: use: {use}: no shared events at {' or '.join(map(str, places))}")
         values["shared"] = _checked(_Events, _yaml(shared), shared)
-    source: SourceMapping = _checked(SourceMapping, {"name": path.stem, **values, "path": path}, path)
-    return source
+    return _checked(SourceMapping, {"name": path.stem, **values, "path": path}, path)
 
 
 def _changed(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -150,18 +150,11 @@ def _changed(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise SourceError(f"{path} is not readable YAML: {e}") from None
-    if not isinstance(values, dict):
-        raise SourceError(f"{path} holds {type(values).__name__}, not a source")
-    return values
+    return load_yaml(path, dict[str, Any], error=SourceError)
 
 
-def _checked(model: type[Any], values: dict[str, Any], path: Path) -> Any:
-    try:
-        return model.model_validate(values)
-    except ValidationError as e:
-        problems = [f"{path}: {'.'.join(map(str, p['loc']))}: {p['msg']}".replace(": : ", ": ") for p in e.errors()]
-        raise SourceError("\n".join(problems)) from None
+def _checked(model: type[_Model], values: dict[str, Any], path: Path) -> _Model:
+    checked, problems = check(values, model, path)
+    if checked is None:
+        raise SourceError("\n".join(problems))
+    return checked
