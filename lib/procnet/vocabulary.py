@@ -1,23 +1,23 @@
-"""Facts of the field, each once: words for an unknown value, protocol names, integrity levels, severities."""
+"""Facts of the field, each stated once: severities, words for an unknown value, protocols, integrity levels, columns in
+lower case."""
 
 from __future__ import annotations
 
+# Splunk ES's bands of a risk score: the highest score of a band, and its name.
+SEVERITY_BANDS = ((20, "informational"), (40, "low"), (60, "medium"), (80, "high"), (100, "critical"))
 
-def severity(score: int) -> str:
-    """Splunk ES's band of a risk score: up to 20 informational, 40 low, 60 medium, 80 high, 100 critical."""
-    bands = ((20, "informational"), (40, "low"), (60, "medium"), (80, "high"))
-    return next((name for top, name in bands if score <= top), "critical")
+# What Sysmon writes for the image of a process that it does not know. The second spelling comes from event XML whose
+# entities were never resolved.
+UNKNOWN_PROCESS = ("<unknown process>", "&lt;unknown process&gt;")
+# What sensors write for an unknown value, in lower case. A canonical column holds null instead.
+NULL_WORDS = ("", "-", "null", "unknown", *UNKNOWN_PROCESS)
+# Characters cut from the ends of every text but a command line.
+BLANKS = " \t\r\n"
 
-
-# What sensors write for "not known". The spelling with entities comes from event XML that was never unescaped.
-NULL_WORDS = ("", "-", "null", "unknown", "<unknown process>", "&lt;unknown process&gt;")
-
-
-# IANA protocol numbers, as Security 5156 and flow records give them.
+# IANA protocol numbers, as Security 5156 and flow records give them. Other numbers stay as they are.
 PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "41": "ipv6", "47": "gre", "58": "ipv6-icmp"}
 
-
-# Mandatory labels (Security 4688): the last number of the SID is the level; 8448 is "medium plus".
+# Mandatory labels by SID (Security 4688), in lower case: the last number is the level, and 8448 is "medium plus".
 INTEGRITY_LEVELS = {
     "s-1-16-4096": "low",
     "s-1-16-8192": "medium",
@@ -25,3 +25,16 @@ INTEGRITY_LEVELS = {
     "s-1-16-12288": "high",
     "s-1-16-16384": "system",
 }
+# Mandatory labels by name, in lower case, as Splunk's XML has them: `Mandatory Label\Medium Plus Mandatory Level`.
+INTEGRITY_LABEL = r"^mandatory label\\(\w+)( plus)? mandatory level$"
+
+# Columns whose text the clean-up puts in lower case, so that a condition is plain equality, which reaches the files.
+LOWER_CASE_COLUMNS = frozenset({
+    "host", "process_name", "parent_process_name", "integrity_level", "dest_host", "transport", "direction", "action",
+    "app", "protocol_version",
+})  # fmt: skip
+
+
+def severity(score: int) -> str:
+    """The severity of a risk score, 1 to 100."""
+    return next(name for highest, name in SEVERITY_BANDS if score <= highest)

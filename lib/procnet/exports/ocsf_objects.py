@@ -9,10 +9,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from procnet.exports.columns import account_domain, account_name, any_of, file_name, filled, hashes, looked_up, some
+from procnet.vocabulary import PROTOCOLS
 
 _INTEGRITY = {"untrusted": 1, "low": 2, "medium": 3, "high": 4, "system": 5, "protected": 6}
 _DIRECTION = {"inbound": 1, "outbound": 2}
-_PROTOCOL = {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "ipv6-icmp": 58}
+# Without 41: as a word, `ipv6` may be the version of the addresses.
+_PROTOCOL = {name: int(number) for number, name in PROTOCOLS.items() if name != "ipv6"}
 _ALGORITHM = {"MD5": 1, "SHA1": 2, "SHA256": 3, "SHA512": 4}
 _UNKNOWN, _OTHER, _REGULAR_FILE = 0, 99, 1
 

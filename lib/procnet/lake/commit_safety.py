@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from procnet.errors import ConfigError
 from procnet.lake.tables import Lake
+from procnet.spark.sql import table_reference
 
 _SCHEMES = ("s3", "s3a", "s3n")
 _ALONE = "S3SingleDriverLogStore"  # Delta's own choice there: it knows one driver's commits, and no other's
@@ -38,7 +39,7 @@ def _places(lake: Lake) -> list[str]:
     if settings.lake is not None or settings.namespace is None:
         return named
     try:
-        told = lake.spark.sql(f"DESCRIBE SCHEMA {settings.namespace}").collect()
+        told = lake.spark.sql(f"DESCRIBE SCHEMA {table_reference(settings.namespace)}").collect()
     except PySparkException:  # it is not there: whoever reads or creates a table tells that better
         return named
     return [*named, *(r["info_value"] for r in told if r["info_name"] == "Location")]

@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 
 from procnet.lake.retry import retry_on_conflict
 from procnet.lake.tables import Lake
+from procnet.spark.sql import column as quoted
+from procnet.spark.sql import literal
 
 BEHIND = 10  # checkpoint intervals without a checkpoint that are still no cause for worry
 
@@ -41,14 +43,14 @@ def rows_before(lake: Lake, name: str, column: str, before: date) -> int:
 
 def delete_before(lake: Lake, name: str, column: str, before: date) -> None:
     """Delete the rows whose date in `column` is earlier: whole partitions, where the table has them."""
-    said = f"DELETE FROM {lake.ref(name)} WHERE {column} < DATE'{before.isoformat()}'"
+    said = f"DELETE FROM {lake.ref(name)} WHERE {quoted(column)} < {literal(before)}"
     retry_on_conflict(lambda _: lake.spark.sql(said).collect())
 
 
 def optimize(lake: Lake, name: str, *, order: Sequence[str] = (), dates: tuple[str, date] | None = None) -> int:
     """Put small files together; returns how many were. `order` is the Z-order, of the dates from `dates` on."""
-    where = f" WHERE {dates[0]} >= DATE'{dates[1].isoformat()}'" if dates else ""
-    by = f" ZORDER BY ({', '.join(order)})" if order else ""
+    where = f" WHERE {quoted(dates[0])} >= {literal(dates[1])}" if dates else ""
+    by = f" ZORDER BY ({', '.join(map(quoted, order))})" if order else ""
     rows: list[Row] = retry_on_conflict(lambda _: lake.spark.sql(f"OPTIMIZE {lake.ref(name)}{where}{by}").collect())
     return sum(int(r["metrics"]["numFilesRemoved"]) for r in rows)
 

@@ -15,6 +15,7 @@ from pyspark.sql import types as T
 from procnet.contract import SCHEMA_VERSION, TABLES
 from procnet.errors import ConfigError, DataError
 from procnet.settings import Settings
+from procnet.spark.sql import column, string_constant, table_properties, table_reference
 
 
 def table_ref(settings: Settings, name: str) -> str:
@@ -29,14 +30,7 @@ def table_ref(settings: Settings, name: str) -> str:
             f"nobody said where table {name} is: looked for tables.{name}, lake and namespace in the settings",
             hint="give --lake DIR, or set namespace: catalog.schema in the configuration",
         )
-    return ref_of(place)
-
-
-def ref_of(place: str) -> str:
-    """What SQL calls a table by its catalog name or folder."""
-    if "/" in place:
-        return f"delta.`{place.replace('`', '``')}`"
-    return ".".join(f"`{part.replace('`', '``')}`" for part in place.replace("`", "").split("."))
+    return table_reference(place)
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Lake:
         for name, (schema, _) in TABLES.items():
             there = self._columns(name)
             columns = ", ".join(
-                f"`{f.name}` {f.dataType.simpleString()} COMMENT {_literal(f.metadata['comment'])}"
+                f"{column(f.name)} {f.dataType.simpleString()} COMMENT {string_constant(f.metadata['comment'])}"
                 for f in schema
                 if f.name not in (there or ())
             )
@@ -81,7 +75,7 @@ class Lake:
             properties = {**self._wanted(name), _TABLE_ID: uuid.uuid4().hex}
             self.spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {self.ref(name)} ({columns}) USING DELTA {self._layout(name)} "
-                f"TBLPROPERTIES ({_spelled(properties)})"
+                f"TBLPROPERTIES ({table_properties(properties)})"
             )
         return new
 
@@ -112,14 +106,14 @@ class Lake:
     def _layout(self, name: str) -> str:
         maintenance, (_, partitions) = self.settings.maintenance, TABLES[name]
         if maintenance.layout == "liquid" and (by := maintenance.order.get(name)):  # type: ignore[call-overload]
-            return f"CLUSTER BY ({', '.join(by)})"
-        return f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
+            return f"CLUSTER BY ({', '.join(map(column, by))})"
+        return f"PARTITIONED BY ({', '.join(map(column, partitions))})" if partitions else ""
 
     def set_properties(self, name: str, wanted: Mapping[str, str]) -> None:
         """Have the table these properties; no commit where it has them."""
         there = self.properties(name)
         if lacking := {k: v for k, v in wanted.items() if there.get(k) != v}:
-            self.spark.sql(f"ALTER TABLE {self.ref(name)} SET TBLPROPERTIES ({_spelled(lacking)})")
+            self.spark.sql(f"ALTER TABLE {self.ref(name)} SET TBLPROPERTIES ({table_properties(lacking)})")
 
     def create_view(self, name: str, query: str) -> None:
         """Create or renew a view in the catalog of the tables."""
@@ -180,7 +174,7 @@ class Lake:
 
     def version_at(self, place: str) -> int | None:
         """The Delta version of any table, by catalog name or folder; None if it has none."""
-        return _version(self.spark, ref_of(place))
+        return _version(self.spark, table_reference(place))
 
 
 def _version(spark: SparkSession, ref: str) -> int | None:
@@ -211,11 +205,3 @@ _NOT_THERE = {
     "PATH_NOT_FOUND",
     "SCHEMA_NOT_FOUND",
 }
-
-
-def _spelled(properties: Mapping[str, str]) -> str:
-    return ", ".join(f"{_literal(k)} = {_literal(v)}" for k, v in properties.items())
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
