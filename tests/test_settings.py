@@ -12,6 +12,12 @@ from procnet.lake.tables import table_ref
 from procnet.settings import HostMatch, Settings, default_conf_dir, load_settings
 
 
+def conf(folder: Path, text: str) -> Path:
+    file = folder / "c.yml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
 def test_the_shipped_settings_load_and_are_the_defaults() -> None:
     settings = load_settings(default_conf_dir() / "local.yml")
     assert settings.attribution == Settings().attribution
@@ -20,25 +26,36 @@ def test_the_shipped_settings_load_and_are_the_defaults() -> None:
 
 
 def test_an_override_reaches_a_nested_key_and_spark_keys_keep_their_dots(tmp_path: Path) -> None:
-    file = tmp_path / "c.yml"
-    file.write_text("lake: here\n")
     settings = load_settings(
-        file, overrides=["attribution.clock_skew=2s", "host.match=full", "spark.spark.sql.shuffle.partitions=8"]
+        conf(tmp_path, "lake: here\n"),
+        overrides=["attribution.clock_skew=2s", "host.match=full", "spark.spark.sql.shuffle.partitions=8"],
     )
     assert settings.attribution.clock_skew == timedelta(seconds=2)
     assert settings.host.match is HostMatch.FULL
     assert settings.spark == {"spark.sql.shuffle.partitions": "8"}
 
 
+def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
+    assert load_settings(conf(tmp_path, "# nothing yet\n")) == Settings()
+
+
 def test_a_wrong_key_is_named_with_file_and_value(tmp_path: Path) -> None:
-    file = tmp_path / "c.yml"
-    file.write_text("windw: {length: 1h}\nattribution: {clock_skew: soon}\n")
+    file = conf(tmp_path, "windw: {length: 1h}\nattribution: {clock_skew: soon}\n")
     with pytest.raises(ConfigError) as e:
         load_settings(file)
     assert str(file) in str(e.value)
     assert "windw" in str(e.value)
     assert "attribution.clock_skew" in str(e.value)
     assert "'soon'" in str(e.value)
+
+
+def test_a_removed_key_may_be_deleted(tmp_path: Path) -> None:
+    file = conf(tmp_path, "attribution: {max_age: 24h, clock_skew: soon}\n")
+    with pytest.raises(ConfigError) as e:
+        load_settings(file)
+    removed, wrong = e.value.message.splitlines()
+    assert removed == f"{file}: attribution.max_age: this setting never had an effect and was removed; delete the line"
+    assert wrong.startswith(f"{file}: attribution.clock_skew: ")
 
 
 def test_a_missing_file_and_a_bad_override_are_usage_errors(tmp_path: Path) -> None:
@@ -62,6 +79,6 @@ def test_a_table_is_named_by_path_or_catalog_and_quoted(settings: Settings, expe
     assert table_ref(settings, "findings") == expected
 
 
-def test_a_table_that_nobody_placed_says_what_was_looked_for() -> None:
+def test_the_error_for_a_table_without_a_place_names_the_settings_that_give_one() -> None:
     with pytest.raises(ConfigError, match=r"tables\.findings, lake and namespace"):
         table_ref(Settings(), "findings")

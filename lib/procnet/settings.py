@@ -1,4 +1,4 @@
-"""What a user may set, as frozen values: where the tables are, the window, how hosts and clocks compare, what runs."""
+"""Settings: one frozen model of everything that a configuration file or `--set` may say, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -11,41 +11,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from procnet.config_file import check, load_yaml, parse_yaml
 from procnet.errors import ConfigError, UsageError
 from procnet.periods import Duration, Window
 
-
-class HostMatch(str, Enum):
-    """Whether `hr001` and `hr001.shire.com` are one host when events are joined (2-semantics: Host equality)."""
-
-    SHORT = "short"
-    FULL = "full"
-    AS_IS = "as_is"
-
-
-class Budget(BaseModel):
-    """How many live findings of one detection are still worth a look: with more the run is marked noisy."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    findings: int = Field(ge=0)
-    per: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
-
-    def of(self, window: Window) -> int:
-        """What a window may have: as many whole periods as it takes to cover it."""
-        return self.findings * -((window.start - window.end) // self.per)
-
-
-@dataclass(frozen=True)
-class Tolerances:
-    """How far clocks and sensors may be apart; measured from the connection, never from the window (2-semantics, 2)."""
-
-    clock_skew: timedelta = timedelta(seconds=1)
-    end_grace: timedelta = timedelta(seconds=5)
-    start_tolerance: timedelta = timedelta(seconds=2)
+_HINT = "docs/settings.md lists every key with its default"
+# Keys of earlier versions, by their path in the file, and what became of them.
+_REMOVED = {("attribution", "max_age"): "this setting never had an effect and was removed; delete the line"}
 
 
 class _Frozen(BaseModel):
@@ -53,28 +27,47 @@ class _Frozen(BaseModel):
 
 
 class WindowSettings(_Frozen):
-    """The default window of `detect`: the last complete one of `length`, `delay` before now."""
+    """The default window of `detect`: the last complete one of `length` that ended at least `delay` ago."""
 
     length: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     delay: Duration = timedelta(minutes=10)
 
 
+class HostMatch(str, Enum):
+    """Whether `hr001` and `hr001.shire.com` are the same host when events are joined."""
+
+    SHORT = "short"  # yes: compared up to the first dot, lower case
+    FULL = "full"  # no: compared whole, trimmed and in lower case
+    AS_IS = "as_is"  # no: compared as they are written
+
+
 class HostSettings(_Frozen):
-    """How hosts are compared when events are joined."""
+    """How host names are compared when events are joined."""
 
     match: HostMatch = HostMatch.SHORT
 
 
-class AttributionSettings(_Frozen):
-    """Tolerances between clocks and sensors, and the size up to which lives are broadcast."""
+@dataclass(frozen=True)
+class Tolerances:
+    """How far the times of two sensors may differ, measured from the connection and not from the window.
 
-    clock_skew: Duration = timedelta(seconds=1)
-    end_grace: Duration = timedelta(seconds=5)
-    start_tolerance: Duration = timedelta(seconds=2)
-    max_age: Duration = timedelta(hours=24)  # for `attribute_connections` alone; a detection says its own lookback
-    # Rows that the driver may hold and send to every task: above, the shuffled plan. Not set: by the heap's size.
+    So the windows into which a period is cut cannot change an attribution (docs/semantics.md, R2).
+    """
+
+    clock_skew: timedelta = timedelta(seconds=1)  # a process may start this much after its own connection
+    end_grace: timedelta = timedelta(seconds=5)  # a connection may be recorded this much after its process ended
+    start_tolerance: timedelta = timedelta(seconds=2)  # two sensors' records of one start are at most this far apart
+
+
+class AttributionSettings(_Frozen):
+    """Tolerances between clocks and sensors, and how the join of connections and processes is planned."""
+
+    clock_skew: Duration = Tolerances.clock_skew
+    end_grace: Duration = Tolerances.end_grace
+    start_tolerance: Duration = Tolerances.start_tolerance
+    # Rows that the driver may collect and broadcast to every task; with more, the join is shuffled. None: by the heap.
     broadcast_limit: Annotated[int, Field(ge=0)] | None = None
-    # Scheduled windows whose longest lookback is longer carry what they found open on to the next one.
+    # Scheduled windows whose longest lookback is longer than this carry open processes to the next one. None: never.
     state_over: Duration | None = timedelta(days=2)
 
     @property
@@ -82,33 +75,44 @@ class AttributionSettings(_Frozen):
         return Tolerances(self.clock_skew, self.end_grace, self.start_tolerance)
 
 
-class DetectionSettings(_Frozen):
-    """Where detection files are and which of them run; nothing runs that is not named here or on the command line."""
+class Budget(_Frozen):
+    """How many live findings of one detection an analyst can review; a run with more is reported as noisy."""
 
-    folder: Path | None = None  # default: the shipped ones
+    findings: int = Field(ge=0)
+    per: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
+
+    def of(self, window: Window) -> int:
+        """The findings that a window may have: `findings` for each `per` that it takes to cover the window."""
+        return self.findings * -((window.start - window.end) // self.per)
+
+
+class DetectionSettings(_Frozen):
+    """Where detection files are and which detections run: those enabled here, or those named on the command line."""
+
+    folder: Path | None = None  # None: the shipped ones
     enabled: tuple[str, ...] = ()
-    budget: Budget = Budget(findings=1000)  # of each detection that has none of its own
-    required: Path | None = None  # true positives that no tuning may lose; default: the shipped ones
+    budget: Budget = Budget(findings=1000)  # for each detection whose file has none
+    required: Path | None = None  # file of true positives that every edit must still find; None: the shipped one
 
 
 class ExclusionSettings(_Frozen):
-    """Where exclusion files are and which of them hold; no file does that is not named here."""
+    """Where exclusion files are and which exclusions apply: those enabled here, and all rows of `table`."""
 
-    folder: Path | None = None  # default: the shipped examples
+    folder: Path | None = None  # None: the shipped examples
     enabled: tuple[str, ...] = ()
-    table: str | None = None  # all of a table holds: catalog.schema.table, or a Delta folder
+    table: str | None = None  # catalog.schema.table, or a Delta folder
 
 
 class RiskSettings(_Frozen):
-    """How findings add up: buckets of repeats, and the thresholds past which a risk object is an incident."""
+    """How findings become risk events and incidents: the bucket of repeats, and the thresholds of an incident."""
 
     throttle: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=24)
-    # Splunk ES's own thresholds: a sum of 100 in 24 h, 3 ATT&CK tactics in 7 days.
+    # Thresholds of Splunk ES: a sum of 100 in 24 h, 3 ATT&CK tactics in 7 days.
     score: int = Field(default=100, ge=1)
     score_over: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=24)
     tactics: int = Field(default=3, ge=1)
     tactics_over: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=7)
-    # Accounts that every host has: they bear no risk of their own, the host does.
+    # Accounts that every host has: no risk objects, since their findings add to the host's risk already.
     shared_accounts: tuple[str, ...] = (
         "NT AUTHORITY\\SYSTEM", "NT AUTHORITY\\LOCAL SERVICE", "NT AUTHORITY\\NETWORK SERVICE",
         "SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE",
@@ -116,15 +120,15 @@ class RiskSettings(_Frozen):
 
 
 class MaintenanceSettings(_Frozen):
-    """How `init` and `maintain` lay the tables out, and how long what is kept; not set: for ever."""
+    """How `init` and `maintain` lay out the files of the tables, and after how long rows are deleted; None: never."""
 
     layout: Literal["compact", "zorder", "liquid"] = "compact"
     order: dict[Literal["process_events", "network_events"], tuple[str, ...]] = {
         "process_events": ("event_time", "process_name"),
         "network_events": ("event_time", "dest_port"),
     }
-    zorder_over: Duration = timedelta(days=2)  # zorder rewrites whole dates: only those of the last days
-    keep_versions: Duration = timedelta(days=7)  # old versions, for time travel and for readers at work
+    zorder_over: Duration = timedelta(days=2)  # how far back dates are rewritten: Z-ordering rewrites whole dates
+    keep_versions: Duration = timedelta(days=7)  # files of old versions, for time travel and for queries still running
     keep_findings: Annotated[Duration, Field(ge=timedelta(days=30))] | None = None
     keep_runs: Annotated[Duration, Field(ge=timedelta(days=30))] | None = None
     keep_quarantine: Annotated[Duration, Field(ge=timedelta(days=1))] | None = None
@@ -132,19 +136,22 @@ class MaintenanceSettings(_Frozen):
 
 
 class SourceSettings(_Frozen):
-    """Raw tables that are read in place, by a mapping of conf/sources, beside the lake's own tables."""
+    """Raw tables that are read in place by a source mapping, in addition to the lake's own tables."""
 
-    mapping: str  # name or file
+    mapping: str  # name in conf/sources, or file
     tables: tuple[str, ...] = Field(min_length=1)
-    table_format: str | None = None  # Spark's name, where it is neither Delta nor Parquet: iceberg
-    column: str | None = None  # the column with the record's text, where the mapping reads JSON or XML
-    host: str | None = None  # of records that name none
-    host_match: Literal[HostMatch.SHORT] | None = None  # cut domains off this source's hosts, where host.match is full
-    clock_ahead: Duration = timedelta(0)  # how far its sensors' clocks run ahead
+    table_format: str | None = None  # Spark's name of it, such as iceberg; None: Delta or Parquet
+    column: str | None = None  # the column that contains the record's text, if the mapping reads JSON or XML
+    host: str | None = None  # for records that name no host
+    host_match: Literal[HostMatch.SHORT] | None = None  # cuts domains off this source's hosts where host.match is full
+    clock_ahead: Duration = timedelta(0)  # how far the clocks of its sensors run ahead
 
 
 class Settings(_Frozen):
-    """All settings. `lake` is a folder of Delta tables; `namespace` is `catalog.schema`; `tables` names single ones."""
+    """All settings.
+
+    `lake` is a folder of Delta tables, `namespace` a `catalog.schema`; `tables` places single tables elsewhere.
+    """
 
     lake: Path | None = None
     namespace: str | None = None
@@ -157,13 +164,13 @@ class Settings(_Frozen):
     exclusions: ExclusionSettings = ExclusionSettings()
     risk: RiskSettings = RiskSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
-    s3_commits: str | None = None  # why several writers on S3 are safe, where no log store says so
+    s3_commits: str | None = None  # the reason why several writers on S3 are safe, if Spark has no log store for it
     spark: dict[str, str] = {}
 
     @field_validator("lake")
     @classmethod
     def _is_a_folder(cls, lake: Path | None) -> Path | None:
-        # As a path `s3a://bucket/x` is a folder `s3a:` here, and would be made without a word.
+        # As a Path, `s3a://bucket/x` is a relative folder `s3a:`, which would be created without a warning.
         if lake is not None and re.match(r"[a-z][a-z0-9+.-]+:/", str(lake)):
             raise ValueError("it is a folder of this machine: name tables in an object store under tables or namespace")
         return lake
@@ -187,55 +194,63 @@ def default_conf_dir() -> Path:
     return here / "conf" if (here / "conf").is_dir() else here.parents[1] / "conf"
 
 
-def conf_file(asked: Path | None, env: Mapping[str, str] = os.environ) -> Path:
-    """The configuration to read: as asked, `$PROCNET_CONF`, `conf/local.yml` here, or the shipped local.yml."""
-    if asked is None and env.get("PROCNET_CONF"):
-        asked = Path(env["PROCNET_CONF"])
-    if asked is None:
+def conf_file(given: Path | None, env: Mapping[str, str] = os.environ) -> Path:
+    """The configuration file: `given`, else `$PROCNET_CONF`, else `conf/local.yml` here, else the shipped local.yml.
+
+    Raises ConfigError if it does not exist.
+    """
+    if given is None and env.get("PROCNET_CONF"):
+        given = Path(env["PROCNET_CONF"])
+    if given is None:
         here = Path("conf/local.yml")
-        asked = here if here.is_file() else default_conf_dir() / "local.yml"
-    if not asked.is_file():
-        raise ConfigError(f"configuration {asked} does not exist", hint="give --conf FILE, or leave it out")
-    return asked
+        given = here if here.is_file() else default_conf_dir() / "local.yml"
+    if not given.is_file():
+        raise ConfigError(f"configuration {given} does not exist", hint="give --conf FILE, or leave it out")
+    return given
 
 
 def load_settings(conf: Path | None = None, *, overrides: Sequence[str] = (), lake: Path | None = None) -> Settings:
-    """Settings from a YAML file, then `key.sub=value` overrides, then `lake`. ConfigError names file, key and value."""
+    """Settings from the file that `conf_file` finds, then `key.sub=value` overrides, then `lake`.
+
+    Raises ConfigError with every wrong key of the file, UsageError for an override that cannot be read.
+    """
     file = conf_file(conf)
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{file} is not readable YAML: {e}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{file} holds {type(values).__name__}, not a mapping of settings")
+    values = load_yaml(file, dict[str, Any], empty={}, hint=_HINT)
     for override in overrides:
         _override(values, override)
     if lake is not None:
         values = {**values, "lake": lake, "namespace": None, "tables": {}}
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as e:
-        problems = "\n".join(
-            f"{file}: {'.'.join(map(str, p['loc']))}: {p['msg']} (found {p['input']!r})" for p in e.errors()
-        )
-        raise ConfigError(problems, hint="docs/settings.md lists every key with its default") from None
+    removed = [f"{file}: {problem}" for problem in _without_removed(values)]
+    settings, problems = check(values, Settings, file)
+    if settings is None or removed:
+        raise ConfigError("\n".join([*removed, *problems]), hint=_HINT)
+    return settings
+
+
+def _without_removed(values: dict[str, Any]) -> list[str]:
+    """Takes the removed keys out of `values`; returns a problem for each of them."""
+    problems = []
+    for (group, key), problem in _REMOVED.items():
+        if isinstance(values.get(group), dict) and key in values[group]:
+            values[group] = {k: v for k, v in values[group].items() if k != key}
+            problems.append(f"{group}.{key}: {problem}")
+    return problems
 
 
 def _override(values: dict[str, Any], text: str) -> None:
+    """Sets the value of one `key.sub=value` in `values`."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"--set {text!r} is no key=value", hint="for example --set attribution.clock_skew=2s")
     # Spark's own keys have dots: everything after the first one is the key there.
     first, dot, rest = key.partition(".")
     path = [first, rest] if first == "spark" and dot else key.split(".")
-    at = values
+    group = values
     for part in path[:-1]:
-        at = at.setdefault(part, {})
-        if not isinstance(at, dict):
-            raise UsageError(f"--set {text!r}: {part} holds a value, not a group of settings")
-    try:
-        at[path[-1]] = value if first == "spark" else yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UsageError(
-            f"--set {text!r}: {value!r} is not readable YAML", hint="quote it, or close its bracket"
-        ) from None
+        group = group.setdefault(part, {})
+        if not isinstance(group, dict):
+            raise UsageError(f"--set {text!r}: {part} is a value, not a group of settings")
+    parsed, problems = (value, []) if first == "spark" else parse_yaml(value, f"--set {text!r}: {value!r}")
+    if problems:
+        raise UsageError("\n".join(problems), hint="quote it, or close its bracket")
+    group[path[-1]] = parsed

@@ -280,7 +280,7 @@ WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("--set key", "status --lake {lake} --set windw.length=1h", 2, ("windw", "docs/settings.md")),
     ("--set value", "status --lake {lake} --set window.length=soon", 2, ("window.length", "'soon'", "24h")),
     ("--set width", "detect --lake {lake} --set window.length=0h", 2, ("window.length", "greater than")),
-    ("--set YAML", "status --lake {lake} --set window.length=[1", 2, ("'[1' is not readable",)),
+    ("--set YAML", "status --lake {lake} --set window.length=[1", 2, ("'[1': not readable as YAML",)),
     ("a column of another type", "detect --lake {typed} {period}", 3, ("process_id is string, not bigint", "cim")),
     ("--conf", "status --lake {lake} --conf {none}.yml", 2, ("{none}.yml does not exist", "--conf FILE")),
     ("parquet on a screen", "findings --lake {lake} --format parquet", 2, ("needs a place", "--output FOLDER")),

@@ -162,7 +162,7 @@ def test_detections_are_described_with_every_key_and_every_modifier() -> None:
 def test_kinds_of_attribution_and_tolerances_are_all_described() -> None:
     listed = rows("attribution.md")
     tolerances = {k: spelled(v) for k, v in flat(Settings()).items() if k.startswith(("attribution.", "host."))}
-    for key in ("attribution.max_age", "attribution.broadcast_limit", "attribution.state_over"):
+    for key in ("attribution.broadcast_limit", "attribution.state_over"):
         del tolerances[key]
     assert set(listed) == {*ATTRIBUTIONS, *tolerances}
     assert {k: listed[k][0] for k in tolerances} == tolerances
