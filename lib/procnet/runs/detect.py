@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.detections.detection import Detection
 from procnet.engine.enrich import enrich
 from procnet.engine.evaluate import Evaluation, evaluate
 from procnet.engine.events import read_events
 from procnet.engine.query import Query
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
-from procnet.findings.exclusions import Exclusion
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.retry import TRIES, is_conflict, retry_on_conflict
 from procnet.lake.tables import Lake
 from procnet.lake.write import replace_findings
 from procnet.periods import EPOCH, Window
-from procnet.runs.exclusions import enabled_exclusions, run_fingerprints
-from procnet.runs.recorder import Clock, record
+from procnet.runs.recorder import RunInProgress, RunRecorder
 from procnet.runs.retention import refuse_deleted_period
+from procnet.runs.selection import Selection, run_fingerprints
 from procnet.settings import Settings
-from procnet.spark.filters import between
+from procnet.spark.filters import events_in_period
 from procnet.state.state import carried_to, carry_on, keeps_state
 
 
@@ -50,41 +48,34 @@ def last_complete(now: datetime, settings: Settings) -> Window:
     return Window(end - length, end)
 
 
-def detect(
-    spark: SparkSession,
-    settings: Settings,
-    window: Window,
-    detections: Sequence[Detection],
-    *,
-    exclusions: Sequence[Exclusion] | None = None,
-    broken: Sequence[str] = (),
-    kind: str = "detect",
-) -> WindowReport:
+def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "detect") -> WindowReport:
     """Evaluate one window and replace its findings; the ledger's row follows the commit.
 
-    `exclusions` mark findings; None means those that the settings enable. `broken` says what else was to run and could
-    not be loaded, for the ledger. A detection with more live findings than its budget is noisy: they stay, and the
-    ledger names it.
+    A detection with more live findings than its budget is noisy: they stay, and the ledger names it.
 
     Raises DataError where a table or column is missing; UsageError without detections, where the window's events were
     deleted by `maintain`, and where commits could be lost; WindowFailed where the window could not be evaluated or
     written: nothing of it is then recorded as done, and running it again is safe.
     """
-    if not detections:
+    if not selection.detections:
         raise UsageError(
             "no detection to run: detections.enabled is empty and none was named",
             hint="name one with --detection, or under detections.enabled; procnet detections list shows them",
         )
-    if exclusions is None:
-        exclusions = enabled_exclusions(settings, spark)
-    lake, told = Lake(spark, settings), run_fingerprints(detections, exclusions, settings)
     refuse_unsafe_commits(lake)
-    refuse_deleted_period(lake, detections, window)
-    clock, of = Clock(), {"window": window, "broken": list(broken), "detections": told}
+    refuse_deleted_period(lake, selection, window)
+    fingerprints = run_fingerprints(selection, lake.settings)
+    recorder = RunRecorder(lake, kind, window=window, detections=fingerprints, broken=selection.broken)
+    attempt = recorder.attempt()
+
+    def run(conflicts: int) -> WindowReport:
+        nonlocal attempt
+        if conflicts:
+            attempt = recorder.attempt()
+        return _once(lake, window, selection, kind, attempt, conflicts)
+
     try:
-        return retry_on_conflict(
-            lambda conflicts: _once(lake, window, detections, exclusions, kind, clock, of, conflicts)
-        )
+        return retry_on_conflict(run)
     except ProcnetError:
         raise
     except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
@@ -92,63 +83,60 @@ def detect(
             f"window {window} failed{f', each of {TRIES} times' if is_conflict(e) else ''}: {cause(e)[:500]}",
             hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
         )
-        record(lake, clock, kind, "failed", error=str(failed), **of)
+        attempt.failed(str(failed))
         raise failed from e
 
 
 def _once(
-    lake: Lake,
-    window: Window,
-    detections: Sequence[Detection],
-    exclusions: Sequence[Exclusion],
-    kind: str,
-    clock: Clock,
-    of: dict[str, Any],
-    conflicts: int,
+    lake: Lake, window: Window, selection: Selection, kind: str, attempt: RunInProgress, conflicts: int
 ) -> WindowReport:
+    detections = selection.detections
     settings, events = lake.settings, read_events(lake)
     processes, connections = events.processes, events.connections
     lake.read("findings")
-    of["table_versions"] = events.known_versions
-    clock.lap("open")
-    of["health"] = health = _health(connections, window)
+    attempt.note(table_versions=events.known_versions)
+    attempt.stage("open")
+    health = _health(connections, window)
+    attempt.note(health=health)
     counts = _counts(health) | ({"conflicts": conflicts} if conflicts else {})
-    clock.lap("read")
+    attempt.stage("read")
     asked = Query(processes, connections, detections, window, settings)
     state = carried_to(lake, asked, events) if kind == "detect" and keeps_state(asked) else None
     if state is not None:
         asked = replace(asked, carried=state.carried)
-        clock.lap("state")
+        attempt.stage("state")
     found = (
-        evaluate(asked, exclusions) if counts["connections"] else Evaluation(None, "nothing to judge: no connection")
+        evaluate(asked, selection.exclusions)
+        if counts["connections"]
+        else Evaluation(None, "nothing to judge: no connection")
     )
     counts |= found.counts
     plan = found.plan if state is None else f"{found.plan}; {state.told}"
-    clock.lap("candidates")
+    attempt.stage("candidates")
     findings = found.findings
     if findings is not None:
         longest = max(d.lookback for d in detections)
         findings = enrich(findings, processes, connections, window, longest, settings.host.match)
     written = replace_findings(lake, findings, window, [d.id for d in detections])
     counts |= written.counts
-    clock.lap("findings")
+    attempt.stage("findings")
     # Of more than fits nothing is carried.
     if state is not None and state.mark is not None and (found.counts or not counts["connections"]):
         try:
             carry_on(lake, asked, found.looked_up, events, state.mark)
         except Exception as e:  # a cache: the findings are there, and the next run reads its lookback
             plan += f"; state not left: {cause(e)[:200]}"
-        clock.lap("carry on")
+        attempt.stage("carry on")
     status = "succeeded" if counts["connections"] else "nothing_to_read"
     budgets = {d.id: (d.written.budget or settings.detections.budget).of(window) for d in detections}
     noisy = tuple(sorted(d for d, n in written.live.items() if n > budgets[d]))
-    run = record(lake, clock, kind, status, counts=counts, plan=plan, noisy=noisy, **of)
+    run = attempt.succeeded(status, counts=counts, plan=plan, noisy=noisy)
     return WindowReport(run.run_id, window, status, plan, counts, run.seconds, noisy)
 
 
 def _health(connections: DataFrame, window: Window) -> list[dict[str, Any]]:
     """One row a source, of the window's connections: a sensor that is silent, or has lost its ids, is seen by them."""
-    inside = between(connections, window.start, window.end)
+    inside = events_in_period(connections, window.start, window.end)
     no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
     of_source = inside.groupBy("source").agg(
         F.count("*").alias("connections"),

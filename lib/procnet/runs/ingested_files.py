@@ -1,8 +1,8 @@
-"""Which files an ingest need not read: those of which the ledger says that they were read, as they are, before.
+"""Finds the files of an ingest that an earlier ingest has read as they are now.
 
-A file is known by its content and by how it is read, as Databricks' COPY INTO knows it by its name: a folder that grows
-is asked for again every hour, and only what is new in it should cost anything. The rows are compared all the same, so
-a file that is read twice (`again`) adds nothing either.
+A file is known by its name, its content and how it is read (Databricks' COPY INTO knows it by its name). So an hourly
+ingest of a folder that grows reads only what is new in it. Rows are compared with the lake's in any case: a file that
+is read twice (`again`) adds nothing either.
 """
 
 from __future__ import annotations
@@ -15,40 +15,47 @@ from procnet.lake.ledger import ingested_before
 from procnet.lake.tables import Lake
 from procnet.sources.mapping import SourceMapping
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # bytes read at a time
+_UNREADABLE = "unreadable"  # in place of the digest
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Files to read, with their marks for the ledger, and those that were read before."""
+class IngestFiles:
+    """The files to read with their digests, as the ledger's `inputs`; and the files that were read before."""
 
-    marks: Mapping[str, str]
+    digests: Mapping[str, str]
     known: Sequence[str] = ()
 
     @property
-    def files(self) -> list[str]:
-        """What is left to read."""
-        return list(self.marks)
+    def to_read(self) -> list[str]:
+        """The files to read."""
+        return list(self.digests)
 
 
-def files_to_read(lake: Lake, source: SourceMapping, host: str | None, files: Sequence[str], *, again: bool) -> Inputs:
-    """WindowProgress files apart by the lake's ledger; `again` reads all. The tables must be there."""
+def files_to_read(
+    lake: Lake, source: SourceMapping, host: str | None, files: Sequence[str], *, again: bool
+) -> IngestFiles:
+    """Splits files into those to read and those that the ledger knows; `again` reads all. The tables must exist.
+
+    A file that cannot be opened is always read: the reader quarantines it with the reason.
+    """
     tables = [lake.identity(t) for t in ("process_events", "network_events", "quarantine")]
     how = "\n".join([source.model_dump_json(exclude={"path"}), source.shared.model_dump_json(), host or "", *tables])
-    marks = {f: mark for f in files if (mark := _mark(f, how)) is not None}
-    known = set() if again or not marks else ingested_before(lake, marks.values())
-    return Inputs(
-        {f: marks.get(f, "unreadable") for f in files if marks.get(f) not in known},
-        [f for f, mark in marks.items() if mark in known],
+    digests = {f: digest for f in files if (digest := _digest(f, how)) is not None}
+    known = set() if again or not digests else ingested_before(lake, digests.values())
+    return IngestFiles(
+        {f: digests.get(f, _UNREADABLE) for f in files if digests.get(f) not in known},
+        [f for f, digest in digests.items() if digest in known],
     )
 
 
-def _mark(file: str, how: str) -> str | None:
+def _digest(file: str, how: str) -> str | None:
+    """Returns the SHA-256 of how the file is read, its name and its content; None where it cannot be opened."""
     digest = hashlib.sha256(f"{how}\n{file}\n".encode())
     try:
         with open(file, "rb") as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
-    except OSError:  # the reader puts it aside with its reason, as often as it is asked for
+    except OSError:
         return None
     return digest.hexdigest()

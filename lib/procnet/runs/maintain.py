@@ -1,4 +1,4 @@
-"""The upkeep of a lake: what is past its time goes, small files are put together, files that no version needs go."""
+"""The upkeep of a lake: deletes expired rows, merges small files, and deletes files that no needed version has."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from procnet.lake import maintain as upkeep
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.ledger import late_data_checks
 from procnet.lake.tables import Lake
-from procnet.runs.recorder import Clock, record
+from procnet.runs.recorder import RunRecorder
 from procnet.runs.retention import record_deletion
 from procnet.settings import MaintenanceSettings
 
-_STATE_KEPT = timedelta(days=2)  # a window asks the one before it; whoever runs an older one again makes it anew
+_STATE_RETENTION = timedelta(days=2)  # a window reads the state of the one before it; an older one is computed anew
 
 
 @dataclass(frozen=True)
 class TableUpkeep:
-    """What became of one table: rows that were past their time, files put together, files deleted, what is there now;
-    `behind` is told where reads replay too many commits."""
+    """What maintain did to one table: expired rows deleted, files merged, files deleted; then its files and their bytes
+    now. `behind` is the number of commits since the last checkpoint, where that slows every read."""
 
     table: str
     rows: int
@@ -35,50 +35,62 @@ class TableUpkeep:
 
 
 def maintain(lake: Lake, now: datetime, *, dry_run: bool = False) -> list[TableUpkeep]:
-    """Keep the tables that are there, each for itself; with `dry_run` nothing is changed, and nothing put together is
-    counted. DataError where there is none; ConfigError where commits could be lost; PartlyDone where some failed: the
-    others are done then.
+    """Maintains every table that exists; one that fails does not stop the others. With `dry_run` nothing is changed,
+    and merged files are not counted.
 
-    Safe beside runs at work: no row is changed, and what a version of the last `maintenance.keep_versions` needs stays.
+    Safe beside other runs: no row is changed, and files of versions younger than `maintenance.keep_versions` stay.
+    Raises DataError where there is no table; ConfigError where commits could be lost; PartlyDone where tables failed.
     """
-    clock, settings = Clock(), lake.settings.maintenance
+    attempt = RunRecorder(lake, "maintain").attempt()
     refuse_unsafe_commits(lake)
     names = [t for t in TABLES if lake.exists(t)]
     if not names:
         raise DataError(
-            f"there is no table to keep: looked for {lake.ref('findings')}", hint="procnet init creates the tables"
+            f"there is no table to maintain: looked for {lake.ref('findings')}", hint="procnet init creates the tables"
         )
-    # Changes that no look for late rows has read yet must stay readable, however long ago the last look was.
-    looked = max((at for at, _, _ in late_data_checks(lake)), default=now) if "runs" in names else now
-    kept, failed = list[TableUpkeep](), list[str]()
+    version_age = _version_retention(lake, now, has_ledger="runs" in names)
+    done, failed = list[TableUpkeep](), list[str]()
     for name in names:
-        keep = max(settings.keep_versions, now - looked + timedelta(hours=1)) if name in OWN else settings.keep_versions
         try:
-            kept.append(_one(lake, name, keep, now, dry_run=dry_run))
+            done.append(_maintain_table(lake, name, version_age[name], now, dry_run=dry_run))
         except ProcnetError as e:
             failed.append(f"{name}: {e.message}")
         except Exception as e:
             failed.append(f"{name}: {cause(e)[:300]}")
-        clock.lap(name)
-    counts = {f"{k.table}_{what}": getattr(k, what) for k in kept for what in ("rows", "compacted", "vacuumed")}
-    if not dry_run and "runs" in names:
-        status = "failed" if failed else "succeeded"
-        record(lake, clock, "maintain", status, counts=counts, error="\n".join(failed) or None)
+        attempt.stage(name)
+    counts = {f"{t.table}_{what}": getattr(t, what) for t in done for what in ("rows", "compacted", "vacuumed")}
+    if "runs" in names and not dry_run:
+        if failed:
+            attempt.failed("\n".join(failed), counts=counts)
+        else:
+            attempt.succeeded(counts=counts)
     if failed:
         raise PartlyDone("\n".join(failed), hint="mend that, then procnet maintain again: it is safe to repeat")
-    return kept
+    return done
 
 
-def _one(lake: Lake, name: str, keep: timedelta, now: datetime, *, dry_run: bool) -> TableUpkeep:
+def _version_retention(lake: Lake, now: datetime, *, has_ledger: bool) -> dict[str, timedelta]:
+    """Returns the age up to which a table's versions must stay readable.
+
+    Of event tables at least until the last check for late rows: the next one reads the changes since, however long ago
+    that was.
+    """
+    shortest = lake.settings.maintenance.keep_versions
+    last_check = max((c.time for c in late_data_checks(lake)), default=now) if has_ledger else now
+    since_check = max(shortest, now - last_check + timedelta(hours=1))
+    return {name: since_check if name in OWN else shortest for name in TABLES}
+
+
+def _maintain_table(lake: Lake, name: str, version_age: timedelta, now: datetime, *, dry_run: bool) -> TableUpkeep:
     settings, found = lake.settings.maintenance, upkeep.detail(lake, name)
     if settings.layout == "liquid" and name in settings.order and found.partitions:
         raise DataError(
             f"{lake.ref(name)} is partitioned by {', '.join(found.partitions)}: it cannot be clustered",
             hint="maintenance.layout: liquid is for tables that init makes anew; use zorder here",
         )
-    rows = _past(lake, name, now, dry_run=dry_run)
-    compacted = 0 if dry_run else _laid_out(lake, name, found, now)
-    vacuumed = upkeep.vacuum(lake, name, keep, dry_run=dry_run)
+    rows = _delete_expired_rows(lake, name, now, dry_run=dry_run)
+    compacted = 0 if dry_run else _merge_files(lake, name, found, now)
+    vacuumed = upkeep.vacuum(lake, name, version_age, dry_run=dry_run)
     if not dry_run:
         found = upkeep.detail(lake, name)
     behind = upkeep.commits_since_checkpoint(lake, name, found.location)
@@ -87,8 +99,8 @@ def _one(lake: Lake, name: str, keep: timedelta, now: datetime, *, dry_run: bool
     return TableUpkeep(name, rows, compacted, vacuumed, found.files, found.size, behind)
 
 
-def _past(lake: Lake, name: str, now: datetime, *, dry_run: bool) -> int:
-    """Rows past their time, deleted."""
+def _delete_expired_rows(lake: Lake, name: str, now: datetime, *, dry_run: bool) -> int:
+    """Deletes the rows older than the table's retention and returns their number; `dry_run` only counts them."""
     column, duration = _retention(name, lake.settings.maintenance)
     if duration is None:
         return 0
@@ -102,19 +114,20 @@ def _past(lake: Lake, name: str, now: datetime, *, dry_run: bool) -> int:
 
 
 def _retention(name: str, settings: MaintenanceSettings) -> tuple[str, timedelta | None]:
-    of = {
+    """Returns the date column of a table and how long its rows stay; None: for ever."""
+    return {
         "process_events": ("event_date", settings.keep_events),
         "network_events": ("event_date", settings.keep_events),
         "quarantine": ("event_date", settings.keep_quarantine),
         "findings": ("finding_date", settings.keep_findings),
         "runs": ("run_date", settings.keep_runs),
-        "open_processes": ("state_date", _STATE_KEPT),
-    }
-    return of[name]
+        "open_processes": ("state_date", _STATE_RETENTION),
+    }[name]
 
 
-def _laid_out(lake: Lake, name: str, found: upkeep.Detail, now: datetime) -> int:
-    """Small files of the whole table; the Z-order of the last days alone, since it writes every file of a date anew."""
+def _merge_files(lake: Lake, name: str, found: upkeep.Detail, now: datetime) -> int:
+    """Merges the table's small files and returns their number. Only the last days are Z-ordered, since Z-order writes
+    every file of a date anew."""
     settings = lake.settings.maintenance
     order: Sequence[str] = settings.order.get(name, ()) if settings.layout == "zorder" else ()  # type: ignore[call-overload]
     if order and not found.clustering:

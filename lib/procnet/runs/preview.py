@@ -1,84 +1,62 @@
-"""What a change of detections or exclusions would add and remove over a past period. Nothing is written."""
+"""Compares the findings of two selections over a past period. Nothing is written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from procnet.detections.detection import Detection
 from procnet.engine.evaluate import evaluate
 from procnet.engine.events import read_events
 from procnet.engine.query import Query
 from procnet.errors import UsageError
-from procnet.findings.exclusions import Exclusion
 from procnet.lake.tables import Lake
 from procnet.periods import Window
-from procnet.settings import Settings
-from procnet.spark.collect import collect_at_most
+from procnet.runs.selection import Selection
+from procnet.spark.collect import TooMany, collect_at_most
 
-_MOST = 100_000  # live findings of a period that are compared, some 1 KB each
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What runs, and what is excluded."""
-
-    detections: tuple[Detection, ...]
-    exclusions: tuple[Exclusion, ...]
+_MAX_FINDINGS = 100_000  # live findings that one side may have; some 1 KB each in the driver
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Findings (rows of `contract.FINDINGS`) that would come to an analyst anew or no more; how many would stay."""
+    """Findings (rows of `contract.FINDINGS`) that a change adds and removes, in order of time; `unchanged` counts
+    those that both selections have."""
 
     added: tuple[Mapping[str, Any], ...]
     removed: tuple[Mapping[str, Any], ...]
-    kept: int
+    unchanged: int
 
 
-def preview(spark: SparkSession, settings: Settings, period: Window, before: Setup, after: Setup) -> Preview:
-    """Live findings after a change against those before it, over one state of the lake.
+def preview(lake: Lake, before: Selection, after: Selection, period: Window) -> Preview:
+    """Returns the difference of the live findings of two selections over one state of the lake.
 
-    Raises DataError where a table is missing, UsageError where there are more findings than can be compared.
+    Raises DataError where a table is missing, UsageError where a side has more than 100 000 live findings.
     """
-    lake = Lake(spark, settings)
-    was, will = (_live(lake, period, setup) for setup in (before, after))
+    old, new = (_live_findings(lake, selection, period) for selection in (before, after))
     return Preview(
-        added=tuple(will[i] for i in will if i not in was),
-        removed=tuple(was[i] for i in was if i not in will),
-        kept=len(was.keys() & will.keys()),
+        added=tuple(new[i] for i in new if i not in old),
+        removed=tuple(old[i] for i in old if i not in new),
+        unchanged=len(old.keys() & new.keys()),
     )
 
 
-def _live(lake: Lake, period: Window, setup: Setup) -> dict[str, Mapping[str, Any]]:
-    if not setup.detections:
+def _live_findings(lake: Lake, selection: Selection, period: Window) -> dict[str, Mapping[str, Any]]:
+    """Returns finding id -> row of `contract.FINDINGS`, ordered by time and id, without excluded findings."""
+    if not selection.detections:
         return {}
     events = read_events(lake)
-    found = evaluate(
-        Query(events.processes, events.connections, setup.detections, period, lake.settings), setup.exclusions
+    findings = evaluate(
+        Query(events.processes, events.connections, selection.detections, period, lake.settings), selection.exclusions
     ).findings
-    if found is None:
+    if findings is None:
         return {}
-    rows = collect_at_most(found.where(F.col("excluded_by").isNull()), _MOST)
-    if rows is None:
+    collected = collect_at_most(findings.where(F.col("excluded_by").isNull()), _MAX_FINDINGS)
+    if isinstance(collected, TooMany):
         raise UsageError(
-            f"more than {_MOST} findings in {period}", hint="preview a shorter period, or fewer detections"
+            f"more than {_MAX_FINDINGS} findings in {period}", hint="preview a shorter period, or fewer detections"
         )
-    told = sorted(rows.to_pylist(), key=lambda r: (r["event_time"], r["finding_id"]))
-    return {r["finding_id"]: r for r in told}
-
-
-def with_detection(setup: Setup, changed: Sequence[Detection]) -> Setup:
-    """The setup after detections of the same ids were put in the place of those that run."""
-    by_id = {d.id: d for d in setup.detections} | {d.id: d for d in changed}
-    return Setup(tuple(by_id[i] for i in sorted(by_id)), setup.exclusions)
-
-
-def with_exclusion(setup: Setup, changed: Sequence[Exclusion]) -> Setup:
-    """The setup after exclusions of the same ids were put in the place of those that hold."""
-    by_id = {e.id: e for e in setup.exclusions} | {e.id: e for e in changed}
-    return Setup(setup.detections, tuple(by_id[i] for i in sorted(by_id)))
+    rows = sorted(collected.table.to_pylist(), key=lambda r: (r["event_time"], r["finding_id"]))
+    return {r["finding_id"]: r for r in rows}

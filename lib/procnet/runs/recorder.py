@@ -1,46 +1,100 @@
-"""What a run leaves in the ledger: who ran what, when, over what, and how long each stage took."""
+"""Records a run in the ledger: who ran what and when, what it read, and how long each stage took."""
 
 from __future__ import annotations
 
 import getpass
 import time
 import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from procnet.lake.ledger import Run, append_run
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.version import package_version
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-class Clock:
-    """Wall seconds by stage; the one place of a run that looks at a clock."""
 
-    def __init__(self) -> None:
-        self.started_at, self.seconds = datetime.now(timezone.utc), dict[str, float]()
-        self._last = time.monotonic()
+class RunFacts(TypedDict, total=False):
+    """Columns of the ledger's row that a try finds out; see `contract.RUNS`."""
 
-    def lap(self, stage: str) -> None:
-        """End a stage that began where the one before it ended."""
+    table_versions: Mapping[str, int]
+    counts: Mapping[str, int]
+    inputs: Mapping[str, str]
+    health: Sequence[Mapping[str, Any]]
+    plan: str | None
+    plan_reason: str | None
+    rows_collected: Mapping[str, int]
+    noisy: Sequence[str]
+
+
+@dataclass(frozen=True)
+class RunRecorder:
+    """One run: what is known of it before it starts. `detections` is detection id -> run fingerprint."""
+
+    lake: Lake
+    kind: str
+    window: Window | None = None
+    detections: Mapping[str, str] = field(default_factory=dict)
+    broken: Sequence[str] = ()
+
+    def attempt(self) -> RunInProgress:
+        """Starts a try of the run. A run that is retried has one try each time, and records the last one."""
+        return RunInProgress(self)
+
+
+class RunInProgress:
+    """One try of a run: its start and the wall seconds of its stages. Only here does a run read a clock."""
+
+    def __init__(self, recorder: RunRecorder) -> None:
+        self.started_at = datetime.now(timezone.utc)
+        self.seconds: dict[str, float] = {}
+        self._recorder = recorder
+        self._stage_start = time.monotonic()
+        self._facts = RunFacts()
+
+    def stage(self, name: str) -> None:
+        """Ends a stage, which began where the one before it ended."""
         now = time.monotonic()
-        self.seconds[stage], self._last = round(now - self._last, 3), now
+        self.seconds[name] = round(now - self._stage_start, 3)
+        self._stage_start = now
 
+    def note(self, **facts: Unpack[RunFacts]) -> None:
+        """Adds facts that the ledger's row has whether the try succeeds or fails."""
+        self._facts.update(facts)
 
-def record(lake: Lake, clock: Clock, kind: str, status: str, **told: Any) -> Run:
-    """Append a run to the ledger, after whatever it wrote is committed; `told` are more fields of `ledger.Run`."""
-    run = Run(
-        run_id=uuid.uuid4().hex,
-        kind=kind,
-        status=status,
-        started_at=clock.started_at,
-        ended_at=datetime.now(timezone.utc),
-        started_by=_user(),
-        procnet_version=package_version(),
-        seconds=clock.seconds,
-        **told,
-    )
-    append_run(lake, run)
-    return run
+    def succeeded(self, status: str = "succeeded", **facts: Unpack[RunFacts]) -> Run:
+        """Appends the ledger's row, after the commit of all that the run wrote; `status` may be `nothing_to_read`."""
+        return self._append(status, None, facts)
+
+    def failed(self, error: str, **facts: Unpack[RunFacts]) -> Run:
+        """Appends the ledger's row of a failed run, with the error's text."""
+        return self._append("failed", error, facts)
+
+    def _append(self, status: str, error: str | None, facts: RunFacts) -> Run:
+        of = self._recorder
+        self.note(**facts)
+        run = Run(
+            run_id=uuid.uuid4().hex,
+            kind=of.kind,
+            status=status,
+            started_at=self.started_at,
+            ended_at=datetime.now(timezone.utc),
+            started_by=_user(),
+            procnet_version=package_version(),
+            window=of.window,
+            detections=of.detections,
+            broken=of.broken,
+            seconds=self.seconds,
+            error=error,
+            **self._facts,
+        )
+        append_run(of.lake, run)
+        return run
 
 
 def _user() -> str:

@@ -1,4 +1,4 @@
-"""Which windows need no rerun: they succeeded with the same detections, and nothing they read has changed since."""
+"""Finds the windows that need no rerun: they succeeded with the same detections, and what they read is unchanged."""
 
 from __future__ import annotations
 
@@ -14,53 +14,61 @@ from procnet.lake.coverage import RunAttempt
 from procnet.lake.ledger import run_attempts
 from procnet.lake.tables import Lake
 from procnet.periods import Window
+from procnet.runs.selection import Selection, run_fingerprints
 
-_DAY = timedelta(days=1)  # more than any tolerance reaches on either side of a window
+_DAY = timedelta(days=1)  # longer than any tolerance reaches on either side of a window
 
 
 @dataclass(frozen=True)
-class _Changed:
-    """Of each own table: dates that changed since some version, and the newest commit that did it."""
+class _ChangedDates:
+    """Table -> date -> the newest commit that changed rows of that date, since the oldest run in question."""
 
-    dates: Mapping[str, Mapping[date, int]]
+    tables: Mapping[str, Mapping[date, int]]
 
-    def since(self, ran: RunAttempt, longest: timedelta) -> bool:
-        """Whether a date that the run could read has changed since."""
-        back = {"process_events": longest + PARENT_AGE + _DAY, "network_events": _DAY}
-        first = {t: (ran.window.start - back[t]).date() for t in OWN}
-        last = (ran.window.end + _DAY).date()
+    def affect(self, attempt: RunAttempt, lookback: timedelta) -> bool:
+        """Whether a date that the run could read has changed since the run."""
+        reach_back = {"process_events": lookback + PARENT_AGE + _DAY, "network_events": _DAY}
+        first = {t: (attempt.window.start - reach_back[t]).date() for t in OWN}
+        last = (attempt.window.end + _DAY).date()
         return any(
-            version > ran.versions.get(table, -1) and first[table] <= day <= last
-            for table, days in self.dates.items()
+            version > attempt.versions.get(table, -1) and first[table] <= day <= last
+            for table, days in self.tables.items()
             for day, version in days.items()
         )
 
 
-def done_windows(lake: Lake, windows: Sequence[Window], told: Mapping[str, str], longest: timedelta) -> set[Window]:
-    """Those of the windows, each as a whole, that a run with all of `told` (see `ran_as`) has done over what is there
-    now. `longest` is the longest lookback of the detections.
+def done_windows(lake: Lake, selection: Selection, windows: Sequence[Window]) -> set[Window]:
+    """Returns those of the windows that one run, with all run fingerprints of the selection, has done over the data
+    that is there now. A window that several runs cover in parts is not done.
 
-    A lake that grows by the hour leaves a backfill of last year done: only commits that hold dates which a window reads
-    undo it. Of a table without versions, and of a raw table that has changed at all, nobody can say that: run again.
+    Rows of other dates do not matter: a lake that grows by the hour leaves a backfill of last year done. A table
+    without Delta versions, and a raw table that has changed at all, cannot be checked: its windows are not done.
     """
-    wanted, versions = set(windows), versions_of(lake)
+    versions = versions_of(lake)
     if None in versions.values():
         return set()
-    now = {t: v for t, v in versions.items() if v is not None}
-    ran = [a for a in run_attempts(lake) if a.window in wanted and a.status != "failed"]
-    ran = [a for a in ran if a.detections.items() >= told.items() and a.versions.keys() >= now.keys()]
-    same = {a.window for a in ran if all(a.versions[t] == v for t, v in now.items())}
-    other = [a for a in ran if a.window not in same and _may_be(a, now)]
-    if not other:
-        return same
+    current = {t: v for t, v in versions.items() if v is not None}
+    wanted, fingerprints = set(windows), run_fingerprints(selection, lake.settings)
+    attempts = [
+        a
+        for a in run_attempts(lake)
+        if a.window in wanted
+        and a.status != "failed"
+        and a.detections.items() >= fingerprints.items()
+        and a.versions.keys() >= current.keys()
+    ]
+    unchanged = {a.window for a in attempts if all(a.versions[t] == v for t, v in current.items())}
+    others = [a for a in attempts if a.window not in unchanged and _has_dates_to_compare(a, current)]
+    if not others:
+        return unchanged
     try:
-        oldest = {t: min(a.versions[t] for a in other) for t in OWN if t in now}
-        changed = _Changed({t: changed_dates(lake, t, v, now[t]) for t, v in oldest.items()})
-    except DataError:  # no feed from there on: nobody knows
-        return same
-    return same | {a.window for a in other if not changed.since(a, longest)}
+        oldest = {t: min(a.versions[t] for a in others) for t in OWN if t in current}
+        changed = _ChangedDates({t: changed_dates(lake, t, v, current[t]) for t, v in oldest.items()})
+    except DataError:  # the change data feed does not reach back that far
+        return unchanged
+    return unchanged | {a.window for a in others if not changed.affect(a, selection.longest_lookback)}
 
 
-def _may_be(ran: RunAttempt, now: Mapping[str, int]) -> bool:
-    """Not rewound, and every raw table as it was."""
-    return all(ran.versions[t] <= v if t in OWN else ran.versions[t] == v for t, v in now.items())
+def _has_dates_to_compare(attempt: RunAttempt, current: Mapping[str, int]) -> bool:
+    """Whether no own table was rewound since the run, and every raw table is at the version that the run read."""
+    return all(attempt.versions[t] <= v if t in OWN else attempt.versions[t] == v for t, v in current.items())

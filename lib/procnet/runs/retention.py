@@ -1,56 +1,57 @@
-"""What of the past can still be run: events deleted by `maintain` are not there for a window to be evaluated again."""
+"""Records which events `maintain` has deleted, and refuses windows that would need them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 
-from procnet.detections.detection import Detection
 from procnet.engine.events import OWN
 from procnet.errors import UsageError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.tables import Lake
 from procnet.periods import Window
+from procnet.runs.selection import Selection
 
-_PROPERTY = "procnet.keptFrom"
+_FIRST_DAY = "procnet.keptFrom"  # table property: the first UTC date whose events are all there
 _DAY = timedelta(days=1)
 
 
 def record_deletion(lake: Lake, table: str, day: date) -> None:
-    """Say that the table has no events of earlier days, before they are deleted. What a shorter retention has deleted
-    before does not come back with a longer one: the later day stays."""
-    told = lake.properties(table).get(_PROPERTY, "")
-    lake.set_properties(table, {_PROPERTY: max(told, day.isoformat())})
+    """Sets the table's property for its first complete day, before earlier rows are deleted.
+
+    The day never moves back: a longer retention does not bring back what a shorter one has deleted.
+    """
+    recorded = lake.properties(table).get(_FIRST_DAY, "")
+    lake.set_properties(table, {_FIRST_DAY: max(recorded, day.isoformat())})
 
 
-def first_evaluable(lake: Lake, detections: Sequence[Detection]) -> datetime | None:
-    """The start of the first window that may be evaluated: its connections are there, and all that could be asked of
-    their processes. None: no event was ever deleted by retention."""
+def first_evaluable(lake: Lake, selection: Selection) -> datetime | None:
+    """Returns the start of the first window whose connections and their processes' events are all there; None where
+    retention is off or has deleted no event yet."""
     if lake.settings.maintenance.keep_events is None:
         return None
-    told = [lake.properties(t).get(_PROPERTY) for t in OWN if lake.exists(t)]
-    days = [date.fromisoformat(t) for t in told if t is not None]
+    recorded = [lake.properties(t).get(_FIRST_DAY) for t in OWN if lake.exists(t)]
+    days = [date.fromisoformat(day) for day in recorded if day is not None]
     if not days:
         return None
-    longest = max((d.lookback for d in detections), default=timedelta(0))
     first = datetime.combine(max(days), datetime.min.time(), timezone.utc)
-    return first + longest + PARENT_AGE + _DAY  # a day: more than all tolerances
+    return first + selection.longest_lookback + PARENT_AGE + _DAY  # a day: longer than all tolerances
 
 
-def refuse_deleted_period(lake: Lake, detections: Sequence[Detection], window: Window) -> None:
-    """UsageError where the window is earlier than that: a run would take away what was found while the events were
-    there."""
-    first = first_evaluable(lake, detections)
+def refuse_deleted_period(lake: Lake, selection: Selection, window: Window) -> None:
+    """Raises UsageError where the window starts before `first_evaluable`: its run would remove findings whose events
+    are deleted."""
+    first = first_evaluable(lake, selection)
     if first is not None and window.start < first:
         raise UsageError(
-            f"window {window} asks for events that maintain has deleted (maintenance.keep_events): a run of it would "
-            "take away the findings that it had",
+            f"window {window} needs events that maintain has deleted (maintenance.keep_events): a run would take "
+            "away the findings that it has",
             hint=f"the first window that can be run starts at {first.isoformat()}",
         )
 
 
 def evaluable(windows: Sequence[Window], first: datetime | None) -> list[Window]:
-    """The parts of windows that may be run."""
+    """Returns the parts of the windows from `first` on; all of them where it is None."""
     if first is None:
         return list(windows)
     return [Window(max(w.start, first), w.end) for w in windows if w.end > first]

@@ -1,69 +1,165 @@
-"""What a run is to evaluate: detections and exclusions that can be used, and what is enabled and cannot."""
+"""Selects the detections and exclusions of a run, and fingerprints them for the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from procnet.config_file import Unusable
+from procnet.config_file import UnusableFile
 from procnet.detections.catalog import load_detections, read_catalogue, select
 from procnet.detections.detection import Detection
-from procnet.errors import DetectionError
+from procnet.errors import DetectionError, ExclusionError
+from procnet.findings.exclusion_schema import load_exclusions, read_exclusions
 from procnet.findings.exclusions import Exclusion
-from procnet.runs.exclusions import usable_exclusions
+from procnet.runs.exclusions_table import read_exclusions_table
 from procnet.settings import Settings
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What can run, and in `broken` what is wrong with all that was to run too: ledger and exit code tell of it."""
+    """What a run evaluates. `broken` has the problems of enabled detections and exclusions that could not be loaded:
+    the ledger records them, and the exit code is that of a partly done run."""
 
     detections: tuple[Detection, ...]
     exclusions: tuple[Exclusion, ...] = ()
     broken: tuple[str, ...] = ()
 
+    @property
+    def longest_lookback(self) -> timedelta:
+        """The longest lookback of the detections; zero without detections."""
+        return max((d.lookback for d in self.detections), default=timedelta(0))
 
-def select_detections(settings: Settings, named: Sequence[str]) -> Selection:
-    """The detections that are named, or those that are enabled, without exclusions yet.
+    def replacing(self, detections: Sequence[Detection] = (), exclusions: Sequence[Exclusion] = ()) -> Selection:
+        """A selection with these detections and exclusions in place of those of the same id, or added; sorted by id."""
+        new_detections = {d.id: d for d in self.detections} | {d.id: d for d in detections}
+        new_exclusions = {e.id: e for e in self.exclusions} | {e.id: e for e in exclusions}
+        return replace(
+            self,
+            detections=tuple(new_detections[i] for i in sorted(new_detections)),
+            exclusions=tuple(new_exclusions[i] for i in sorted(new_exclusions)),
+        )
 
-    What is named must be right: DetectionError where it is not, or is not known. Of what is enabled one broken file
-    stops no other; DetectionError where an enabled name is no detection's, as a typing error is, or where none can run.
+
+def select_detections(settings: Settings, names: Sequence[str]) -> Selection:
+    """Returns the named detections, or the enabled ones where no name is given; exclusions are not loaded yet.
+
+    Raises DetectionError where a named detection is unknown or broken. An enabled detection that is broken becomes a
+    problem in `broken`, and the others run. DetectionError also where an enabled name matches no detection (a typing
+    error), and where no enabled detection can run.
     """
     usable, unusable = read_catalogue(settings.detections_folder)
-    wanted = list(named or settings.detections.enabled)
-    broken = [] if named else _broken(wanted, usable, unusable)
-    there = [w for w in wanted if w not in {name for name, _ in broken}]
-    detections = select(usable, there, unusable)
-    problems = tuple(dict.fromkeys(p for _, told in broken for p in told))
+    wanted = list(names or settings.detections.enabled)
+    broken = {} if names else _broken_detections(wanted, usable, unusable)
+    detections = select(usable, [name for name in wanted if name not in broken], unusable)
+    problems = tuple(dict.fromkeys(p for of_name in broken.values() for p in of_name))
     if problems and not detections:
         raise DetectionError(problems, hint="procnet detections lint shows all of them again")
     return Selection(detections, broken=problems)
 
 
-def with_exclusions(chosen: Selection, settings: Settings, spark: SparkSession | None) -> Selection:
-    """The same with the exclusions that hold; those of `exclusions.table` where a session is given."""
-    exclusions, broken = usable_exclusions(settings, spark)
-    return replace(chosen, exclusions=exclusions, broken=(*chosen.broken, *broken))
-
-
-def _broken(
-    wanted: Sequence[str], usable: Sequence[Detection], unusable: Sequence[Unusable]
-) -> list[tuple[str, tuple[str, ...]]]:
-    """Each wanted one that cannot be loaded, with what is wrong with it."""
-    found = []
-    for want in wanted:
-        if want.endswith((".yml", ".yaml")):
+def _broken_detections(
+    names: Sequence[str], usable: Sequence[Detection], unusable: Sequence[UnusableFile]
+) -> dict[str, tuple[str, ...]]:
+    """Returns the problems of each name whose detection cannot be loaded."""
+    broken: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        if name.endswith((".yml", ".yaml")):
             try:
-                load_detections([Path(want)])
+                load_detections([Path(name)])
             except DetectionError as e:
-                found.append((want, e.problems))
+                broken[name] = e.problems
             continue
-        is_there = any(want.lower() in (d.id, d.name.lower(), d.path.stem) or d.id.startswith(want) for d in usable)
-        # A file that cannot be read at all does not say which detection it was.
-        of_it = [u for u in unusable if want.lower() in u.names] or [u for u in unusable if len(u.names) == 1]
-        if not is_there and of_it:
-            found.append((want, tuple(p for u in of_it for p in u.problems)))
-    return found
+        is_usable = any(name.lower() in (d.id, d.name.lower(), d.path.stem) or d.id.startswith(name) for d in usable)
+        # A file that is no YAML has no id or name to match: it may be the missing detection.
+        candidates = [u for u in unusable if name.lower() in u.names] or [u for u in unusable if len(u.names) == 1]
+        if not is_usable and candidates:
+            broken[name] = tuple(p for u in candidates for p in u.problems)
+    return broken
+
+
+def with_exclusions(selection: Selection, settings: Settings, spark: SparkSession | None) -> Selection:
+    """Returns the selection with the usable enabled exclusions; see `usable_exclusions`."""
+    exclusions, broken = usable_exclusions(settings, spark)
+    return replace(selection, exclusions=exclusions, broken=(*selection.broken, *broken))
+
+
+def known_exclusions(settings: Settings) -> tuple[Exclusion, ...]:
+    """Returns all exclusions of the exclusions folder. Raises ExclusionError with every problem."""
+    return load_exclusions(sorted(settings.exclusions_folder.glob("*.yml")))
+
+
+def enabled_exclusions(settings: Settings, spark: SparkSession | None = None) -> tuple[Exclusion, ...]:
+    """Returns the enabled exclusions; see `usable_exclusions`. Raises ExclusionError where one cannot be used."""
+    exclusions, problems = usable_exclusions(settings, spark)
+    if problems:
+        raise ExclusionError("\n".join(problems), hint="procnet exclusions list shows ids")
+    return exclusions
+
+
+def usable_exclusions(
+    settings: Settings, spark: SparkSession | None = None
+) -> tuple[tuple[Exclusion, ...], tuple[str, ...]]:
+    """Returns the enabled exclusions, sorted by id, and the problems of those that cannot be used.
+
+    Enabled are `exclusions.enabled` of the settings (an id of the exclusions folder, or the path of a file) and, where
+    a session is given, every row of `exclusions.table`. An exclusion that cannot be used excludes nothing: its findings
+    stay live. Raises DataError where the table cannot be read.
+    """
+    names = settings.exclusions.enabled
+    files = [Path(n) for n in names if n.endswith((".yml", ".yaml"))]
+    in_folder, unusable = read_exclusions([(str(f), f) for f in sorted(settings.exclusions_folder.glob("*.yml"))])
+    by_id = {e.id: e for e in in_folder}
+    problems: list[str] = []
+    for name in (n for n in names if not n.endswith((".yml", ".yaml")) and n not in by_id):
+        of_name = [p for u in unusable if name.lower() in u.names for p in u.problems]
+        problems += of_name or [_unknown_exclusion(name, settings.exclusions_folder, list(by_id))]
+    table = settings.exclusions.table
+    rows = [] if table is None or spark is None else read_exclusions_table(spark, table)
+    named, unusable = read_exclusions([*((str(f), f) for f in files), *rows])
+    problems += [p for u in unusable for p in u.problems]
+    enabled = {n: by_id[n] for n in names if n in by_id} | {e.id: e for e in named}
+    return tuple(enabled[i] for i in sorted(enabled)), tuple(problems)
+
+
+def _unknown_exclusion(name: str, folder: Path, ids: Sequence[str]) -> str:
+    similar = get_close_matches(name, ids, n=1)
+    suggestion = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(ids) or 'none'}"
+    return f"no exclusion {name!r} in {folder}; {suggestion}"
+
+
+def unknown_detections(exclusions: Sequence[Exclusion], detections: Sequence[Detection]) -> list[str]:
+    """Returns a problem for each detection name in an exclusion's scope that no detection has: it would never apply."""
+    known = {d.id for d in detections} | {d.name.lower() for d in detections}
+    return [f"{e.place}: there is no detection {n!r}" for e in exclusions for n in sorted(e.scope - known)]
+
+
+def run_fingerprints(selection: Selection, settings: Settings) -> dict[str, str]:
+    """Returns detection id -> the fingerprint by which the ledger compares runs: that of the detection's predicate, and
+    a digest of everything else that shapes its findings.
+
+    A new score, message, exclusion or tolerance makes another fingerprint, so that its periods are evaluated again; a
+    new `reason` in an exclusion file does not.
+    """
+    attribution = settings.attribution.tolerances
+    tolerances = [str(v) for v in (attribution.clock_skew, attribution.end_grace, attribution.start_tolerance)]
+    how = [*tolerances, settings.host.match.value]
+    return {d.id: f"{d.fingerprint} {_digest(d, selection.exclusions, how)}" for d in selection.detections}
+
+
+def _digest(detection: Detection, exclusions: Sequence[Exclusion], how: Sequence[str]) -> str:
+    parts: Mapping[str, object] = {
+        "how": how,
+        "name": detection.name,
+        "version": detection.version,
+        "risk": detection.risk.model_dump(mode="json"),
+        "mitre_attack": detection.annotations.mitre_attack,
+        "exclusions": sorted(e.fingerprint for e in exclusions if e.covers(detection.id, detection.name)),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,73 +1,78 @@
-"""Many windows, one after the other or some at once: one that fails does not stop the rest."""
+"""Runs many windows, one after the other or some at once. A window that fails does not stop the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeAlias
 
-from pyspark.sql import SparkSession
-
 from procnet.errors import WindowFailed
+from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.runs.detect import WindowReport, detect
 from procnet.runs.selection import Selection
-from procnet.settings import Settings
 
-# What became of a window; None: it was done already.
+# How a window ended; None: it was skipped, since an earlier run has done it.
 Outcome: TypeAlias = WindowReport | WindowFailed | None
-# Hears of every window: how many are done, of how many, which, and its outcome.
+# Called once a window: windows done so far, of how many, the window, its outcome.
 WindowProgress: TypeAlias = Callable[[int, int, Window, Outcome], None]
 
 
-def no_progress(done: int, of: int, window: Window, outcome: Outcome) -> None:
-    """The `WindowProgress` of a caller that does not look on."""
+def no_progress(done: int, total: int, window: Window, outcome: Outcome) -> None:
+    """The `WindowProgress` that does nothing."""
+
+
+def progress_counter(total: int, progress: WindowProgress) -> Callable[[Window, Outcome], None]:
+    """Returns a callback that counts the windows it is called with, and passes the count on to `progress`."""
+    done = 0
+
+    def count(window: Window, outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        progress(done, total, window, outcome)
+
+    return count
 
 
 def detect_windows(
-    spark: SparkSession,
-    settings: Settings,
+    lake: Lake,
+    selection: Selection,
     windows: Sequence[Window],
-    chosen: Selection,
     *,
     kind: str,
-    tell: WindowProgress,
-    skip: Collection[Window] = (),
+    on_outcome: Callable[[Window, Outcome], None],
     parallel: int = 1,
 ) -> tuple[list[WindowReport], list[WindowFailed]]:
-    """Reports of the windows that ran, in order of time, and the errors of those that failed; `skip` are not run, and
-    told first. `parallel` windows run at once, in threads of one session."""
+    """Runs the windows and returns their reports, and the errors of those that failed, both in order of time.
 
-    def run(window: Window) -> Outcome:
+    `kind` is that of the ledger's rows. `on_outcome` is called in the caller's thread as each window ends. `parallel`
+    windows run at once, in threads of one Spark session. Raises any error that is not a WindowFailed at once.
+    """
+
+    def run(window: Window) -> WindowReport | WindowFailed:
         try:
-            return detect(
-                spark, settings, window, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken,
-                kind=kind,
-            )  # fmt: skip
+            return detect(lake, selection, window, kind=kind)
         except WindowFailed as e:
             return e
 
-    skipped = [w for w in windows if w in skip]
-    for i, window in enumerate(skipped, start=1):
-        tell(i, len(windows), window, None)
-    outcomes: dict[Window, Outcome] = {}
-    for window, outcome in _ended(run, [w for w in windows if w not in skip], parallel):
+    outcomes: dict[Window, WindowReport | WindowFailed] = {}
+    for window, outcome in _as_completed(run, windows, parallel):
         outcomes[window] = outcome
-        tell(len(skipped) + len(outcomes), len(windows), window, outcome)
+        on_outcome(window, outcome)
     ordered = [outcomes[w] for w in sorted(outcomes, key=lambda w: w.start)]
     return [o for o in ordered if isinstance(o, WindowReport)], [o for o in ordered if isinstance(o, WindowFailed)]
 
 
-def _ended(
-    run: Callable[[Window], Outcome], windows: Sequence[Window], parallel: int
-) -> Iterator[tuple[Window, Outcome]]:
-    """Windows with their outcomes, as they end. An error that is no window's stops what has not begun."""
+def _as_completed(
+    run: Callable[[Window], WindowReport | WindowFailed], windows: Sequence[Window], parallel: int
+) -> Iterator[tuple[Window, WindowReport | WindowFailed]]:
+    """Yields windows with their outcomes as they end. An error of `run` cancels the windows that have not started."""
     if parallel == 1:  # in the caller's own thread, as a notebook expects
         yield from ((w, run(w)) for w in windows)
         return
     with ThreadPoolExecutor(parallel, "procnet-window") as pool:
-        asked = {pool.submit(run, w): w for w in windows}
+        submitted = {pool.submit(run, w): w for w in windows}
         try:
-            yield from ((asked[ended], ended.result()) for ended in as_completed(asked))
+            yield from ((submitted[future], future.result()) for future in as_completed(submitted))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

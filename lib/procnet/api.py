@@ -1,0 +1,145 @@
+"""The runs as functions of a session and settings, for notebooks and jobs: `import procnet` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from procnet.detections.detection import Detection
+from procnet.findings.exclusions import Exclusion
+from procnet.lake.tables import Lake
+from procnet.periods import Window
+from procnet.runs import backfill as backfill_run
+from procnet.runs import detect as detect_run
+from procnet.runs import ingest as ingest_run
+from procnet.runs.backfill import BackfillReport
+from procnet.runs.detect import WindowReport
+from procnet.runs.ingest import IngestReport
+from procnet.runs.selection import Selection, enabled_exclusions
+from procnet.runs.windows import WindowProgress, no_progress
+from procnet.settings import Settings
+
+
+def ingest(
+    spark: SparkSession,
+    settings: Settings,
+    source: str | Path,
+    paths: Sequence[str | Path],
+    *,
+    host: str | None = None,
+    again: bool = False,
+    now: datetime | None = None,
+) -> IngestReport:
+    """Reads raw files or tables and appends the new rows to process_events, network_events and quarantine.
+
+    Args:
+        spark: A session with Delta, such as that of `open_session`.
+        settings: They name the lake; tables that are missing are created.
+        source: Name of a source (`procnet sources list`), or the path of a mapping file.
+        paths: Files, globs or folders, or the names of tables for a source of tables.
+        host: Host of records that name none.
+        again: Read files too that an earlier ingest has read as they are now. No row is added twice.
+        now: The rows' `ingest_time`, with a time zone; by default the present time.
+
+    Returns:
+        Counts of records: events by kind, new rows by table, duplicates, skipped and quarantined records.
+
+    Raises:
+        SourceError: The source is unknown or its mapping file is wrong.
+        DataError: A path does not exist, or a table cannot be read.
+        ConfigError: The settings name no lake, or commits to it could be lost.
+    """
+    now = datetime.now(timezone.utc) if now is None else now
+    return ingest_run.ingest(Lake(spark, settings), source, paths, host=host, again=again, now=now)
+
+
+def detect(
+    spark: SparkSession,
+    settings: Settings,
+    window: Window,
+    detections: Sequence[Detection],
+    *,
+    exclusions: Sequence[Exclusion] | None = None,
+    broken: Sequence[str] = (),
+    kind: str = "detect",
+) -> WindowReport:
+    """Evaluates one window and replaces its findings in the lake; then appends the run to the ledger.
+
+    Args:
+        spark: A session with Delta, such as that of `open_session`.
+        settings: They name the lake and set tolerances, lateness and budgets.
+        window: Connections with `start <= event_time < end` are evaluated; UTC.
+        detections: As returned by `load_detections`.
+        exclusions: They set `excluded_by` of findings. None means the enabled exclusions of the settings.
+        broken: Problems of detections that could not be loaded, for the ledger.
+        kind: Kind of the ledger's row: `detect`, `backfill` or `catch_up`. Only `detect` uses the state that the
+            window before has left, and leaves its own.
+
+    Returns:
+        The ledger's row of the window: status, plan, counts, seconds by stage.
+
+    Raises:
+        UsageError: No detection is given, or retention has deleted events that the window needs.
+        DataError: A table or column is missing.
+        ConfigError: The settings name no lake, or commits to it could be lost.
+        ExclusionError: `exclusions` is None, and an enabled exclusion cannot be used.
+        WindowFailed: The window could not be evaluated or written. Its findings are as before; repeating it is safe.
+    """
+    lake, selection = Lake(spark, settings), _selection(spark, settings, detections, exclusions, broken)
+    return detect_run.detect(lake, selection, window, kind=kind)
+
+
+def backfill(
+    spark: SparkSession,
+    settings: Settings,
+    period: Window,
+    detections: Sequence[Detection],
+    *,
+    exclusions: Sequence[Exclusion] | None = None,
+    broken: Sequence[str] = (),
+    windows: Sequence[Window] | None = None,
+    chunk: timedelta = timedelta(days=1),
+    parallel: int = 1,
+    progress: WindowProgress = no_progress,
+) -> BackfillReport:
+    """Evaluates a period in disjoint chunks, and skips those that an earlier run has done over the same data.
+
+    Args:
+        spark: A session with Delta, such as that of `open_session`.
+        settings: As for `detect`.
+        period: The time to evaluate, UTC.
+        detections: As returned by `load_detections`.
+        exclusions: As for `detect`.
+        broken: As for `detect`.
+        windows: The parts of the period to evaluate; None means all of it.
+        chunk: Length of a chunk; chunks begin at multiples of it since 1970-01-01.
+        parallel: Chunks that run at the same time, in threads of the session.
+        progress: Called once a chunk with: chunks done, chunks in all, the chunk, its WindowReport or WindowFailed, or
+            None where it was skipped.
+
+    Returns:
+        The reports of the chunks that ran, and the chunks that were skipped.
+
+    Raises:
+        UsageError: As for `detect`; also for `parallel` below 1.
+        DataError, ConfigError, ExclusionError: As for `detect`.
+        PartlyDone: Chunks failed. The others are done; the same call goes on with what is left.
+    """
+    lake, selection = Lake(spark, settings), _selection(spark, settings, detections, exclusions, broken)
+    return backfill_run.backfill(
+        lake, selection, period, windows=windows, chunk=chunk, parallel=parallel, progress=progress
+    )
+
+
+def _selection(
+    spark: SparkSession,
+    settings: Settings,
+    detections: Sequence[Detection],
+    exclusions: Sequence[Exclusion] | None,
+    broken: Sequence[str],
+) -> Selection:
+    chosen = enabled_exclusions(settings, spark) if exclusions is None else exclusions
+    return Selection(tuple(detections), tuple(chosen), tuple(broken))
