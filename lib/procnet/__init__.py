@@ -1,7 +1,7 @@
-"""procnet: which process, on which host, talked to where, and should it have?
+"""procnet joins process creations with network connections over a security data lake, and finds what should not be.
 
-The names below are the public ones, for notebooks and jobs; the rest is private by place. They are loaded when first
-used, so that `import procnet` starts nothing.
+The names of `__all__` are the public API, for notebooks and jobs; modules and their other names are internal. A name is
+imported when it is first used, so `import procnet` does not import Spark.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from procnet.api import backfill, detect, ingest
     from procnet.attribution.attribute import attribute_connections
     from procnet.detections.catalog import load_detections
     from procnet.errors import ConfigError, DataError, PartlyDone, ProcnetError, UsageError, WindowFailed
     from procnet.findings.rows import findings_cim
     from procnet.periods import Window
-    from procnet.runs.backfill import backfill
-    from procnet.runs.detect import detect
     from procnet.settings import Settings, load_settings
     from procnet.sources.normalize import normalize
+    from procnet.spark.session import open_session
 
-_HOMES = {
+_MODULES = {
     "attribute_connections": "procnet.attribution.attribute",
-    "backfill": "procnet.runs.backfill",
-    "detect": "procnet.runs.detect",
+    "backfill": "procnet.api",
+    "detect": "procnet.api",
     "findings_cim": "procnet.findings.rows",
+    "ingest": "procnet.api",
     "load_detections": "procnet.detections.catalog",
     "load_settings": "procnet.settings",
     "normalize": "procnet.sources.normalize",
+    "open_session": "procnet.spark.session",
     "Settings": "procnet.settings",
     "Window": "procnet.periods",
     **dict.fromkeys(
@@ -48,15 +50,17 @@ __all__ = [
     "backfill",
     "detect",
     "findings_cim",
+    "ingest",
     "load_detections",
     "load_settings",
     "normalize",
+    "open_session",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'procnet' has no attribute {name!r}")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pyspark.sql import types as T
 
-# Raised with each change of the tables: 1 had no risk and threat objects, health, inputs, noisy and broken.
-SCHEMA_VERSION = 2
+# Raised with each change of the tables. 2 added risk and threat objects to the findings, and health, inputs, noisy and
+# broken to the runs; 3 added plan_reason and rows_collected to the runs.
+SCHEMA_VERSION = 3
 
 _STRING, _LONG, _INT, _TIME, _DATE = T.StringType(), T.LongType(), T.IntegerType(), T.TimestampType(), T.DateType()
 
@@ -229,7 +230,9 @@ RUNS = _table(
         ),
         "of each source: connections of the window, those without host, ids, or anything that names a process; newest",
     ),
-    ("plan", _STRING, "broadcast or shuffled, and why"),
+    ("plan", _STRING, "how connections and processes were joined: broadcast, shuffled or none; null for other kinds"),
+    ("plan_reason", _STRING, "why this plan was chosen"),
+    ("rows_collected", T.MapType(_STRING, _LONG), "step -> rows that the driver collected"),
     ("seconds", T.MapType(_STRING, T.DoubleType()), "stage -> wall seconds"),
     ("status", _STRING, "succeeded, nothing_to_read or failed"),
     ("error", _STRING, "the error's text, where failed"),
@@ -242,16 +245,17 @@ RUNS = _table(
     ("broken", T.ArrayType(_STRING), "enabled detections that could not be loaded, and why: they were not run"),
 )
 
-# A cache, never a truth (runs/carry.py): what a run leaves for the run of the next window.
+# A cache (state/state.py): what the run of one window leaves for the run of the next. It may be dropped at any time.
 OPEN_PROCESSES = _table(
-    ("part", _STRING, "one run's rows; the row of the kind made is written with them"),
-    ("state_time", _TIME, "end of the run's window: its rows are earlier"),
-    ("mark", _STRING, "hash of all that says which events are kept: questions to starts, lookbacks, tolerances"),
-    ("table_versions", T.MapType(_STRING, _LONG), "of the row made: table -> Delta version that it was made from"),
-    ("pid_since", _TIME, "from when on all events of this host and process id are kept; null: not told"),
-    ("guid_since", _TIME, "from when on all events of this host and guid are kept; null: not told"),
-    *((f.name, f.dataType, f.metadata["comment"]) for f in PROCESS_EVENTS if f.name != "event_kind"),
-    ("event_kind", _STRING, "start or end; made: the part itself; asked: a key that was looked up, and when"),
+    ("part", _STRING, "id of what one run left: all its rows are of one commit"),
+    ("row_kind", _STRING, "part: what the part was made from; event: a process event; lookup: a key that was looked up"),
+    ("state_time", _TIME, "end of the run's window: its events are earlier"),
+    ("fingerprint", _STRING, "hash of all that decides which events are kept: conditions, lookbacks, tolerances, sources"),
+    ("table_versions", T.MapType(_STRING, _LONG), "of a part: table -> Delta version that it was made from"),
+    ("pid_complete_from", _TIME, "all events of this host and process id from then on are in the part; null: unknown"),
+    ("guid_complete_from", _TIME, "all events of this host and guid from then on are in the part; null: unknown"),
+    ("looked_up_at", _TIME, "of a lookup: end of the last window that needed its key"),
+    *((f.name, f.dataType, f.metadata["comment"]) for f in PROCESS_EVENTS),
     ("state_date", _DATE, "UTC date of state_time; the table is partitioned by it"),
 )
 

@@ -11,6 +11,7 @@ import yaml
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from procnet.api import backfill, detect, ingest
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.demo.demo import score_findings
 from procnet.demo.fleet import SOURCE, Fleet, make_fleet
@@ -19,12 +20,9 @@ from procnet.engine.evaluate import evaluate
 from procnet.engine.query import Query
 from procnet.lake.tables import Lake
 from procnet.periods import Window
-from procnet.runs.backfill import backfill
-from procnet.runs.detect import detect
-from procnet.runs.exclusions import enabled_exclusions
-from procnet.runs.ingest import ingest
-from procnet.runs.preview import Setup, preview
+from procnet.runs.preview import preview
 from procnet.runs.risk import risk_of
+from procnet.runs.selection import Selection, enabled_exclusions
 from procnet.settings import ExclusionSettings, RiskSettings, Settings, default_conf_dir
 
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -103,12 +101,12 @@ def test_a_preview_is_the_difference_of_two_runs(spark: SparkSession, tmp_path: 
     mine = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC])
     detect(spark, settings, period, mine)
     was = _rows(lake)
-    told = preview(spark, settings, period, Setup(mine, enabled_exclusions(settings)), Setup(mine, ()))
+    told = preview(lake, Selection(mine, enabled_exclusions(settings)), Selection(mine), period)
     detect(spark, settings, period, mine, exclusions=())
     live = {r["finding_id"] for r in was if r["excluded_by"] is None}
     assert {r["finding_id"] for r in _rows(lake)} - live == {r["finding_id"] for r in told.added}
     assert told.added
-    assert (told.removed, told.kept) == ((), len(live))
+    assert (told.removed, told.unchanged) == ((), len(live))
 
 
 @pytest.mark.spark

@@ -15,9 +15,10 @@ from procnet.detections.catalog import load_detections
 from procnet.errors import ExclusionError
 from procnet.findings.exclusion_schema import load_exclusions
 from procnet.findings.exclusions import apply_exclusions
-from procnet.runs.exclusions import (
+from procnet.runs.regression import hidden_cases
+from procnet.runs.selection import (
+    Selection,
     enabled_exclusions,
-    hidden_cases,
     known_exclusions,
     run_fingerprints,
     unknown_detections,
@@ -157,12 +158,13 @@ def test_enabled_by_id_or_file(tmp_path: Path) -> None:
 
 
 def test_what_a_run_is_known_by(tmp_path: Path) -> None:
-    detections = [d for d in load_detections(default_conf_dir() / "detections") if d.id == MSIEXEC]
+    detections = tuple(d for d in load_detections(default_conf_dir() / "detections") if d.id == MSIEXEC)
 
     def mark_of(**changes: Any) -> str:
-        return run_fingerprints(detections, load_exclusions([written(tmp_path, **changes)]), Settings())[MSIEXEC]
+        exclusions = load_exclusions([written(tmp_path, **changes)])
+        return run_fingerprints(Selection(detections, exclusions), Settings())[MSIEXEC]
 
-    plain = run_fingerprints(detections, (), Settings())[MSIEXEC]
+    plain = run_fingerprints(Selection(detections), Settings())[MSIEXEC]
     assert plain.startswith(detections[0].fingerprint)
     assert mark_of() != plain
     assert mark_of(reason="another", owner="another") == mark_of()

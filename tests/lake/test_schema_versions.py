@@ -12,10 +12,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from installer_lake import CHOSEN, findings, hours, new_lake, put
+from procnet.api import detect
 from procnet.contract import FINDINGS, RUNS, SCHEMA_VERSION, TABLES
 from procnet.errors import DataError
 from procnet.lake.tables import Lake
-from procnet.runs.detect import detect
 from procnet.runs.init import init
 from procnet.settings import Settings
 

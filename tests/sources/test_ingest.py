@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from procnet.api import ingest
 from procnet.errors import DataError, SourceError
 from procnet.lake.tables import Lake
-from procnet.runs.ingest import IngestReport, ingest
+from procnet.runs.ingest import IngestReport
 from procnet.settings import Settings
 from procnet.sources.validate import load_source
 

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cli.command import procnet
+from procnet.api import detect
 from procnet.detections.catalog import load_detections
 from procnet.engine.events import read_events
 from procnet.errors import DataError
@@ -20,7 +21,6 @@ from procnet.lake.ledger import sources_seen
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.readers.frames import read_table
-from procnet.runs.detect import detect
 from procnet.settings import Settings, SourceSettings
 from procnet.sources.normalize import Normalized, normalize
 from procnet.sources.validate import load_source

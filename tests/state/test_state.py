@@ -18,12 +18,12 @@ from pyspark.sql import types as T
 from detection_files import detection
 from installer_lake import hours as made_hours
 from installer_lake import new_lake, put
+from procnet.api import detect
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.detection import Detection
 from procnet.engine.evaluate import Evaluation, evaluate
 from procnet.engine.query import CarriedEvents, Query
 from procnet.periods import Window
-from procnet.runs.detect import detect
 from procnet.settings import AttributionSettings, Settings
 from procnet.spark.collect import materialized
 from procnet.spark.filters import in_period

@@ -20,8 +20,9 @@ from procnet.periods import Window, as_utc
 from procnet.runs.backfill import backfill
 from procnet.runs.detect import detect
 from procnet.runs.ingest import IngestReport, ingest
+from procnet.runs.selection import Selection, enabled_exclusions
 from procnet.settings import Settings
-from procnet.spark.filters import between
+from procnet.spark.filters import events_in_period
 
 _HOURS_AGAIN = 2  # enough to see that a window replaces itself; each costs seconds
 
@@ -67,7 +68,7 @@ def make(settings: Settings, *, hosts: int, hours: int, seed: int) -> Fleet:
 def bring_in(spark: SparkSession, settings: Settings, fleet: Fleet, *, now: datetime) -> Demo:
     """Ingest the fleet's records."""
     mark = time.monotonic()
-    ingested = ingest(spark, settings, SOURCE, [str(f) for f in fleet.files], now=now)
+    ingested = ingest(Lake(spark, settings), SOURCE, [str(f) for f in fleet.files], now=now)
     return Demo(fleet, ingested, None, {"ingest": time.monotonic() - mark})
 
 
@@ -78,13 +79,14 @@ def run_detections(
     lake, period = Lake(spark, settings), Window(demo.fleet.start, demo.fleet.end)
     seconds = dict(demo.seconds)
     mark = time.monotonic()
-    backfill(spark, settings, period, detections, chunk=period.end - period.start, tell=tell)
+    selection = Selection(tuple(detections), enabled_exclusions(settings, spark))
+    backfill(lake, selection, period, chunk=period.end - period.start, progress=tell)
     seconds["backfill"] = time.monotonic() - mark
     mark = time.monotonic()
     before = _rows(lake)
     again = Window(max(period.start, period.end - timedelta(hours=_HOURS_AGAIN)), period.end).chunks(timedelta(hours=1))
     for window in again:
-        detect(spark, settings, window, detections)
+        detect(lake, selection, window)
     unchanged = _rows(lake) == before
     seconds["hours again"] = time.monotonic() - mark
     mark = time.monotonic()
@@ -131,7 +133,7 @@ def _rows(lake: Lake) -> list[dict[str, Any]]:
 
 
 def _literal(lake: Lake, period: Window, answers: Sequence[Answer]) -> SplunkScore:
-    around = [between(lake.read(t), period.start, period.end) for t in ("process_events", "network_events")]
+    around = [events_in_period(lake.read(t), period.start, period.end) for t in ("process_events", "network_events")]
     pairs = [
         {**r.asDict(), "connection_time": _utc(r["connection_time"])}
         for r in splunk_pairs(around[0], around[1], period).collect()

@@ -113,7 +113,7 @@ def _replay(
 ) -> Replayed:
     mark = time.monotonic()
     recording = dataset.recording
-    ingested = ingest(spark, settings, recording.source, recording.files, host=recording.host, now=now)
+    ingested = ingest(Lake(spark, settings), recording.source, recording.files, host=recording.host, now=now)
     if not ingested.process_events and not ingested.network_events:
         reasons = ", ".join(
             f"{n} {what}" for what, n in ingested.lines() if what.startswith(("quarantined", "skipped"))

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from procnet.contract import TABLES
 from procnet.engine.events import OWN
 from procnet.errors import DataError, PartlyDone, ProcnetError, cause
-from procnet.lake import maintain as upkeep
+from procnet.lake import table_upkeep
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.ledger import late_data_checks
 from procnet.lake.tables import Lake
@@ -82,7 +82,7 @@ def _version_retention(lake: Lake, now: datetime, *, has_ledger: bool) -> dict[s
 
 
 def _maintain_table(lake: Lake, name: str, version_age: timedelta, now: datetime, *, dry_run: bool) -> TableUpkeep:
-    settings, found = lake.settings.maintenance, upkeep.detail(lake, name)
+    settings, found = lake.settings.maintenance, table_upkeep.table_detail(lake, name)
     if settings.layout == "liquid" and name in settings.order and found.partitions:
         raise DataError(
             f"{lake.ref(name)} is partitioned by {', '.join(found.partitions)}: it cannot be clustered",
@@ -90,11 +90,11 @@ def _maintain_table(lake: Lake, name: str, version_age: timedelta, now: datetime
         )
     rows = _delete_expired_rows(lake, name, now, dry_run=dry_run)
     compacted = 0 if dry_run else _merge_files(lake, name, found, now)
-    vacuumed = upkeep.vacuum(lake, name, version_age, dry_run=dry_run)
+    vacuumed = table_upkeep.vacuum(lake, name, version_age, dry_run=dry_run)
     if not dry_run:
-        found = upkeep.detail(lake, name)
-    behind = upkeep.commits_since_checkpoint(lake, name, found.location)
-    if behind is not None and behind <= upkeep.BEHIND * upkeep.checkpoint_interval(lake, name):
+        found = table_upkeep.table_detail(lake, name)
+    behind = table_upkeep.commits_since_checkpoint(lake, name, found.location)
+    if behind is not None and behind <= table_upkeep.TOLERATED_INTERVALS * table_upkeep.checkpoint_interval(lake, name):
         behind = None
     return TableUpkeep(name, rows, compacted, vacuumed, found.files, found.size, behind)
 
@@ -105,11 +105,11 @@ def _delete_expired_rows(lake: Lake, name: str, now: datetime, *, dry_run: bool)
     if duration is None:
         return 0
     before = (now - duration).date()
-    rows = upkeep.rows_before(lake, name, column, before)
+    rows = table_upkeep.rows_before(lake, name, column, before)
     if rows and not dry_run:
         if name in OWN:
             record_deletion(lake, name, before)
-        upkeep.delete_before(lake, name, column, before)
+        table_upkeep.delete_before(lake, name, column, before)
     return rows
 
 
@@ -125,12 +125,12 @@ def _retention(name: str, settings: MaintenanceSettings) -> tuple[str, timedelta
     }[name]
 
 
-def _merge_files(lake: Lake, name: str, found: upkeep.Detail, now: datetime) -> int:
+def _merge_files(lake: Lake, name: str, found: table_upkeep.TableDetail, now: datetime) -> int:
     """Merges the table's small files and returns their number. Only the last days are Z-ordered, since Z-order writes
     every file of a date anew."""
     settings = lake.settings.maintenance
     order: Sequence[str] = settings.order.get(name, ()) if settings.layout == "zorder" else ()  # type: ignore[call-overload]
     if order and not found.clustering:
         first: date = (now - settings.zorder_over).date()
-        return upkeep.optimize(lake, name) + upkeep.optimize(lake, name, order=order, dates=("event_date", first))
-    return upkeep.optimize(lake, name)
+        return table_upkeep.optimize(lake, name) + table_upkeep.optimize(lake, name, order=order, dates=("event_date", first))
+    return table_upkeep.optimize(lake, name)
