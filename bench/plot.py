@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from bench.window import Result
+from bench.result import Result
 
 _ROW, _LEFT, _WIDTH = 24, 110, 620
 

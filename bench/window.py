@@ -9,7 +9,7 @@ import os
 import platform
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from pyspark.sql import DataFrame
 
 from bench import lake_shapes, plans
 from bench.lake_shapes import SIZES, Setup, find, find_with_state
+from bench.plot import plot
+from bench.result import Result
 from bench.rivals import ANSWER, Answers, Rivals, answers_of, rivals_of
 from bench.session import temporary_lakes
 from bench.timing import Seconds, Step, growth_exponent
@@ -54,22 +56,6 @@ class BenchError(ProcnetError):
     """Two plans that must agree returned different rows."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What was measured, on which machine and how many rows; `ratios` of medians, null where not measured."""
-
-    day: str
-    machine: str
-    size: dict[str, Any]
-    rows: dict[str, int]
-    findings: int
-    rounds: int
-    seconds: dict[str, dict[str, float]]
-    ratios: dict[str, float | None]
-    not_measured: dict[str, str]
-    growth: dict[int, float]
-
-
 def add_options(parser: ArgumentParser) -> None:
     """The options of this measurement."""
     parser.add_argument("--size", choices=SIZES, default="small", help="small ends within five minutes on two cores")
@@ -82,8 +68,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> dict[str, Any]:
     """Measure as the options say, print the figures unless `--json`, and return them."""
-    from bench.plot import plot
-
     with temporary_lakes(args) as (spark, settings, folder):
         every = load_detections(settings.detections_folder)
         one = select(every, [ONE_DETECTION])
