@@ -1,4 +1,4 @@
-"""Addresses: every spelling against Python's ipaddress, in one Spark job."""
+"""Addresses in every spelling are read as Python's ipaddress reads them; one Spark job."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def test_addresses_agree_with_ipaddress(spark: SparkSession) -> None:
                F.expr(in_network("t", "10.0.0.0/8", "2001:db8::/33", "128.0.0.0/1"))]  # fmt: skip
     rows = spark.createDataFrame([(t,) for t in texts], "t string").select(*columns).collect()
     private = [ipaddress.ip_network(n) for n in NON_PUBLIC]
-    asked = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "2001:db8::/33", "128.0.0.0/1")]
+    networks = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "2001:db8::/33", "128.0.0.0/1")]
     wrong = []
     for text, spelled, hidden, inside in rows:
         e = _expected(text)
         if e is None:
             right = (spelled, hidden, inside) == (None, None, None)
         else:
-            held = [any(n.version == e.version and e in n for n in nets) for nets in (private, asked)]
-            right = spelled == str(e) and [hidden, inside] == held
+            lies_in = [any(n.version == e.version and e in n for n in nets) for nets in (private, networks)]
+            right = spelled == str(e) and [hidden, inside] == lies_in
         if not right:
             wrong.append((text, str(e), spelled, hidden, inside))
     assert not wrong, wrong[:10]

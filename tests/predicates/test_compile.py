@@ -1,4 +1,4 @@
-"""What a condition means, as a table: every row of it is judged in one Spark job."""
+"""What conditions mean, as a table of cases that one Spark job judges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TYPES = {"text": T.StringType(), "other": T.StringType(), "port": T.IntegerType(
 SCHEMA = "text string, other string, port int, ip string"
 UNKNOWN = None
 
-# (what a person writes, the row, what it comes to)
+# (the block, the row, the expected result)
 CASES: list[tuple[dict[str, Any], dict[str, Any], bool | None]] = [
     ({"text": "MsiExec.exe"}, {"text": "msiexec.EXE"}, True),
     ({"text": "msiexec.exe"}, {"text": "msiexec"}, False),
@@ -80,7 +80,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], bool | None]] = [
 NEGATIONS = [
     ("not b", {"text": "a"}, {"text": "a"}, False),
     ("not b", {"text": "a"}, {"text": "b"}, True),
-    ("not b", {"text": "a"}, {"text": None}, True),  # an unknown never counts against a row
+    ("not b", {"text": "a"}, {"text": None}, True),  # an unknown never excludes a row
     ("not not b", {"text": "a"}, {"text": None}, False),
 ]
 
@@ -102,20 +102,18 @@ def test_every_case_of_the_table(spark: SparkSession) -> None:
         judged = judged.when(F.col("i") == i, F.expr(to_sql(_tree(blocks))))
     found = dict(spark.createDataFrame(rows, f"i int, {SCHEMA}").select("i", judged).collect())
     wrong = [
-        (blocks, row, f"expected {e}, came to {found[i]}")
-        for i, (blocks, row, e) in enumerate(cases)
-        if found[i] is not e
+        (blocks, row, f"expected {e}, got {found[i]}") for i, (blocks, row, e) in enumerate(cases) if found[i] is not e
     ]
     assert not wrong, "\n".join(map(str, wrong))
 
 
 @pytest.mark.spark
-def test_a_candidate_is_kept_while_unknown_fields_may_still_be_filled(spark: SparkSession) -> None:
+def test_a_row_stays_a_candidate_while_its_unknown_fields_may_still_be_filled(spark: SparkSession) -> None:
     tree = _tree({"a": {"text": "x"}, "b": {"other|contains": "y"}, "condition": "a and not b"})
     rows = [("x", None), ("x", "y"), ("x", "n"), (None, "n"), ("z", None)]
     frame = spark.createDataFrame(rows, "text string, other string")
-    kept = [tuple(r) for r in frame.where(to_candidate_sql(tree, frozenset({"text"}))).collect()]
-    assert kept == [("x", None), ("x", "n")]
+    candidates = [tuple(r) for r in frame.where(to_candidate_sql(tree, frozenset({"text"}))).collect()]
+    assert candidates == [("x", None), ("x", "n")]
 
 
 @pytest.mark.spark
@@ -128,7 +126,7 @@ def test_equality_and_lists_reach_the_files_and_a_not_does_not_stop_them(spark: 
     assert "In(port, [" in pushed, pushed
 
 
-# What could end a literal, or mean another thing in it.
+# Texts that could end a literal, or change their meaning in it.
 NASTY = ["it's", '"', "\\", "\\'", r"a\nb", "a\nb", "\0", "\t", "' OR true --", "') OR (true", "/*", "`", "${env:PATH}",
          "$1", "%_", "\u00e9\u4e2d\U0001f600", "\u2028", ":name", "?", "{}"]  # fmt: skip
 
@@ -136,21 +134,21 @@ NASTY = ["it's", '"', "\\", "\\'", r"a\nb", "a\nb", "\0", "\t", "' OR true --", 
 @pytest.mark.spark
 @pytest.mark.parametrize("escaped", ["true", "false"])
 def test_a_text_is_itself_and_never_code(spark: SparkSession, escaped: str) -> None:
-    """Whichever way Spark reads a backslash, a row is found where it has the very text, and only there."""
+    """Whether backslashes escape or not, exactly the rows with the same text are found."""
     ops: tuple[Op, ...] = ("eq", "contains")
-    asked = [Field("text", op, text, cased=True) for text in NASTY for op in ops]
+    tests = [Field("text", op, text, cased=True) for text in NASTY for op in ops]
     listed = AnyOf(tuple(Field("text", "eq", text, cased=True) for text in NASTY))
     frame = spark.createDataFrame([(t,) for t in NASTY], "text string")
     spark.conf.set("spark.sql.parser.escapedStringLiterals", escaped)
     try:
-        judged = F.array(*[F.expr(to_sql(tree)) for tree in (*asked, listed)])
+        judged = F.array(*[F.expr(to_sql(tree)) for tree in (*tests, listed)])
         found = frame.select("text", judged).collect()
     finally:
         spark.conf.unset("spark.sql.parser.escapedStringLiterals")
     assert [text for text, _ in found] == NASTY
-    for text, told in found:
-        right = [str(a.value) in text if a.op == "contains" else a.value == text for a in asked]
-        assert told == [*right, True], text
+    for text, results in found:
+        expected = [str(t.value) in text if t.op == "contains" else t.value == text for t in tests]
+        assert results == [*expected, True], text
 
 
 @pytest.mark.spark
@@ -163,7 +161,7 @@ def test_a_name_is_a_name_and_never_code(spark: SparkSession) -> None:
 
 
 @pytest.mark.spark
-def test_a_tree_may_be_asked_of_columns_by_other_names(spark: SparkSession) -> None:
+def test_a_tree_is_evaluated_on_columns_by_other_names(spark: SparkSession) -> None:
     tree = _tree(
         {"a": {"text|fieldref": "other", "ip|cidr": "fe80::/10"}, "b": {"port": 80}, "condition": "a and not b"}
     )

@@ -1,4 +1,4 @@
-"""A typing error in a condition is an error, and all of them are told at once."""
+"""A typing error in a condition is an error, and all errors are reported at once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ TYPES = {
         ({"proces_name": "a"}, "did you mean process_name"),
         ({"process_name|containz": "a"}, "no modifier containz"),
         ({"process_name": []}, "empty list"),
-        ({"process_name|contains": ""}, "every text"),
+        ({"process_name|contains": ""}, "matches every text"),
         ({"process_name": 5}, "put it in quotes"),
-        ({"dest_port": "http"}, "a number is wanted"),
+        ({"dest_port": "http"}, "expected a number"),
         ({"dest_ip|cidr": "10.1.0.0/8"}, "10.0.0.0/8"),
         ({"dest_ip|cidr": "ten"}, "no network"),
         ({"process_name": "https://x.example/a?b=1"}, "looks like a URL"),
@@ -36,9 +36,9 @@ TYPES = {
         (["just words"], "words without a field"),
         ({"process_name|exists": "yes"}, "true or false"),
         ({"process_name|fieldref": "nowhere"}, "no field"),
-        ({"dest_port|startswith": 80}, "dest_port is a number, and startswith asks for text"),
-        ({"dest_port|re": "80"}, "asks for text"),
-        ({"process_name|re|contains": "a"}, "re and contains cannot be asked at once"),
+        ({"dest_port|startswith": 80}, "dest_port is a number, and startswith compares text"),
+        ({"dest_port|re": "80"}, "compares text"),
+        ({"process_name|re|contains": "a"}, "re and contains cannot be combined"),
     ],
 )
 def test_a_mistake_is_named(block: Any, says: str) -> None:
@@ -53,13 +53,13 @@ def test_a_mistake_is_named(block: Any, says: str) -> None:
         ("a", "does not use this block"),
         ("a and c", "no block 'c'"),
         ("(a or b", "not closed"),
-        ("a b", "was not expected"),
+        ("a b", "is not expected here"),
         ("a and", "ends where"),
-        ("1 of x_*", "no block is called"),
-        ("a & b", "no word and no bracket"),
+        ("1 of x_*", "no block's name matches"),
+        ("a & b", "neither a name nor a bracket"),
     ],
 )
-def test_a_condition_that_cannot_be_meant_is_told(condition: str, says: str) -> None:
+def test_an_invalid_condition_is_reported(condition: str, says: str) -> None:
     _, problems = parse_side({"a": {"dest_port": 1}, "b": {"dest_port": 2}, "condition": condition}, TYPES, "network")
     assert any(says in p for p in problems), problems
 
@@ -81,7 +81,7 @@ def test_all_problems_come_together() -> None:
         ("port", None),
     ],
 )
-def test_the_names_that_a_condition_is_bound_to(condition: str, names: set[str] | None) -> None:
+def test_the_names_that_satisfy_a_condition(condition: str, names: set[str] | None) -> None:
     blocks: dict[str, Any] = {
         "img": {"process_name": "A.exe"},
         "ofn": {"original_file_name": "b.exe"},

@@ -70,7 +70,7 @@ WRONG: list[tuple[Any, tuple[str, ...]]] = [
     (one(exactly=1, where={"dest_prt": 80}), ("expect.0.where: dest_prt: there is no field dest_prt; did you mean",)),
     (one(exactly=1, where={"event_time|gt": 5}), ("event_time is a time or a list, and where asks text",)),
     (one(exactly=1, where={"mitre_attack": "T1"}), ("mitre_attack is a time or a list",)),
-    (one(exactly=1, where={"dest_port": "http", "dest_ip": 7}), ("dest_port: a number is wanted", "dest_ip is text")),
+    (one(exactly=1, where={"dest_port": "http", "dest_ip": 7}), ("dest_port: expected a number", "dest_ip is text")),
     (one(exactly=1, where={}), ("expected field: value pairs, found {}",)),
     (one(exactly=1, detection="nosuch"), ("datasets.0.expect.0.detection: no detection 'nosuch' among 18",)),
     (one(exactly=1, detection="mine.yml"), ("expect.0.detection: ", "mine.yml: cannot be read")),

@@ -1,10 +1,10 @@
-"""IP addresses in SQL, no UDF: one spelling, a key that sorts, membership in networks.
+"""IP addresses in SQL, without a UDF: their canonical spelling, and whether they lie in a network.
 
-Both families. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) IS the IPv4 address: it is spelled so, keyed so, held by
-IPv4 networks, and by no IPv6 network that is not itself mapped. Python's `ipaddress` is the judge in the tests.
+An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) is treated as the IPv4 address: it is spelled as IPv4, and lies in IPv4
+networks and in no IPv6 network but a mapped one. The tests compare every result with Python's `ipaddress`.
 
-The IPv4 case is one anchored regular expression and never reaches the IPv6 branch, which binds its intermediate
-values with `_let`: written out, it is an expression of 1,400 nodes, too long a method for generated code.
+The IPv4 case is one anchored regular expression and never reaches the IPv6 branch. That one binds its intermediate
+values with `_let`: without it the expression has 1,400 nodes, too long a method for generated code.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from procnet.spark.sql import literal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Destinations at which no public host answers: IANA's special-purpose registries as the family of detections lists
-# them, and "this network", the unspecified address, the discard prefix and IPv6 documentation, which that list forgets.
+# Networks without public hosts: IANA's special-purpose registries as the Splunk detections list them, and "this
+# network", the unspecified address, the discard prefix and the IPv6 documentation prefix, which that list lacks.
 NON_PUBLIC: tuple[str, ...] = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
     "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
@@ -28,7 +28,7 @@ NON_PUBLIC: tuple[str, ...] = (
     "::/128", "::1/128", "100::/64", "2001:db8::/32", "fc00::/7", "fe80::/10", "ff00::/8",
 )  # fmt: skip
 
-# `\z` and not `$`: Java's `$` also matches before a final line break.
+# `\z` instead of `$`: Java's `$` also matches before a final line break.
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _IS_V4 = rf"^{_V4}\z"
@@ -43,9 +43,9 @@ _MAPPED = "0" * 20 + "ffff"  # the first 96 bits of every IPv4-mapped address
 
 
 def canonical_address(col: Column) -> Column:
-    """An address in its one spelling: IPv4 dotted, IPv6 after RFC 5952 without a zone id, IPv4-mapped as IPv4.
+    """The address in its canonical spelling: IPv4 dotted, IPv6 by RFC 5952 without a zone id, IPv4-mapped as IPv4.
 
-    `col` is text in any spelling, spaces around it allowed. Anything that is not an address is null; nothing is raised.
+    `col` is text in any spelling; spaces around it are ignored. Text that is no address gives null, never an error.
     """
     text = F.trim(col)
     spelled = F.call_function("transform", F.array(text), F.expr(f"t -> {_let(_v6_key('t'), _spelled)}"))[0]
@@ -53,19 +53,22 @@ def canonical_address(col: Column) -> Column:
 
 
 def in_network(address: str, *networks: str) -> str:
-    """Whether the address, an SQL text, lies in any of the networks (`10.0.0.0/8`, `fe80::/10`), as SQL; null where it
-    is no address.
+    """SQL that says whether an address lies in one of the networks (`10.0.0.0/8`, `fe80::/10`); null for no address.
 
-    Compiled to one pattern a family, so that thirty networks cost what one does. ValueError for what is no network.
+    `address` is an SQL expression. All networks of a family become one regular expression, so that thirty networks cost
+    as much as one. ValueError for a text that is no network.
     """
     nets = [parse_network(n) for n in networks]
     text, v4 = f"trim({address})", _v4_pattern([n for n in nets if n.version == 4])
-    held = f"WHEN {_like(text, v4)} THEN true " if v4 else ""
-    return f"CASE {held}WHEN {_like(text, _IS_V4)} THEN false ELSE {_like(_v6_key(text), _key_pattern(nets))} END"
+    in_v4 = f"WHEN {_like(text, v4)} THEN true " if v4 else ""
+    return f"CASE {in_v4}WHEN {_like(text, _IS_V4)} THEN false ELSE {_like(_v6_key(text), _key_pattern(nets))} END"
 
 
 def parse_network(text: str) -> Network:
-    """`10.0.0.0/8` as a network, a mapped one as IPv4. ValueError names the right network where host bits are set."""
+    """The network that a text such as `10.0.0.0/8` names, an IPv4-mapped one as IPv4.
+
+    ValueError for another text; where host bits are set, it names the network that the address lies in.
+    """
     try:
         network = ipaddress.ip_network(text)
     except ValueError:
@@ -83,20 +86,20 @@ def parse_network(text: str) -> Network:
 
 
 def _v6_key(text: str) -> str:
-    """128 bits as 32 lower-case hex digits, which sort as the addresses do; null if `text` is no IPv6 address."""
+    """The address as 32 lower-case hex digits; null if `text` is no IPv6 address."""
     return _let(_let(_replaced(f"lower({text})", r"%[^%/]+\z", ""), _without_dots), _key_of_groups)
 
 
 def _without_dots(text: str) -> str:
     last = f"substring_index({text}, ':', -1)"
-    # try_cast: in ANSI mode a cast in a branch that is not taken may still be evaluated, and raise.
+    # try_cast, because in ANSI mode a cast may be evaluated in a branch that is not taken, and raise.
     octets = ", ".join(f"try_cast(split_part({last}, '.', {n}) AS INT)" for n in (1, 2, 3, 4))
     groups = f"concat({_replaced(text, _DOTTED, '')}, format_string('%02x%02x:%02x%02x', {octets}))"
     return f"CASE WHEN {_like(text, _ENDS_IN_V4)} THEN {groups} ELSE {text} END"
 
 
 def _key_of_groups(text: str) -> str:
-    # Every group to four digits, then single colons out: what is left is the digits before and after `::`.
+    # Pads every group to four digits and removes single colons: the digits before and after `::` remain.
     padded = _replaced(_replaced(text, r"\b([0-9a-f]{1,3})\b", "000$1"), r"\b0+([0-9a-f]{4})\b", "$1")
     digits = _replaced(padded, "(?<!:):(?!:)", "")
     head, rest = _replaced(digits, "::.*", ""), _replaced(digits, "^[0-9a-f]*(?:::)?", "")
@@ -111,7 +114,7 @@ def _spelled(key: str) -> str:
 
 def _compressed(key: str) -> str:
     groups = _replaced(_replaced(key, "(.{4})(?!$)", "$1:"), r"\b0{1,3}(?=[0-9a-f])", "")
-    # The first run of two or more zero groups after which no longer one comes: the longest, the leftmost of equals.
+    # Matches the first run of two or more zero groups that no longer run follows: the longest, the leftmost of equals.
     return _replaced(groups, r"^(.*?):?\b(0(?::0)+)\b(?!.*\b\2:0\b):?(.*)$", "$1::$3")
 
 
@@ -124,7 +127,7 @@ def _replaced(text: str, pattern: str, by: str) -> str:
 
 
 def _v4_pattern(networks: Iterable[Network]) -> str:
-    """A pattern over dotted text that matches the addresses of the IPv4 networks, "" for none."""
+    """A pattern for the addresses of the IPv4 networks in dotted spelling, "" without networks."""
     patterns = []
     for network in networks:
         whole, bits = divmod(network.prefixlen, 8)
@@ -137,7 +140,7 @@ def _v4_pattern(networks: Iterable[Network]) -> str:
 
 
 def _key_pattern(networks: Iterable[Network]) -> str:
-    """A pattern over `address_key` that matches the addresses of the networks; a mapped address is IPv4 only."""
+    """A pattern for the addresses of the networks as `_v6_key` gives them. A mapped one lies in IPv4 networks only."""
     patterns = []
     for network in networks:
         digits = network.network_address.packed.hex()
@@ -151,5 +154,5 @@ def _key_pattern(networks: Iterable[Network]) -> str:
 
 
 def _let(value: str, use: Callable[[str], str]) -> str:
-    """`use(value)` with `value` evaluated once, however often `use` names it."""
+    """`use(value)`, with `value` evaluated once even if `use` refers to it several times."""
     return f"transform(array({value}), v -> {use('v')})[0]"

@@ -1,4 +1,8 @@
-"""The tree -> SQL. NOT is guarded once, at the NOT: guards at the leaves would empty the pushed filters."""
+"""Compiles predicates to SQL with three-valued logic (docs/semantics.md, R3).
+
+A NOT is guarded by `coalesce` as a whole. With guards at its leaves Spark pushed no filter down to the files (measured:
+`PushedFilters: []`).
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,13 @@ from procnet.predicates.address import NON_PUBLIC, in_network
 from procnet.predicates.model import All, Any, Field, Not, Predicate, Value, fields_of
 from procnet.predicates.wildcard import to_regex
 from procnet.spark import sql
+from procnet.vocabulary import LOWER_CASE_COLUMNS
 
-# Stored in lower case (contract.py), so that plain equality can be pushed down to files.
-_STORED_LOWER = frozenset({"host", "process_name", "parent_process_name", "dest_host", "transport", "direction"})
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def to_sql(predicate: Predicate, of: str = "") -> str:
-    """True, false or null (unknown) for each row; `of` names the struct that holds the columns."""
+    """SQL that is true, false or null (unknown) for a row. `of` is the struct whose fields are read, "" for columns."""
     if isinstance(predicate, Field):
         return _leaf(predicate, of)
     if isinstance(predicate, Not):
@@ -28,35 +31,38 @@ def to_sql(predicate: Predicate, of: str = "") -> str:
 
 
 def to_candidate_sql(predicate: Predicate, strict: frozenset[str]) -> str:
-    """Keeps every row that the tree could still accept once unknown fields outside `strict` are filled in.
+    """SQL that is true for every row that could satisfy the tree once its unknown fields outside `strict` are filled.
 
-    An unknown test of such a field counts as satisfied, and under a NOT as not satisfied; fields in `strict` count as
-    they are. So a record whose gaps another sensor's record fills is not lost before the two are merged.
+    An unknown test of such a field counts as satisfied, and under a NOT as not satisfied. Fields in `strict` are judged
+    as they are. So a record is not dropped before the record of another sensor has filled its gaps.
     """
     return f"coalesce({_candidate(predicate, strict, positive=True)}, false)"
 
 
 def to_column(predicate: Predicate, column: Callable[[str], Column]) -> Column:
-    """`to_sql` of rows whose columns have other names: `column` gives the one for a field. No file is told by it."""
+    """`to_sql` for rows whose columns have other names: `column` maps a field to its Column.
+
+    The columns are packed in a struct, so this filter is not pushed down to files.
+    """
     row = F.struct(*[column(n).alias(n) for n in sorted(fields_of(predicate))])
     return F.call_function("transform", F.array(row), F.expr(f"r -> {to_sql(predicate, 'r')}"))[0]
 
 
 @dataclass(frozen=True)
 class _OneOf(Field):
-    """A field that is one of several values: what a list of values in a file comes to."""
+    """A test whether a field equals one of several values."""
 
     values: tuple[Value, ...] = ()
 
 
 def _parts(predicate: All | Any) -> Sequence[Predicate]:
-    return predicate.parts if isinstance(predicate, All) else _gathered(predicate.parts)
+    return predicate.parts if isinstance(predicate, All) else _with_equalities_merged(predicate.parts)
 
 
-def _gathered(parts: Sequence[Predicate]) -> list[Predicate]:
-    """Alternatives, with all that ask whether one field equals a value put into one question.
+def _with_equalities_merged(parts: Sequence[Predicate]) -> list[Predicate]:
+    """The alternatives, with the equality tests of a field merged into one.
 
-    Fifty names as fifty ORs are a tree that Spark walks again in each of its rules.
+    Fifty names as fifty ORs are a deep tree that each of Spark's rules walks again.
     """
     values: dict[tuple[str, bool, bool], list[Value]] = {}
     rest: list[Predicate] = []
@@ -66,17 +72,17 @@ def _gathered(parts: Sequence[Predicate]) -> list[Predicate]:
         else:
             rest.append(part)
     return [
-        *(_OneOf(field, "eq", some[0], cased, tuple(some)) for (field, cased, _), some in values.items()),
+        *(_OneOf(field, "eq", vs[0], cased, tuple(vs)) for (field, cased, _), vs in values.items()),
         *rest,
     ]
 
 
 def _candidate(predicate: Predicate, strict: frozenset[str], *, positive: bool) -> str:
     if isinstance(predicate, Field):
-        # A fieldref asks two fields, and either may still be filled in.
+        # A fieldref reads two fields, and either may still be filled.
         if fields_of(predicate) <= strict:
             return _leaf(predicate)
-        if predicate.op == "isnull":  # what is unknown now may be known later, and never the other way round
+        if predicate.op == "isnull":  # an unknown field may become known, but a known one never unknown
             return _leaf(predicate) if positive else "false"
         return f"coalesce({_leaf(predicate)}, {sql.literal(positive)})"
     if isinstance(predicate, Not):
@@ -100,7 +106,7 @@ def _leaf(leaf: Field, of: str = "") -> str:
         return f"rlike({plain}, {sql.literal(value)})"
     if not isinstance(value, str):
         return sql.one_of(plain, _values(leaf))
-    side = plain if leaf.cased or leaf.field in _STORED_LOWER else f"lower({plain})"
+    side = plain if leaf.cased or leaf.field in LOWER_CASE_COLUMNS else f"lower({plain})"
     if leaf.op == "fieldref":
         other = sql.column(value, of)
         return f"{side} = {other if leaf.cased else f'lower({other})'}"

@@ -11,18 +11,21 @@ _TOKEN = re.compile(r"\s*(\(|\)|[A-Za-z0-9_*.-]+)")
 
 
 def parse_condition(text: str, blocks: Mapping[str, Predicate]) -> tuple[Predicate, frozenset[str]]:
-    """The tree, and which blocks it names. ValueError says where the line cannot be read or what it names in vain."""
+    """The tree of a condition over the blocks' trees, and the names of the blocks that it uses.
+
+    ValueError for a line that cannot be parsed, or that names a block which does not exist.
+    """
     tokens, at = [], 0
     while at < len(text.rstrip()):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise ValueError(f"condition {text!r}: {text[at:].strip()[:1]!r} is no word and no bracket")
+            raise ValueError(f"condition {text!r}: {text[at:].strip()[:1]!r} is neither a name nor a bracket")
         tokens.append(found[1])
         at = found.end()
     reader = _Reader(text, tokens, blocks)
-    tree = reader.either()
+    tree = reader.disjunction()
     if reader.tokens:
-        raise ValueError(f"condition {text!r}: {reader.tokens[0]!r} was not expected")
+        raise ValueError(f"condition {text!r}: {reader.tokens[0]!r} is not expected here")
     return tree, frozenset(reader.used)
 
 
@@ -31,46 +34,46 @@ class _Reader:
         self.text, self.tokens, self.blocks = text, tokens, blocks
         self.used: set[str] = set()
 
-    def either(self) -> Predicate:
-        parts = [self.both()]
+    def disjunction(self) -> Predicate:
+        parts = [self.conjunction()]
         while self._next_is("or"):
-            parts.append(self.both())
+            parts.append(self.conjunction())
         return parts[0] if len(parts) == 1 else Any(tuple(parts))
 
-    def both(self) -> Predicate:
-        parts = [self.one()]
+    def conjunction(self) -> Predicate:
+        parts = [self.operand()]
         while self._next_is("and"):
-            parts.append(self.one())
+            parts.append(self.operand())
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
-    def one(self) -> Predicate:
+    def operand(self) -> Predicate:
         if self._next_is("not"):
-            return Not(self.one())
+            return Not(self.operand())
         if self._next_is("("):
-            inner = self.either()
+            inner = self.disjunction()
             if not self._next_is(")"):
                 raise ValueError(f"condition {self.text!r}: a bracket is not closed")
             return inner
         word = self._take("a block")
         if word.lower() in ("1", "any", "all") and self._next_is("of"):
-            return self._several(word.lower(), self._take("a pattern such as filter_*"))
+            return self._quantified(word.lower(), self._take("a pattern such as filter_*"))
         if word not in self.blocks:
-            raise ValueError(f"condition {self.text!r}: no block {word!r}; there are {_listed(self.blocks)}")
+            raise ValueError(f"condition {self.text!r}: no block {word!r}; there are {_names(self.blocks)}")
         self.used.add(word)
         return self.blocks[word]
 
-    def _several(self, how_many: str, pattern: str) -> Predicate:
-        wanted = re.compile(".*" if pattern == "them" else re.escape(pattern).replace(r"\*", ".*"))
-        names = [n for n in self.blocks if wanted.fullmatch(n)]
+    def _quantified(self, quantifier: str, pattern: str) -> Predicate:
+        name = re.compile(".*" if pattern == "them" else re.escape(pattern).replace(r"\*", ".*"))
+        names = [n for n in self.blocks if name.fullmatch(n)]
         if not names:
             raise ValueError(
-                f"condition {self.text!r}: no block is called {pattern!r}; there are {_listed(self.blocks)}"
+                f"condition {self.text!r}: no block's name matches {pattern!r}; there are {_names(self.blocks)}"
             )
         self.used.update(names)
         parts = tuple(self.blocks[n] for n in names)
         if len(parts) == 1:
             return parts[0]
-        return All(parts) if how_many == "all" else Any(parts)
+        return All(parts) if quantifier == "all" else Any(parts)
 
     def _next_is(self, word: str) -> bool:
         if self.tokens and self.tokens[0].lower() == word:
@@ -78,11 +81,11 @@ class _Reader:
             return True
         return False
 
-    def _take(self, what: str) -> str:
+    def _take(self, expected: str) -> str:
         if not self.tokens:
-            raise ValueError(f"condition {self.text!r} ends where {what} should stand")
+            raise ValueError(f"condition {self.text!r} ends where {expected} is expected")
         return self.tokens.pop(0)
 
 
-def _listed(blocks: Mapping[str, Predicate]) -> str:
+def _names(blocks: Mapping[str, Predicate]) -> str:
     return ", ".join(sorted(blocks)) or "none"

@@ -1,4 +1,4 @@
-"""The tree in an analyst's words, from the same nodes that are evaluated, so that the two cannot drift apart."""
+"""A predicate in words, made of the nodes that are evaluated, so that text and meaning cannot diverge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORDS = {
 
 
 def describe(predicate: Predicate) -> str:
-    """`process_name is msiexec.exe or original_file_name is msiexec.exe`."""
+    """The predicate in words: `process_name is msiexec.exe or original_file_name is msiexec.exe`."""
     if isinstance(predicate, Field):
         if predicate.op == "isnull":
             return f"{predicate.field} is unknown"

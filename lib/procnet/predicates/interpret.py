@@ -1,4 +1,4 @@
-"""The tree on one plain row, without Spark: for the few rows of an example, and as a second opinion in tests."""
+"""A predicate evaluated on one row without Spark: for examples of a few rows, and to check compile.py in tests."""
 
 from __future__ import annotations
 
@@ -28,38 +28,39 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
 
 
 def holds(predicate: Predicate, row: Mapping[str, Anything]) -> bool | None:
-    """True, false or None (unknown), as `to_column` has it; a field that the row lacks is unknown."""
+    """True, False or None (unknown), as `to_sql` gives it; a field that the row lacks is unknown."""
     if isinstance(predicate, Not):
         return holds(predicate.part, row) is not True
     if isinstance(predicate, Field):
         return _leaf(predicate, row)
-    found = [holds(p, row) for p in predicate.parts]
+    results = [holds(p, row) for p in predicate.parts]
     decisive = isinstance(predicate, Any)
-    if decisive in found:
+    if decisive in results:
         return decisive
-    return None if None in found else isinstance(predicate, All)
+    return None if None in results else isinstance(predicate, All)
 
 
 def _leaf(leaf: Field, row: Mapping[str, Anything]) -> bool | None:
-    found = row.get(leaf.field)
+    actual = row.get(leaf.field)
     if leaf.op == "isnull":
-        return found is None
-    value = row.get(str(leaf.value)) if leaf.op == "fieldref" else leaf.value
-    if found is None or value is None:
+        return actual is None
+    expected = row.get(str(leaf.value)) if leaf.op == "fieldref" else leaf.value
+    if actual is None or expected is None:
         return None
     if leaf.op == "cidr":
-        return _lies_in(str(found), NON_PUBLIC if value == "@non_public" else (str(value),))
+        return _lies_in(str(actual), NON_PUBLIC if expected == "@non_public" else (str(expected),))
     if leaf.op in _ORDER:
-        return _ORDER[leaf.op](found, value)
+        return _ORDER[leaf.op](actual, expected)
     if leaf.op == "re":
-        return re.search(str(value), str(found)) is not None
-    if not isinstance(value, str):
-        return bool(found == value)
-    side, text = (found, value) if leaf.cased else (str(found).lower(), value.lower())
+        return re.search(str(expected), str(actual)) is not None
+    if not isinstance(expected, str):
+        return bool(actual == expected)
+    if not leaf.cased:
+        actual, expected = str(actual).lower(), expected.lower()
     if leaf.op == "glob":
-        # The end of a text is \z to Java and \Z to Python.
-        return re.search(to_regex(text).removesuffix(r"\z") + r"\Z", side) is not None
-    return _TEXT[leaf.op](side, text)
+        # Java writes the end of a text as \z, Python as \Z.
+        return re.search(to_regex(expected).removesuffix(r"\z") + r"\Z", actual) is not None
+    return _TEXT[leaf.op](actual, expected)
 
 
 def _lies_in(text: str, networks: tuple[str, ...]) -> bool | None:

@@ -1,4 +1,4 @@
-"""The only internal form of a condition: a small frozen tree of tests on fields."""
+"""Predicates: immutable trees of tests of fields. Every condition is parsed into one before it is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Value: TypeAlias = str | int | bool | None
 
 @dataclass(frozen=True)
 class Field:
-    """One test of one field. Text is compared without regard to case unless `cased`."""
+    """A test of one field. Text is compared without regard to case unless `cased`."""
 
     field: str
     op: Op
@@ -24,21 +24,21 @@ class Field:
 
 @dataclass(frozen=True)
 class All:
-    """True where every part is."""
+    """True if every part is true."""
 
     parts: tuple[Predicate, ...]
 
 
 @dataclass(frozen=True)
 class Any:
-    """True where some part is."""
+    """True if at least one part is true."""
 
     parts: tuple[Predicate, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """True where the part is not true: an unknown never counts against a row (2-semantics, 3)."""
+    """True if the part is false or unknown (docs/semantics.md, R3)."""
 
     part: Predicate
 
@@ -47,7 +47,7 @@ Predicate: TypeAlias = Field | All | Any | Not
 
 
 def leaves(predicate: Predicate) -> Iterator[Field]:
-    """Every test of a field in the tree."""
+    """All tests of fields in the tree."""
     if isinstance(predicate, Field):
         yield predicate
     elif isinstance(predicate, Not):
@@ -58,36 +58,36 @@ def leaves(predicate: Predicate) -> Iterator[Field]:
 
 
 def fields_of(predicate: Predicate) -> frozenset[str]:
-    """Every field that the tree asks for."""
-    asked = {leaf.field for leaf in leaves(predicate)}
-    return frozenset(asked | {str(leaf.value) for leaf in leaves(predicate) if leaf.op == "fieldref"})
+    """All fields that the tree reads."""
+    tested = {leaf.field for leaf in leaves(predicate)}
+    return frozenset(tested | {str(leaf.value) for leaf in leaves(predicate) if leaf.op == "fieldref"})
 
 
 def finite_names(
     predicate: Predicate, fields: tuple[str, ...] = ("process_name", "original_file_name")
 ) -> frozenset[str] | None:
-    """The names one of which a row must have to satisfy the tree, lower case; None if it may have any (a wide one)."""
-    found = finite_values(predicate, *fields)
-    if found is None or not all(isinstance(v, str) for v in found):
+    """The names, in lower case, one of which a row must have to satisfy the tree; None if it may have any name."""
+    values = finite_values(predicate, *fields)
+    if values is None or not all(isinstance(v, str) for v in values):
         return None
-    return frozenset(str(v).lower() for v in found)
+    return frozenset(str(v).lower() for v in values)
 
 
 def finite_values(predicate: Predicate, *fields: str) -> frozenset[Value] | None:
-    """The values one of which a row must have in one of the fields to satisfy the tree; None if it may have any."""
+    """The values, one of which one of the fields must have to satisfy the tree; None if it may have any value."""
     if isinstance(predicate, Field):
         return frozenset({predicate.value}) if predicate.field in fields and predicate.op == "eq" else None
     if isinstance(predicate, Not):
         return None
-    found = [finite_values(part, *fields) for part in predicate.parts]
-    known = [values for values in found if values is not None]
+    of_parts = [finite_values(part, *fields) for part in predicate.parts]
+    finite = [values for values in of_parts if values is not None]
     if isinstance(predicate, All):
-        return min(known, key=len) if known else None
-    return frozenset[Value]().union(*known) if len(known) == len(found) else None
+        return min(finite, key=len) if finite else None
+    return frozenset[Value]().union(*finite) if len(finite) == len(of_parts) else None
 
 
 def canonical(predicate: Predicate) -> str:
-    """The tree as text that does not depend on the order in which a person wrote its parts."""
+    """The tree as text in which the order of its parts, and the case of values without `cased`, make no difference."""
     if isinstance(predicate, Field):
         value = predicate.value.lower() if isinstance(predicate.value, str) and not predicate.cased else predicate.value
         if predicate.op == "re":

@@ -1,4 +1,4 @@
-"""Sigma's spelling -> the typed tree, with every problem of a block collected. Backslashes: see wildcard.py."""
+"""Parses blocks in Sigma's spelling into predicates and collects all problems. Backslashes: see wildcard.py."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ _TEXT_OPS: dict[str, Op] = {"contains": "contains", "startswith": "startswith", 
 _ORDER_OPS: dict[str, Op] = {"gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte"}
 _MODIFIERS = {*_TEXT_OPS, *_ORDER_OPS, "re", "i", "cidr", "exists", "fieldref", "cased", "windash", "all", "neq"}
 _TEXT_ONLY = {*_TEXT_OPS, "re", "i", "cidr", "cased", "windash"}
-_SHAPES = {*_TEXT_OPS, *_ORDER_OPS, "re", "cidr"}
-DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")  # as pySigma's windash has them
-# Constructs that Java's and Python's regular expressions do not share, or that read differently there.
+_EXCLUSIVE = {*_TEXT_OPS, *_ORDER_OPS, "re", "cidr"}
+DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")  # those of pySigma's windash
+# Constructs that only one of Java and Python has in its regular expressions, or that mean something else in the other.
 _FOREIGN_REGEX = re.compile(r"\(\?P|\(\?\(|\(\?#|\\[GQEXRhHNpPkKuUAZzg]|[*+?}]\+|&&|\[\[|\(\?<(?![=!])|\\0")
 
 
 def parse_side(
     side: Mapping[str, Anything], types: Mapping[str, T.DataType], where: str
 ) -> tuple[Predicate | None, list[str]]:
-    """A `process:` or `network:` section -> its tree and its problems; the tree is None where there are any.
+    """The predicate of a `process:` or `network:` section, None if it has problems; and the problems.
 
-    `side` holds blocks by name and `condition`; `types` says which fields there are, and of what type.
+    `side` contains blocks by name and `condition`. `types` are the fields that may be tested, with their types. `where`
+    is the path of the section, and begins every problem.
     """
     problems: list[str] = []
     blocks: dict[str, Predicate] = {}
@@ -49,14 +50,14 @@ def parse_side(
 
 def _block(block: object, types: Mapping[str, T.DataType], where: str, problems: list[str]) -> Predicate:
     if isinstance(block, Mapping) and block:
-        return _joined(All, [_item(str(k), v, types, f"{where}.{k}", problems) for k, v in block.items()])
+        return _joined(All, [_field_test(str(k), v, types, f"{where}.{k}", problems) for k, v in block.items()])
     if isinstance(block, Sequence) and block and all(isinstance(b, Mapping) for b in block):
         return _joined(Any, [_block(b, types, where, problems) for b in block])
     problems.append(f"{where}: expected field: value pairs, found {block!r}; words without a field are not supported")
     return All(())
 
 
-def _item(key: str, value: object, types: Mapping[str, T.DataType], where: str, problems: list[str]) -> Predicate:
+def _field_test(key: str, value: object, types: Mapping[str, T.DataType], where: str, problems: list[str]) -> Predicate:
     name, *modifiers = key.split("|")
     if name not in types:
         near = get_close_matches(name, types, n=1)
@@ -68,20 +69,20 @@ def _item(key: str, value: object, types: Mapping[str, T.DataType], where: str, 
     values = list(value) if isinstance(value, list | tuple) else [value]
     if not values:
         problems.append(
-            f"{where}: an empty list matches nothing; leave the field out, or write null for an unknown value"
+            f"{where}: an empty list matches nothing; remove the field, or write null to match an unknown value"
         )
         return All(())
     tests: list[Predicate] = []
     for one in values:
         try:
-            tests.append(_test(name, modifiers, one, types))
+            tests.append(_value_test(name, modifiers, one, types))
         except ValueError as e:
             problems.append(f"{where}: {e}")
     joined = _joined(All if "all" in modifiers else Any, tests)
     return Not(joined) if "neq" in modifiers else joined
 
 
-def _test(name: str, modifiers: list[str], value: Anything, types: Mapping[str, T.DataType]) -> Predicate:
+def _value_test(name: str, modifiers: list[str], value: Anything, types: Mapping[str, T.DataType]) -> Predicate:
     cased = "cased" in modifiers
     if "exists" in modifiers:
         if not isinstance(value, bool):
@@ -96,10 +97,10 @@ def _test(name: str, modifiers: list[str], value: Anything, types: Mapping[str, 
     is_number = isinstance(types[name], T.IntegerType | T.LongType)
     if is_number and (on_text := [m for m in modifiers if m in _TEXT_ONLY]):
         raise ValueError(
-            f"{name} is a number, and {', '.join(on_text)} asks for text; there are {', '.join(_ORDER_OPS)}"
+            f"{name} is a number, and {', '.join(on_text)} compares text; for numbers there are {', '.join(_ORDER_OPS)}"
         )
-    if len(asked := [m for m in modifiers if m in _SHAPES]) > 1:
-        raise ValueError(f"{' and '.join(asked)} cannot be asked at once")
+    if len(conflicting := [m for m in modifiers if m in _EXCLUSIVE]) > 1:
+        raise ValueError(f"{' and '.join(conflicting)} cannot be combined")
     if (order := next((m for m in modifiers if m in _ORDER_OPS), None)) is not None:
         return Field(name, _ORDER_OPS[order], _number(value))
     if is_number:
@@ -111,35 +112,35 @@ def _test(name: str, modifiers: list[str], value: Anything, types: Mapping[str, 
     if "re" in modifiers:
         return Field(name, "re", _regex(value, "i" in modifiers), cased=True)
     op = next((_TEXT_OPS[m] for m in modifiers if m in _TEXT_OPS), None)
-    spelled = _dashed(value) if "windash" in modifiers else [value]
-    return _joined(Any, [_text(name, op, v, cased) for v in spelled])
+    values = _with_each_dash(value) if "windash" in modifiers else [value]
+    return _joined(Any, [_text_test(name, op, v, cased) for v in values])
 
 
-def _text(name: str, op: Op | None, value: str, cased: bool) -> Predicate:
+def _text_test(name: str, op: Op | None, value: str, cased: bool) -> Predicate:
     if op is not None and value == "":
-        raise ValueError(f"every text {op} an empty one; write {name}|exists: true to ask for a known value")
+        raise ValueError(f"{op} with an empty text matches every text; write {name}|exists: true to match known values")
     if "://" in value and (True, "?") in tokens(value):
-        raise ValueError(f"{value!r} looks like a URL, and its ? would stand for any one character; write \\?")
+        raise ValueError(f"{value!r} looks like a URL, and its ? would match any character; write \\?")
     pieces = tokens(value)
     if is_plain(value):
         return Field(name, op or "eq", plain(pieces), cased)
-    # The common shapes are plain text tests; only a wildcard inside needs a pattern.
-    first = op in ("contains", "endswith") or pieces[0] == (True, "*")
-    last = op in ("contains", "startswith") or pieces[-1] == (True, "*")
+    # Wildcards at the ends become plain text tests; only a wildcard inside needs a regular expression.
+    open_start = op in ("contains", "endswith") or pieces[0] == (True, "*")
+    open_end = op in ("contains", "startswith") or pieces[-1] == (True, "*")
     inner = pieces[pieces[0] == (True, "*") : len(pieces) - (pieces[-1] == (True, "*"))]
     if not inner:
         return Not(Field(name, "isnull"))
     if not any(wild for wild, _ in inner):
-        shape: Op = "contains" if first and last else "endswith" if first else "startswith"
-        return Field(name, shape, plain(inner), cased)
+        text_op: Op = "contains" if open_start and open_end else "endswith" if open_start else "startswith"
+        return Field(name, text_op, plain(inner), cased)
     around = {"contains": "*{}*", "startswith": "{}*", "endswith": "*{}"}.get(op or "", "{}")
-    # A backslash at the end is itself; before our own `*` it must be written so (wildcard.py).
-    spelled = f"{value}\\" if around.endswith("*") and value.endswith("\\") else value
-    return Field(name, "glob", around.format(spelled), cased)
+    # A backslash at the end is plain, and must be escaped before the `*` that is added here.
+    escaped = f"{value}\\" if around.endswith("*") and value.endswith("\\") else value
+    return Field(name, "glob", around.format(escaped), cased)
 
 
-def _dashed(value: str) -> list[str]:
-    """Every spelling of the first option's dash: Windows programs take several."""
+def _with_each_dash(value: str) -> list[str]:
+    """The value with each of DASHES before its first option: Windows programs accept several."""
     found = re.search(r"(^|(?<=\s))[-/\u2013\u2014\u2015](?=\S)", value)
     return [value] if found is None else [value[: found.start()] + d + value[found.end() :] for d in DASHES]
 
@@ -150,7 +151,7 @@ def _number(value: object) -> int:
             raise ValueError
         return int(str(value).strip())
     except ValueError:
-        raise ValueError(f"a number is wanted, found {value!r}") from None
+        raise ValueError(f"expected a number, found {value!r}") from None
 
 
 def _network(value: str) -> Value:
@@ -165,7 +166,7 @@ def _regex(value: str, ignore_case: bool) -> str:
     except re.error as e:
         raise ValueError(f"{value!r} is no regular expression: {e}") from None
     if found := _FOREIGN_REGEX.search(value):
-        raise ValueError(f"{value!r}: {found[0]!r} does not mean the same everywhere; use the common subset")
+        raise ValueError(f"{value!r}: {found[0]!r} differs between Java and Python; use their common subset")
     return f"(?i){value}" if ignore_case else value
 
 

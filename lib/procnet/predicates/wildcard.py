@@ -1,7 +1,7 @@
-r"""`*` and `?` in a text, and how they are written when they are meant as themselves.
+r"""The wildcards `*` and `?` in a text, and how they are escaped.
 
-`\*` and `\?` are the plain characters, `\\*` and `\\?` are a backslash before a wildcard; every other backslash is
-itself. So `C:\Windows\` and `\\10.0.0.1\share` are written as they look, where Sigma would take one of the latter's.
+`\*` and `\?` are the plain characters, `\\*` and `\\?` are a backslash before a wildcard. Others are plain:
+`C:\Windows\` and `\\10.0.0.1\share` need no escape, while Sigma reads the two backslashes of the latter as one.
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ _TOKEN = re.compile(r"\\\\(?=[*?])|\\[*?]|[*?]|\\|[^*?\\]+", re.DOTALL)
 
 
 def tokens(text: str) -> list[tuple[bool, str]]:
-    """The text in pieces: (is a wildcard, the plain text of it)."""
+    """The text in pieces: (whether it is a wildcard, its characters without escapes)."""
     return [(t in ("*", "?"), t[-1] if t[0] == "\\" else t) for t in _TOKEN.findall(text)]
 
 
 def is_plain(text: str) -> bool:
-    """Whether the text holds no wildcard."""
+    """Whether the text contains no wildcard."""
     return not any(wild for wild, _ in tokens(text))
 
 
 def plain(pieces: list[tuple[bool, str]]) -> str:
-    """The characters that the pieces mean, wildcards left out."""
+    """The characters of the pieces that are no wildcards."""
     return "".join(t for wild, t in pieces if not wild)
 
 
 def to_regex(text: str) -> str:
-    """A regular expression, the same in Java and Python but for its end, of the whole text; lines do not stop it."""
-    spelled = {"*": ".*", "?": "."}
-    return "(?s)^" + "".join(spelled[t] if wild else re.escape(t) for wild, t in tokens(text)) + r"\z"
+    """A regular expression for the whole text, in which wildcards match line breaks too.
+
+    It is Java's; Python reads it the same but for the `\\z` at its end.
+    """
+    patterns = {"*": ".*", "?": "."}
+    return "(?s)^" + "".join(patterns[t] if wild else re.escape(t) for wild, t in tokens(text)) + r"\z"
