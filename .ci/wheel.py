@@ -46,7 +46,7 @@ def main() -> None:
         bare = subprocess.run(
             [scratch / "v/bin/procnet", "detections", "list"], check=False, capture_output=True, text=True
         )
-        if bare.returncode != 2 or "procnet[spark]" not in bare.stderr:
+        if bare.returncode != 2 or ".whl[spark]" not in bare.stderr:
             sys.exit(f"without pyspark the command ended with {bare.returncode}:\n{bare.stdout}{bare.stderr}")
     sys.stdout.write(f"{wheel.name}: holds conf, requires no Spark, and its command runs\n")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class ProcnetError(Exception):
-    """Base of all errors of procnet; `exit_code` is what the command line ends with."""
+    """Base of all errors of procnet; `exit_code` is the exit code of the command line."""
 
     exit_code = 4
 
@@ -21,24 +21,29 @@ class ProcnetError(Exception):
 
 
 def cause(error: Exception) -> str:
-    """What Spark says is wrong, in one line: from its `[CONDITION_LIKE_THIS]` on, else the first line that says any."""
-    said = str(error).strip() or type(error).__name__
-    condition = re.search(r"\[[A-Z][A-Z0-9_.]+\].*", said)
-    return condition[0] if condition else said.splitlines()[0]
+    """The cause of a Spark error in one line: its `[CONDITION_LIKE_THIS]` and what follows, else the first line."""
+    text = str(error).strip() or type(error).__name__
+    condition = re.search(r"\[[A-Z][A-Z0-9_.]+\].*", text)
+    return condition[0] if condition else text.splitlines()[0]
+
+
+def install_hint(extra: str) -> str:
+    """How to install procnet with an extra. Not by its name: that of the package index is another project's."""
+    return f"pip install '.[{extra}]' in the checkout of procnet, or pip install 'PATH/TO/procnet.whl[{extra}]'"
 
 
 class UsageError(ProcnetError):
-    """Raised when a command line, a setting or an argument cannot be meant."""
+    """Raised when a command line, a setting or an argument is wrong."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """Raised when a configuration, source, detection or exclusion file does not hold what it must."""
+    """Raised when a configuration, source, detection or exclusion file cannot be read or has errors."""
 
 
 class DetectionError(ConfigError):
-    """Raised when detection files have errors; carries all of them, not only the first."""
+    """Raised when detection files have errors; `problems` are all of them, not only the first."""
 
     def __init__(self, problems: Iterable[str], *, hint: str | None = None) -> None:
         self.problems = tuple(problems)
@@ -46,7 +51,7 @@ class DetectionError(ConfigError):
 
 
 class ExclusionError(ConfigError):
-    """Raised when exclusion files have errors; carries all of them, not only the first."""
+    """Raised when exclusion files have errors; the message has all of them, not only the first."""
 
 
 class SourceError(ConfigError):
@@ -54,7 +59,7 @@ class SourceError(ConfigError):
 
 
 class SessionError(UsageError):
-    """Raised when a Spark session cannot be made: no Java that fits, no Delta jars, no pyspark."""
+    """Raised when a Spark session cannot be started: no suitable Java, no Delta jars, no pyspark."""
 
 
 class DataError(ProcnetError):
@@ -64,12 +69,12 @@ class DataError(ProcnetError):
 
 
 class WindowFailed(ProcnetError):  # noqa: N818
-    """Raised when a window could not be evaluated or written; it is not recorded as done and may be run again."""
+    """Raised when a window could not be evaluated or written; it is not recorded as done and can be run again."""
 
     exit_code = 4
 
 
 class PartlyDone(ProcnetError):  # noqa: N818
-    """Raised when a backfill ended with failed chunks; the hint is the command that goes on."""
+    """Raised when a backfill ended with failed chunks; the hint is the command that continues it."""
 
     exit_code = 5

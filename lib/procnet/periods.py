@@ -1,4 +1,4 @@
-"""Small frozen values that every part shares: periods of time, tolerances, how hosts are compared."""
+"""Durations, windows and times in UTC: parsed from text, formatted, and converted to the microseconds of the tables."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from procnet.errors import UsageError
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # where every grid of time begins
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # the origin of every grid of windows
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_duration(value: object) -> timedelta:
-    """`24h`, `90m`, `1d`, `500ms` (or a number of seconds) as a timedelta; anything else is a ValueError."""
+    """The timedelta of `24h`, `90m`, `1d`, `500ms` or a number of seconds; ValueError for anything else."""
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
-    if isinstance(value, str) and (m := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", value.strip())):
-        return timedelta(**{_UNITS[m[2]]: float(m[1])})
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return timedelta(seconds=value)
+        if isinstance(value, str) and (m := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", value.strip())):
+            return timedelta(**{_UNITS[m[2]]: float(m[1])})
+    except OverflowError:
+        raise ValueError(f"{value!r} is too long: a duration has at most {timedelta.max.days} days") from None
     raise ValueError(f"{value!r} is no duration: write a number and one of ms, s, m, h, d, w, such as 24h")
 
 
 def format_duration(value: timedelta) -> str:
-    """The shortest spelling that `parse_duration` reads back."""
+    """The shortest text that `parse_duration` reads as the same duration."""
     seconds = value.total_seconds()
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds and seconds % size == 0:
@@ -42,7 +45,10 @@ Duration = Annotated[
 
 @dataclass(frozen=True)
 class Window:
-    """A half-open period `[start, end)` in UTC; connections are judged in it, processes come from further back."""
+    """A half-open period `[start, end)` in UTC: its connections are evaluated, their processes may be older.
+
+    Raises UsageError for times without a zone, and for a period that is empty or ends before it starts.
+    """
 
     start: datetime
     end: datetime
@@ -66,33 +72,39 @@ class Window:
         return f"{self.start:%Y-%m-%dT%H:%M:%SZ} .. {self.end:%Y-%m-%dT%H:%M:%SZ}"
 
     def chunks(self, size: timedelta) -> list[Window]:
-        """Disjoint windows that tile this one, cut on the UTC grid of `size`, in order."""
+        """Disjoint windows that cover this one without a gap, cut on the UTC grid of `size`, in order of time.
+
+        The grid does not depend on `start`, so overlapping periods have the same windows where they overlap.
+        """
         if size <= timedelta(0):
             raise UsageError(f"a chunk of {size} has no width", hint="write --chunk 1d or --chunk 1h")
-        cuts, at = [self.start], EPOCH + ((self.start - EPOCH) // size + 1) * size
-        while at < self.end:
-            cuts.append(at)
-            at += size
-        return [Window(a, b) for a, b in zip(cuts, [*cuts[1:], self.end], strict=True)]
+        starts, start = [self.start], EPOCH + ((self.start - EPOCH) // size + 1) * size
+        while start < self.end:
+            starts.append(start)
+            start += size
+        return [Window(a, b) for a, b in zip(starts, [*starts[1:], self.end], strict=True)]
 
 
 def as_utc(value: datetime) -> datetime:
-    """An aware time in UTC; a naive one is UTC already, as the command line has Spark hand times out."""
+    """A time in UTC. One without a zone is taken as UTC.
+
+    `collect` returns times without a zone, in the zone of the process, which the command line sets to UTC.
+    """
     return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
 
 
 def micros(length: timedelta) -> int:
-    """A duration in whole microseconds, the unit of all times."""
+    """A duration in whole microseconds, the unit of all times in the tables."""
     return length // timedelta(microseconds=1)
 
 
 def from_micros(micros: int) -> datetime:
-    """A time by its microseconds since 1970, as `unix_micros` gives them: exact, and of no session's zone."""
+    """The time of microseconds since 1970, as `unix_micros` in Spark returns them, without rounding."""
     return EPOCH + timedelta(microseconds=micros)
 
 
 def parse_time(text: str) -> datetime:
-    """An ISO 8601 time with a zone, as UTC; a naive or unreadable one is a UsageError that says what to write."""
+    """An ISO 8601 time with a zone, in UTC; UsageError for other text, with what to write instead."""
     try:
         value = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
     except ValueError:

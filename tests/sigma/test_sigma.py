@@ -280,14 +280,14 @@ def example(made: Imported, raw: Record) -> Record:
 
 
 def test_every_modifier_of_pysigmas_is_known() -> None:
-    modifiers = pytest.importorskip("sigma.modifiers", reason="pip install 'procnet[sigma]': pySigma is the judge")
+    modifiers = pytest.importorskip("sigma.modifiers", reason="pip install '.[sigma]': pySigma is the judge")
     ours = {*fields._TEXT, *fields._ORDER, *fields._LINKS, *fields._NEVER, *fields._ALIASES, *_MODIFIERS, "m", "s"}
     assert set(modifiers.modifier_mapping) - ours == set()
 
 
 def test_imported_trees_agree_with_pysigmas_on_every_record() -> None:
     detections = pytest.importorskip(
-        "sigma.rule.detection", reason="pip install 'procnet[sigma]': pySigma is the judge"
+        "sigma.rule.detection", reason="pip install '.[sigma]': pySigma is the judge"
     )
     rng = Random(5)
     records = [record(rng) for _ in range(300)]

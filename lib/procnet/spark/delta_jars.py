@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from procnet.errors import SessionError
+from procnet.errors import SessionError, install_hint
 from procnet.spark.java import cache_dir, find_java, launcher_home
 
 # Checksums of the tested versions. A downloaded jar of another version is only checked as a zip file.
@@ -54,7 +54,7 @@ def required_jars() -> tuple[Artifact, Artifact]:
         spark, delta = version("pyspark"), version("delta-spark")
     except PackageNotFoundError as e:
         raise SessionError(
-            f"the package {e.name} is not installed", hint="a local session needs it: pip install 'procnet[spark]'"
+            f"the package {e.name} is not installed", hint=f"a local session needs it: {install_hint('spark')}"
         ) from None
     # Delta 4.0 was built only for Spark 4.0. Since 4.1 there is a jar for each minor version of Spark, named after it.
     built_for = "" if delta.startswith("4.0.") else "_" + ".".join(spark.split(".")[:2])

