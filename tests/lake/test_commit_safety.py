@@ -1,4 +1,4 @@
-"""Two writers on S3: refused, unless a log store or the settings say why they are safe."""
+"""Tables on S3 are refused without a log store that is safe for two writers, or a reason in the settings."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 from pyspark.sql import SparkSession
 
 from procnet.errors import ConfigError
-from procnet.lake.commit_safety import _places, refuse_unsafe_commits
+from procnet.lake.commit_safety import _locations, refuse_unsafe_commits
 from procnet.lake.tables import Lake
 from procnet.settings import Settings
 
 pytestmark = pytest.mark.spark
 ON_S3 = {"findings": "s3a://bucket/findings"}
-STORE = "spark.delta.logStore.s3a.impl"
+LOG_STORE = "spark.delta.logStore.s3a.impl"
 
 
 @pytest.fixture
 def conf(spark: SparkSession) -> Iterator[SparkSession]:
     yield spark
-    for key in (STORE, "spark.delta.logStore.class"):
+    for key in (LOG_STORE, "spark.delta.logStore.class"):
         spark.conf.unset(key)
 
 
@@ -32,21 +32,21 @@ def lake(spark: SparkSession, **settings: Any) -> Lake:
 def test_tables_on_s3_need_a_log_store(conf: SparkSession) -> None:
     with pytest.raises(ConfigError, match=r"s3a://bucket/findings.*spark\.delta\.logStore\.s3a\.impl"):
         refuse_unsafe_commits(lake(conf, tables=ON_S3))
-    conf.conf.set(STORE, "io.delta.storage.S3SingleDriverLogStore")
+    conf.conf.set(LOG_STORE, "io.delta.storage.S3SingleDriverLogStore")
     with pytest.raises(ConfigError):
         refuse_unsafe_commits(lake(conf, tables=ON_S3))
-    conf.conf.set(STORE, "io.delta.storage.S3DynamoDBLogStore")
+    conf.conf.set(LOG_STORE, "io.delta.storage.S3DynamoDBLogStore")
     refuse_unsafe_commits(lake(conf, tables=ON_S3))
 
 
-def test_the_settings_may_say_why_it_is_safe_and_other_places_are(conf: SparkSession) -> None:
+def test_a_reason_in_the_settings_is_enough_and_other_places_need_none(conf: SparkSession) -> None:
     refuse_unsafe_commits(lake(conf, tables=ON_S3, s3_commits="one writer only"))
     refuse_unsafe_commits(lake(conf, tables={"findings": "abfss://lake@account/findings"}))
     refuse_unsafe_commits(lake(conf, namespace="default"))
     refuse_unsafe_commits(lake(conf, namespace="not_there"))
 
 
-def test_a_catalog_is_asked_where_its_schema_lies(conf: SparkSession) -> None:
-    (place,) = _places(lake(conf, namespace="default"))
-    assert place.startswith("file:/")
-    assert _places(lake(conf, namespace="default", lake="/lake")) == [], "a folder wins"
+def test_the_location_of_a_catalogs_schema_is_checked(conf: SparkSession) -> None:
+    (location,) = _locations(lake(conf, namespace="default"))
+    assert location.startswith("file:/")
+    assert _locations(lake(conf, namespace="default", lake="/lake")) == [], "the folder takes precedence"

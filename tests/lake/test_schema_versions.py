@@ -1,6 +1,6 @@
-"""Lakes of earlier schema versions are brought up to date by `init`, and keep their rows.
+"""`init` upgrades lakes of earlier schema versions and keeps their rows.
 
-schema_1.json is what the first version created. A new version gets a file of its own beside it, and stays there.
+schema_<version>.json has the tables of a schema version: each version gets a file before the next one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from installer_lake import CHOSEN, findings, hours, new_lake, put
+from installer_lake import SELECTION, all_findings, append_events, hours_window, new_lake
 from procnet.api import detect
-from procnet.contract import FINDINGS, RUNS, SCHEMA_VERSION, TABLES
+from procnet.contract import FINDINGS, OPEN_PROCESSES, RUNS, SCHEMA_VERSION, TABLES
 from procnet.errors import DataError
 from procnet.lake.tables import Lake
 from procnet.runs.init import init
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.spark
 FILES = sorted(Path(__file__).parent.glob("schema_*.json"))
 
 
-def of_version(spark: SparkSession, folder: Path, file: Path) -> Lake:
-    """A lake as that version created it."""
+def create_lake(spark: SparkSession, folder: Path, file: Path) -> Lake:
+    """An empty lake with the tables in the file."""
     for name, table in json.loads(file.read_text()).items():
         columns = ", ".join(f"{c} {t}" for c, t in table["columns"].items())
-        by = f"PARTITIONED BY ({', '.join(table['partitions'])})" if table["partitions"] else ""
+        partitioning = f"PARTITIONED BY ({', '.join(table['partitions'])})" if table["partitions"] else ""
         version = file.stem.removeprefix("schema_")
         spark.sql(
-            f"CREATE TABLE delta.`{folder / name}` ({columns}) USING DELTA {by} "
+            f"CREATE TABLE delta.`{folder / name}` ({columns}) USING DELTA {partitioning} "
             f"TBLPROPERTIES ('procnet.schemaVersion' = '{version}')"
         )
     return Lake(spark, Settings(lake=folder))
@@ -38,15 +38,15 @@ def of_version(spark: SparkSession, folder: Path, file: Path) -> Lake:
 
 @pytest.mark.long
 @pytest.mark.parametrize("file", FILES, ids=[f.stem for f in FILES])
-def test_an_older_lake_keeps_its_rows_and_gives_what_a_new_one_does(
+def test_an_older_lake_keeps_its_rows_and_gives_the_findings_of_a_new_one(
     spark: SparkSession, tmp_path: Path, file: Path
 ) -> None:
     new = new_lake(spark, tmp_path / "new")
-    put(new, "process_events", (0, {}))
-    put(new, "network_events", (5, {}), (70, {"dest_port": 8080}))
-    detect(spark, new.settings, hours(0, 2), CHOSEN.detections)
+    append_events(new, "process_events", (0, {}))
+    append_events(new, "network_events", (5, {}), (70, {"dest_port": 8080}))
+    detect(spark, new.settings, hours_window(0, 2), SELECTION.detections)
 
-    old = of_version(spark, tmp_path / "old", file)
+    old = create_lake(spark, tmp_path / "old", file)
     for name in ("process_events", "network_events", "findings", "runs"):
         rows = new.read(name)
         rows.select(*[c for c in spark.table(old.ref(name)).columns if c in rows.columns]).writeTo(
@@ -55,34 +55,50 @@ def test_an_older_lake_keeps_its_rows_and_gives_what_a_new_one_does(
     assert set(init(old)) == set(TABLES) - set(json.loads(file.read_text()))
     assert init(old) == []
     for name, (schema, _) in TABLES.items():
-        there = spark.table(old.ref(name))
-        assert sorted(there.columns) == sorted(schema.names)
-        assert there.count() == new.read(name).count()
+        table = spark.table(old.ref(name))
+        assert sorted(table.columns) == sorted(schema.names)
+        assert table.count() == new.read(name).count()
         assert old.properties(name)["procnet.schemaVersion"] == str(SCHEMA_VERSION)
-    kept = [f["finding_id"] for f in findings(old)]
-    assert kept == [f["finding_id"] for f in findings(new)]
-    detect(spark, old.settings, hours(0, 2), CHOSEN.detections)
-    assert findings(old) == findings(new)
+    assert [f["finding_id"] for f in all_findings(old)] == [f["finding_id"] for f in all_findings(new)]
+    detect(spark, old.settings, hours_window(0, 2), SELECTION.detections)
+    assert all_findings(old) == all_findings(new)
     assert old.properties("process_events")["delta.enableChangeDataFeed"] == "true"
 
 
-def test_the_first_version_lacked_what_the_test_brings(spark: SparkSession, tmp_path: Path) -> None:
-    first = json.loads(FILES[0].read_text())
-    assert set(FINDINGS.names) - set(first["findings"]["columns"]) == {"risk_objects", "threat_objects"}
-    assert set(RUNS.names) - set(first["runs"]["columns"]) == {"inputs", "health", "noisy", "broken"}
+def test_the_columns_added_since_each_version() -> None:
+    of_version_3 = {"plan_reason", "rows_collected"}
+    of_version_2 = {"inputs", "health", "noisy", "broken"}
+    added = {
+        1: {"findings": {"risk_objects", "threat_objects"}, "runs": of_version_2 | of_version_3},
+        2: {"findings": set(), "runs": of_version_3},
+    }
+    for version, file in enumerate(FILES, 1):
+        columns = {name: set(table["columns"]) for name, table in json.loads(file.read_text()).items()}
+        for name, schema in (("findings", FINDINGS), ("runs", RUNS)):
+            assert set(schema.names) - columns[name] == added[version][name], (version, name)
 
 
-def test_what_the_owner_of_a_table_has_set_stays(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_cache_of_an_earlier_version_is_replaced_by_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:
+    lake = create_lake(spark, tmp_path, Path(__file__).with_name("schema_2.json"))
+    spark.sql(f"INSERT INTO {lake.ref('open_processes')} (part, state_date) VALUES ('p', DATE'2026-03-01')")
+    assert init(lake) == []
+    table = spark.table(lake.ref("open_processes"))
+    assert table.columns == OPEN_PROCESSES.names
+    assert table.count() == 0
+    assert lake.properties("open_processes")["procnet.schemaVersion"] == str(SCHEMA_VERSION)
+
+
+def test_properties_that_the_owner_of_a_table_has_set_stay(spark: SparkSession, tmp_path: Path) -> None:
     lake = new_lake(spark, tmp_path / "lake")
-    kept = {"delta.deletedFileRetentionDuration": "interval 20 days", "procnet.schemaVersion": "1"}
-    lake.set_properties("findings", kept)
+    owners = {"delta.deletedFileRetentionDuration": "interval 20 days", "procnet.schemaVersion": "1"}
+    lake.set_properties("findings", owners)
     init(lake)
-    told = lake.properties("findings")
-    assert told["delta.deletedFileRetentionDuration"] == "interval 20 days"
-    assert told["procnet.schemaVersion"] == str(SCHEMA_VERSION)
+    properties = lake.properties("findings")
+    assert properties["delta.deletedFileRetentionDuration"] == "interval 20 days"
+    assert properties["procnet.schemaVersion"] == str(SCHEMA_VERSION)
 
 
-def test_a_lake_of_a_newer_version_is_left_alone(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_lake_of_a_newer_version_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     lake = new_lake(spark, tmp_path / "lake")
     spark.sql(f"ALTER TABLE {lake.ref('runs')} SET TBLPROPERTIES ('procnet.schemaVersion' = '99')")
     with pytest.raises(DataError, match=r"schema version 99; this procnet knows up to \d"):

@@ -1,9 +1,10 @@
-"""What was committed to a table since a version, by Delta's change data feed."""
+"""Rows that were committed to a table after a version, by Delta's change data feed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 
 from pyspark.errors import AnalysisException
@@ -14,47 +15,57 @@ from procnet.errors import DataError
 from procnet.lake.tables import Lake
 
 
-def changes(spark: SparkSession, ref: str, since: int, now: int) -> DataFrame | None:
-    """A table's rows of the commits after version `since` up to `now`, with `_commit_version`; None if there are no
-    such commits. `ref` is what SQL calls it. DataError where the feed was not on in all of them."""
+@dataclass(frozen=True)
+class NoCommits:
+    """The table has no commit after version `since`."""
+
+    since: int
+
+
+def changes(spark: SparkSession, ref: str, since: int, now: int) -> DataFrame | NoCommits:
+    """Rows of the commits after version `since` up to version `now`, with `_commit_version`.
+
+    `ref` is the table's name in SQL. DataError if the table has no change data feed over all of these commits.
+    """
     if since >= now:
-        return None
-    read = spark.read.option("readChangeFeed", "true").option("startingVersion", since + 1)
+        return NoCommits(since)
+    reader = spark.read.option("readChangeFeed", "true").option("startingVersion", since + 1)
     try:
-        rows = read.option("endingVersion", now).table(ref)
-        _ = rows.schema  # Spark Connect looks for the feed no sooner
+        rows = reader.option("endingVersion", now).table(ref)
+        _ = rows.schema  # Spark Connect resolves the table only here
     except AnalysisException as e:
         raise _no_feed(f"table {ref} has no change data feed from version {since + 1} on", e) from None
     return rows
 
 
 def changed_dates(lake: Lake, table: str, since: int, now: int) -> dict[date, int]:
-    """Each event_date with rows in those commits, and the newest commit of them; one action."""
+    """event_date -> newest commit with rows of that date, of the commits after version `since` up to `now`."""
     rows = changes(lake.spark, lake.ref(table), since, now)
-    if rows is None:
+    if isinstance(rows, NoCommits):
         return {}
-    with readable():
+    with missing_changes_as_data_error():
         newest = rows.where("event_date IS NOT NULL").groupBy("event_date").agg(F.max("_commit_version"))
         return {day: int(version) for day, version in newest.collect()}
 
 
 @contextmanager
-def readable() -> Iterator[None]:
-    """Reading changes that are not there is a DataError: the feed was off for a time, or a VACUUM took their files."""
+def missing_changes_as_data_error() -> Iterator[None]:
+    """Raises DataError where Spark finds missing changes: the feed was off for a time, or VACUUM deleted its files."""
     try:
         yield
-    except Exception as e:  # Py4J's own too: a task's error comes as that
+    except Exception as e:  # not only Spark's: an error of a task comes as Py4J's
         if "DELTA_MISSING_CHANGE_DATA" in str(e):
-            raise _no_feed("a table had no change data feed for a time", e) from None
+            raise _no_feed("the change data feed of a table was off for a time", e) from None
         if "FILE_NOT_EXIST" in str(e) or "FileNotFoundException" in str(e):
-            what = "files of the change data feed are gone: a VACUUM took what was not looked at yet"
-            raise _no_feed(what, e) from None
+            raise _no_feed(
+                "files of the change data feed are missing: VACUUM deleted them before they were read", e
+            ) from None
         raise
 
 
-def _no_feed(what: str, error: Exception) -> DataError:
+def _no_feed(problem: str, error: Exception) -> DataError:
     return DataError(
-        f"{what}: {str(error).splitlines()[0]}",
-        hint="procnet backfill over the period that is in doubt; for what comes, procnet init switches the feed on, "
-        "and on a table read in place its owner does: SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
+        f"{problem}: {str(error).splitlines()[0]}",
+        hint="run procnet backfill over the period in question; for later commits, procnet init enables the feed, and "
+        "the owner of a table read in place does: SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')",
     )

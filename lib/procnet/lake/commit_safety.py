@@ -1,7 +1,7 @@
-"""Before anything is written: two writers on S3 need someone who keeps their commits apart.
+"""Check before a write: two writers on S3 need a log store that makes their commits safe.
 
-S3 has a commit file overwritten by the second of two writers, unless Delta is told of a log store that prevents it
-(delta-io/delta issue 1804); Databricks has a commit service of its own.
+On S3 the second of two writers overwrites the first one's commit file, unless Delta has a log store that prevents it
+(delta-io/delta issue 1804). Databricks has a commit service of its own.
 """
 
 from __future__ import annotations
@@ -13,45 +13,45 @@ from procnet.errors import ConfigError
 from procnet.lake.tables import Lake
 from procnet.spark.sql import table_reference
 
-_SCHEMES = ("s3", "s3a", "s3n")
-_ALONE = "S3SingleDriverLogStore"  # Delta's own choice there: it knows one driver's commits, and no other's
+_S3_SCHEMES = ("s3", "s3a", "s3n")
+_SINGLE_DRIVER_STORE = "S3SingleDriverLogStore"  # Delta's default on S3: safe for the commits of one driver only
 
 
 def refuse_unsafe_commits(lake: Lake) -> None:
-    """ConfigError where tables lie on S3, no log store is set, and `s3_commits` does not say why that is safe."""
+    """ConfigError if tables are on S3 without a safe log store, and `s3_commits` does not say why that is safe."""
     if lake.settings.s3_commits is not None:
         return
-    for place in _places(lake):
-        scheme = place.partition(":")[0]
-        if scheme in _SCHEMES and not _kept_apart(lake.spark, scheme):
+    for location in _locations(lake):
+        scheme = location.partition(":")[0]
+        if scheme in _S3_SCHEMES and not _has_safe_commits(lake.spark, scheme):
             raise ConfigError(
-                f"tables lie in {place}, and nothing keeps two writers' commits apart there: of two at once one could "
-                f"be lost (looked for spark.delta.logStore.{scheme}.impl and spark.delta.logStore.class)",
+                f"tables are in {location}, and no log store makes commits of two writers safe there: one of two "
+                f"commits could be lost (looked for spark.delta.logStore.{scheme}.impl and spark.delta.logStore.class)",
                 hint="set a log store under spark, such as io.delta.storage.S3DynamoDBLogStore, or say under "
                 "s3_commits why it is safe, such as: one writer only",
             )
 
 
-def _places(lake: Lake) -> list[str]:
-    """Addresses that the settings name, and where the catalog's schema lies."""
+def _locations(lake: Lake) -> list[str]:
+    """Addresses of tables in the settings, and the location of the catalog's schema."""
     settings = lake.settings
-    named = [p for p in settings.tables.values() if ":/" in p]
+    addresses = [p for p in settings.tables.values() if ":/" in p]
     if settings.lake is not None or settings.namespace is None:
-        return named
+        return addresses
     try:
-        told = lake.spark.sql(f"DESCRIBE SCHEMA {table_reference(settings.namespace)}").collect()
-    except PySparkException:  # it is not there: whoever reads or creates a table tells that better
-        return named
-    return [*named, *(r["info_value"] for r in told if r["info_name"] == "Location")]
+        description = lake.spark.sql(f"DESCRIBE SCHEMA {table_reference(settings.namespace)}").collect()
+    except PySparkException:  # no such schema: reading or creating a table raises a better error
+        return addresses
+    return [*addresses, *(r["info_value"] for r in description if r["info_name"] == "Location")]
 
 
-def _kept_apart(spark: SparkSession, scheme: str) -> bool:
+def _has_safe_commits(spark: SparkSession, scheme: str) -> bool:
     for key in (f"spark.delta.logStore.{scheme}.impl", "spark.delta.logStore.class"):
         store = spark.conf.get(key, None)
-        if store is not None and not store.endswith(_ALONE):
+        if store is not None and not store.endswith(_SINGLE_DRIVER_STORE):
             return True
     try:
-        spark.sql("SELECT current_version()").collect()  # a function of Databricks alone
+        spark.sql("SELECT current_version()").collect()  # a function that only Databricks has
     except PySparkException:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Commits of several writers that meet: what was in vain is done again over what the other one left."""
+"""Retries of commits that conflict with another writer's."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import TypeVar
 
 A = TypeVar("A")
 
-TRIES = 6  # the sixth has waited half a minute in all
+TRIES = 6  # the pauses before the sixth try add up to at most half a minute
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether a commit failed since another writer's was first: it may be tried again, over what that one left."""
-    said = f"{type(error).__name__}: {error}"
-    return "DELTA_CONCURRENT" in said or "io.delta.exceptions.Concurrent" in said
+    """Whether the error is Delta's for a commit that lost against another writer's; the write may be repeated."""
+    text = f"{type(error).__name__}: {error}"
+    return "DELTA_CONCURRENT" in text or "io.delta.exceptions.Concurrent" in text
 
 
-def retry_on_conflict(attempt: Callable[[int], A]) -> A:
-    """What `attempt` returns, tried again as a whole while its commit meets another's; it is told how often it has.
+def retry_on_conflict(write: Callable[[int], A]) -> A:
+    """Result of `write`, which is repeated as a whole when its commit conflicts, up to `TRIES` times in all.
 
-    Between tries is a pause of random length, so that the two do not meet again. Raises what the last try raised.
+    `write` gets the number of conflicts so far. Pauses between tries have a random length, so that two writers do not
+    conflict again. Raises the error of the last try, or the first one that is no conflict.
     """
     for conflicts in range(TRIES):
         try:
-            return attempt(conflicts)
+            return write(conflicts)
         except Exception as e:
             if not is_conflict(e) or conflicts + 1 == TRIES:
                 raise

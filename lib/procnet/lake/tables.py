@@ -1,11 +1,10 @@
-"""The Delta tables of a lake, by path or by catalog name: create, read, append. Only here is known where they are."""
+"""The Delta tables of a lake, by folder or catalog name: create, read, append. Table places are known only here."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -14,12 +13,26 @@ from pyspark.sql import types as T
 
 from procnet.contract import SCHEMA_VERSION, TABLES
 from procnet.errors import ConfigError, DataError
+from procnet.lake.schema import (
+    CACHE_TABLES,
+    SCHEMA_VERSION_PROPERTY,
+    TABLE_ID_PROPERTY,
+    add_columns_sql,
+    create_table_sql,
+    default_properties,
+    missing_columns,
+    replace_table_sql,
+    set_properties_sql,
+)
 from procnet.settings import Settings
-from procnet.spark.sql import column, string_constant, table_properties, table_reference
+from procnet.spark.sql import table_reference
 
 
 def table_ref(settings: Settings, name: str) -> str:
-    """What SQL calls the table: `` delta.`/lake/name` `` for a folder, else its catalog name. ConfigError if unset."""
+    """The table's name in SQL: `` delta.`/lake/name` `` of a folder, else its quoted catalog name.
+
+    ConfigError if the settings say neither.
+    """
     place = settings.tables.get(name)
     if place is None and settings.lake is not None:
         place = str(settings.lake.absolute() / name)
@@ -27,7 +40,7 @@ def table_ref(settings: Settings, name: str) -> str:
         place = f"{settings.namespace}.{name}"
     if place is None:
         raise ConfigError(
-            f"nobody said where table {name} is: looked for tables.{name}, lake and namespace in the settings",
+            f"no place is set for table {name}: looked for tables.{name}, lake and namespace in the settings",
             hint="give --lake DIR, or set namespace: catalog.schema in the configuration",
         )
     return table_reference(place)
@@ -35,7 +48,7 @@ def table_ref(settings: Settings, name: str) -> str:
 
 @dataclass(frozen=True)
 class Lake:
-    """The tables of `contract.TABLES` as one session sees them under one set of settings."""
+    """The tables of `contract.TABLES` in one Spark session, at the places that the settings name."""
 
     spark: SparkSession
     settings: Settings
@@ -45,102 +58,52 @@ class Lake:
         return table_ref(self.settings, name)
 
     def exists(self, name: str) -> bool:
-        """Whether the table is there."""
+        """Whether the table exists."""
         return self._columns(name) is not None
 
-    def _columns(self, name: str) -> list[str] | None:
-        try:
-            return self.spark.table(self.ref(name)).columns
-        except AnalysisException:
-            return None
-
     def create(self) -> list[str]:
-        """Create the tables that are not there yet, with columns, comments and layout; returns their names.
+        """Create the missing tables with columns, comments and layout; returns their names.
 
-        A table of an earlier schema version gets the columns and properties that it lacks, its rows stay as they are;
-        no column is dropped or changed. DataError where a newer procnet has made it.
+        A table of an earlier schema version gets the columns and properties that it lacks. Its rows stay unchanged, and
+        no column is dropped or changed; only a cache is replaced by an empty table. DataError for a table of a newer
+        schema version.
         """
         new = []
-        for name, (schema, _) in TABLES.items():
-            there = self._columns(name)
-            columns = ", ".join(
-                f"{column(f.name)} {f.dataType.simpleString()} COMMENT {string_constant(f.metadata['comment'])}"
-                for f in schema
-                if f.name not in (there or ())
-            )
-            if there is not None:
-                self._bring_up_to_date(name, columns)
-                continue
-            new.append(name)
-            properties = {**self._wanted(name), _TABLE_ID: uuid.uuid4().hex}
-            self.spark.sql(
-                f"CREATE TABLE IF NOT EXISTS {self.ref(name)} ({columns}) USING DELTA {self._layout(name)} "
-                f"TBLPROPERTIES ({table_properties(properties)})"
-            )
+        for name in TABLES:
+            columns = self._columns(name)
+            if columns is None:
+                new.append(name)
+                self.spark.sql(create_table_sql(self.ref(name), name, self.settings.maintenance, _new_table_id()))
+            else:
+                self._upgrade(name, columns)
         return new
 
-    def _bring_up_to_date(self, name: str, lacking: str) -> None:
-        there = self.properties(name)
-        if (made := int(there.get(_SCHEMA_VERSION, 1))) > SCHEMA_VERSION:
-            raise DataError(
-                f"table {self.ref(name)} has schema version {made}; this procnet knows up to {SCHEMA_VERSION}",
-                hint="update procnet here too: the lake was brought up to date by a newer one",
-            )
-        if lacking:
-            self.spark.sql(f"ALTER TABLE {self.ref(name)} ADD COLUMNS ({lacking})")
-        # What its owner has set to another value stays as it is.
-        wanted = {k: v for k, v in self._wanted(name).items() if k == _SCHEMA_VERSION or k not in there}
-        self.set_properties(name, wanted)
-
-    def _wanted(self, name: str) -> dict[str, str]:
-        kept = self.settings.maintenance.keep_versions
-        log = max(kept, timedelta(days=30))  # Delta's own default: what a look for late rows may reach back to
-        return {
-            _SCHEMA_VERSION: str(SCHEMA_VERSION),
-            "delta.deletedFileRetentionDuration": f"interval {kept // timedelta(hours=1)} hours",
-            "delta.logRetentionDuration": f"interval {log // timedelta(hours=1)} hours",
-            # Which commit brought a row: catch-up asks it.
-            **({"delta.enableChangeDataFeed": "true"} if name in _EVENTS else {}),
-        }
-
-    def _layout(self, name: str) -> str:
-        maintenance, (_, partitions) = self.settings.maintenance, TABLES[name]
-        if maintenance.layout == "liquid" and (by := maintenance.order.get(name)):  # type: ignore[call-overload]
-            return f"CLUSTER BY ({', '.join(map(column, by))})"
-        return f"PARTITIONED BY ({', '.join(map(column, partitions))})" if partitions else ""
-
     def set_properties(self, name: str, wanted: Mapping[str, str]) -> None:
-        """Have the table these properties; no commit where it has them."""
-        there = self.properties(name)
-        if lacking := {k: v for k, v in wanted.items() if there.get(k) != v}:
-            self.spark.sql(f"ALTER TABLE {self.ref(name)} SET TBLPROPERTIES ({table_properties(lacking)})")
+        """Set properties of the table; no commit if it has all of them already."""
+        current = self.properties(name)
+        if different := {k: v for k, v in wanted.items() if current.get(k) != v}:
+            self.spark.sql(set_properties_sql(self.ref(name), different))
 
     def create_view(self, name: str, query: str) -> None:
-        """Create or renew a view in the catalog of the tables."""
+        """Create or replace a view in the schema of the tables."""
         self.spark.sql(f"CREATE OR REPLACE VIEW {self.ref(name)} AS {query}")
 
     def read(self, name: str) -> DataFrame:
-        """The table's columns of the contract, in its order. DataError if the table or a column is missing."""
+        """The table with the contract's columns, in its order; smaller integers are cast to the contract's type.
+
+        DataError if the table or a column is missing, or a column has another type.
+        """
         schema, _ = TABLES[name]
-        try:
-            frame = self.spark.table(self.ref(name))
-            there = {f.name: f.dataType for f in frame.schema}
-        except AnalysisException as e:
-            if e.getCondition() not in _NOT_THERE:
-                raise
+        frame, types = self._table_and_types(name)
+        if missing := missing_columns(name, types):
             raise DataError(
-                f"table {name} does not exist: looked for {self.ref(name)}",
-                hint="procnet init creates the tables, procnet ingest fills them; or give --lake DIR",
-            ) from None
-        if missing := [n for n in schema.names if n not in there]:
-            raise DataError(
-                f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(there))}",
+                f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(types))}",
                 hint="map it as a source, or create it with procnet init",
             )
         wrong = [
-            f"{f.name} is {there[f.name].simpleString()}, not {f.dataType.simpleString()}"
+            f"{f.name} is {types[f.name].simpleString()}, not {f.dataType.simpleString()}"
             for f in schema
-            if not _fits(there[f.name], f.dataType)
+            if not _is_same_or_smaller_integer(types[f.name], f.dataType)
         ]
         if wrong:
             raise DataError(
@@ -148,18 +111,18 @@ class Lake:
                 hint="read it by a source: procnet ingest --source cim TABLE casts, and counts what it cannot",
             )
         return frame.select(
-            *[f.name if there[f.name] == f.dataType else F.col(f.name).cast(f.dataType).alias(f.name) for f in schema]
+            *[f.name if types[f.name] == f.dataType else F.col(f.name).cast(f.dataType).alias(f.name) for f in schema]
         )
 
     def append(self, name: str, rows: DataFrame) -> None:
-        """Append rows that have exactly the contract's columns."""
+        """Append rows; of their columns, those of the contract are written."""
         rows.select(*TABLES[name][0].names).writeTo(self.ref(name)).append()
 
     def identity(self, name: str) -> str:
-        """The table's own id: another one, once the table was dropped and made anew."""
-        if (made_here := self.properties(name).get(_TABLE_ID)) is not None:
-            return made_here
-        # Delta's own, of a table that someone else made; it is asked second, as it takes four times as long.
+        """The id of the table, which changes when the table is dropped and created again."""
+        if (own_id := self.properties(name).get(TABLE_ID_PROPERTY)) is not None:
+            return own_id
+        # Delta's own id, for a table that procnet did not create. DESCRIBE DETAIL takes four times as long.
         (row,) = self.spark.sql(f"DESCRIBE DETAIL {self.ref(name)}").select("id").collect()
         return str(row[0])
 
@@ -169,12 +132,62 @@ class Lake:
         return {str(r["key"]): str(r["value"]) for r in rows}
 
     def version(self, name: str) -> int | None:
-        """The table's present Delta version; None if it is not there."""
+        """The table's current Delta version; None if it does not exist."""
         return _version(self.spark, self.ref(name))
 
     def version_at(self, place: str) -> int | None:
-        """The Delta version of any table, by catalog name or folder; None if it has none."""
+        """The current Delta version of any table, by catalog name or folder; None if it has no versions."""
         return _version(self.spark, table_reference(place))
+
+    def _columns(self, name: str) -> list[str] | None:
+        try:
+            return self.spark.table(self.ref(name)).columns
+        except AnalysisException:
+            return None
+
+    def _upgrade(self, name: str, columns: list[str]) -> None:
+        """Bring an existing table to the current schema version."""
+        current = self.properties(name)
+        if (version := int(current.get(SCHEMA_VERSION_PROPERTY, 1))) > SCHEMA_VERSION:
+            raise DataError(
+                f"table {self.ref(name)} has schema version {version}; this procnet knows up to {SCHEMA_VERSION}",
+                hint="update procnet here: a newer version has upgraded the lake",
+            )
+        if name in CACHE_TABLES and version < SCHEMA_VERSION:
+            self.spark.sql(replace_table_sql(self.ref(name), name, self.settings.maintenance, _new_table_id()))
+            return
+        if missing := missing_columns(name, columns):
+            self.spark.sql(add_columns_sql(self.ref(name), name, missing))
+        # Properties that the owner of the table has set stay as they are.
+        wanted = default_properties(name, self.settings.maintenance)
+        self.set_properties(name, {k: v for k, v in wanted.items() if k == SCHEMA_VERSION_PROPERTY or k not in current})
+
+    def _table_and_types(self, name: str) -> tuple[DataFrame, dict[str, T.DataType]]:
+        try:
+            frame = self.spark.table(self.ref(name))
+            return frame, {f.name: f.dataType for f in frame.schema}
+        except AnalysisException as e:
+            if e.getCondition() not in _MISSING_TABLE_CONDITIONS:
+                raise
+            raise DataError(
+                f"table {name} does not exist: looked for {self.ref(name)}",
+                hint="procnet init creates the tables, procnet ingest fills them; or give --lake DIR",
+            ) from None
+
+
+_MISSING_TABLE_CONDITIONS = {
+    "TABLE_OR_VIEW_NOT_FOUND",
+    "DELTA_TABLE_NOT_FOUND",
+    "DELTA_PATH_DOES_NOT_EXIST",
+    "DELTA_MISSING_DELTA_TABLE",
+    "PATH_NOT_FOUND",
+    "SCHEMA_NOT_FOUND",
+}
+_INTEGERS = ("tinyint", "smallint", "int", "bigint")
+
+
+def _new_table_id() -> str:
+    return uuid.uuid4().hex
 
 
 def _version(spark: SparkSession, ref: str) -> int | None:
@@ -185,23 +198,7 @@ def _version(spark: SparkSession, ref: str) -> int | None:
     return int(row[0])
 
 
-_TABLE_ID = "procnet.tableId"
-_SCHEMA_VERSION = "procnet.schemaVersion"
-_EVENTS = ("process_events", "network_events")
-_INTEGERS = ("tinyint", "smallint", "int", "bigint")
-
-
-def _fits(there: T.DataType, wanted: T.DataType) -> bool:
-    """Whether every value of the one type is one of the other: the same type, or a smaller integer."""
-    a, b = there.simpleString(), wanted.simpleString()
+def _is_same_or_smaller_integer(actual: T.DataType, wanted: T.DataType) -> bool:
+    """Whether every value of the one type is one of the other."""
+    a, b = actual.simpleString(), wanted.simpleString()
     return a == b or (a in _INTEGERS and b in _INTEGERS and _INTEGERS.index(a) < _INTEGERS.index(b))
-
-
-_NOT_THERE = {
-    "TABLE_OR_VIEW_NOT_FOUND",
-    "DELTA_TABLE_NOT_FOUND",
-    "DELTA_PATH_DOES_NOT_EXIST",
-    "DELTA_MISSING_DELTA_TABLE",
-    "PATH_NOT_FOUND",
-    "SCHEMA_NOT_FOUND",
-}
