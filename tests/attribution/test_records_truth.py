@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import records
 
+import real_records as records
 from oracle import attribute
 
 pytestmark = [
