@@ -1,7 +1,7 @@
 """One lake with the traps of all defects for all shipped detections, and the search that falls into them.
 
-A trap is made of the first case of a detection that it must find: the start and the connection of it, put on hosts and
-process ids that no other trap has. So the host of a finding says which defect it speaks of, and of which detection.
+A trap is made of the first case in which a detection must find something: its start and its connection, on hosts and
+process ids that no other trap has. So the host of a finding identifies the defect and the detection.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from procnet.sources.view import canonical_view
 from random_lakes import Lake, Row, at
 
 DETECTIONS = load_detections(default_conf_dir() / "detections")
-TEN = WINDOW.start + timedelta(hours=10)  # the scheduled search sees this hour alone
+TEN = WINDOW.start + timedelta(hours=10)  # the scheduled search reads only this hour
 RUN_AT = TEN + timedelta(hours=1, minutes=10)
 LATE = RUN_AT + timedelta(weeks=2)
 STRANGERS = ("explorer.exe", "lsass.exe")
 PORTS = (8000, 8080, 8443)
 PRIVATE = ("10.1.2.3", "fe80::1", "::ffff:192.168.0.1")
-# What sensors write for an id that they do not know, as process id and as unique key.
+# Spellings of an unknown id in the records of sensors, as process id and as unique key.
 UNKNOWN = ((None, None), ("", ""), ("-", "-"), ("null", "null"), ("0", "{00000000-0000-0000-0000-000000000000}"))
 _BASE_NAME = (("process_path", "process_name"), ("parent_process_path", "parent_process_name"))
 
@@ -53,21 +53,21 @@ class Pair:
         return "-".join(filter(None, (f"d{self.defect:02d}", self.detection.id[:8], which)))
 
     def process_id(self, which: str = "") -> int:
-        """One that no other host has, so that the search joins what a trap means and nothing else."""
+        """One that no other host has, so that the search joins only the rows of a trap."""
         return crc32(self.host(which).encode())
 
     def start(self, minute: float, which: str = "", **more: Any) -> Row:
-        """A start that the detection wants, minutes after ten."""
+        """A start that matches the detection, minutes after ten."""
         return self._row(minute, which, {"event_kind": "start", **seed(self.detection).start, **more})
 
     def stranger(self, minute: float, which: str = "", **more: Any) -> Row:
-        """A start that it does not want, on the same process id."""
-        named = ({"process_name": n, "process_path": rf"C:\{n}", "command_line": n} for n in STRANGERS)
-        unwanted = next(n for n in named if not process_holds(self.detection, n))
-        return self._row(minute, which, {"event_kind": "start", **unwanted, **more})
+        """A start that does not match it, on the same process id."""
+        strangers = ({"process_name": n, "process_path": rf"C:\{n}", "command_line": n} for n in STRANGERS)
+        unmatched = next(s for s in strangers if not process_holds(self.detection, s))
+        return self._row(minute, which, {"event_kind": "start", **unmatched, **more})
 
     def connection(self, minute: float, which: str = "", **more: Any) -> Row:
-        """A connection that it wants, whose record names no program."""
+        """A connection that matches it, whose record names no program."""
         return self._row(minute, which, {**seed(self.detection).connection, **more})
 
     def _row(self, minute: float, which: str, values: Row) -> Row:
@@ -87,7 +87,7 @@ class Seed(NamedTuple):
 
 
 def seed(detection: Detection) -> Seed:
-    """Start and connection of the first case that must be found and has both; time, host and id are left out."""
+    """Start and connection of the first case that expects findings and has both, without time, host and id."""
     case = next(c for c in detection.cases if c.expect != "none" and c.processes)
     start, connection = (
         {k: v for k, v in side[0].items() if k not in ("at", "host", "process_id")}
@@ -111,13 +111,13 @@ def network_holds(detection: Detection, row: Row) -> bool:
 
 
 def plain(p: Pair) -> Lake:
-    """No trap: what each of them is made of."""
+    """No trap, but the rows that each trap varies."""
     return Lake([p.start(0)], [p.connection(1)])
 
 
 def another_host(p: Pair) -> Lake:
-    """A process id (and the unique key, as clones have it) on another host, where it is nobody's; and one where it is a
-    stranger's, who has had it longer: so a life told without the host would be the wanted one's."""
+    """A process id (and unique key, as on clones) whose process is on another host: on the connection's host it has no
+    process, or a stranger's that started earlier, so that an attribution without the host would name the other one."""
     free: Row = {"process_id": p.process_id(), "process_guid": "G-CLONE"}
     taken: Row = {"process_id": p.process_id("other")}
     connections = [p.connection(1, "free", **free), p.connection(1, "taken", **taken)]
@@ -129,16 +129,16 @@ def many_connections(p: Pair) -> Lake:
 
 
 def without_ids(p: Pair) -> Lake:
-    """Start and connection side by side, and neither knows an id."""
+    """Start and connection on one host, neither with an id."""
     ids: Row = {"process_id": None, "process_guid": None}
     return Lake([p.start(0, **ids)], [p.connection(1, **ids)])
 
 
 def taken_over(p: Pair) -> Lake:
-    """The id goes to a stranger; on another host to the same program again."""
-    mine = [p.connection(1, src_port=50_000), p.connection(3, src_port=1024)]  # the search takes what sorts first
+    """The id is reused by a stranger; on another host by the same program."""
+    once = [p.connection(1, src_port=50_000), p.connection(3, src_port=1024)]  # the search takes what sorts first
     again = [p.connection(1, "again"), p.connection(3, "again")]
-    return Lake([p.start(0), p.stranger(2), p.start(0, "again"), p.start(2, "again")], [*mine, *again])
+    return Lake([p.start(0), p.stranger(2), p.start(0, "again"), p.start(2, "again")], [*once, *again])
 
 
 def before_the_start(p: Pair) -> Lake:
@@ -152,9 +152,9 @@ def before_the_window(p: Pair) -> Lake:
 
 
 def late(p: Pair) -> Lake:
-    """The connection comes late, its start does, and the start that ends the process's life does.
+    """Late arrivals: the connection, its start, and the start that reuses the process id.
 
-    Each stands on two hosts: as the lake was when the hour was run, and as it is since.
+    Each is on two hosts: in the lake of the first run, and in the lake after the late rows.
     """
     rows = Lake([], [])
     for when, until in (("run", RUN_AT), ("rerun", LATE)):
@@ -173,16 +173,16 @@ CONNECTION_SAYS = {"user": "CORP\\service", "action": "ended", "vendor_product":
 
 
 def same_names(p: Pair) -> Lake:
-    """Both sides say user, action and sensor, and each says something else."""
+    """Start and connection both have user, action and sensor, with different values."""
     remote = seed(p.detection).connection.get("dest_host", "remote.example")
     return Lake([p.start(0, **PROCESS_SAYS)], [p.connection(1, **CONNECTION_SAYS, dest_host=remote)])
 
 
 def other_traffic(p: Pair) -> Lake:
-    asked: dict[str, list[Row]] = {"inbound": [{"direction": "inbound"}], "blocked": [{"action": "blocked"}],
+    variants: dict[str, list[Row]] = {"inbound": [{"direction": "inbound"}], "blocked": [{"action": "blocked"}],
              "private": [{"dest_ip": ip} for ip in PRIVATE]}  # fmt: skip
-    connections = [p.connection(1, which, **more) for which, several in asked.items() for more in several]
-    return Lake([p.start(0, which) for which in asked], connections)
+    connections = [p.connection(1, which, **more) for which, several in variants.items() for more in several]
+    return Lake([p.start(0, which) for which in variants], connections)
 
 
 def other_ports(p: Pair) -> Lake:
@@ -206,16 +206,16 @@ TRAPS: dict[int, Callable[[Pair], Lake]] = {
 
 def build(spark: SparkSession) -> Lake:
     """All traps of all detections; the flows of D14 are raw records, read by their source's mapping."""
-    made = [trap(Pair(n, d)) for n, trap in TRAPS.items() for d in DETECTIONS]
-    made += [flows_as_read(spark, [flow(Pair(14, d)) for d in DETECTIONS])]
-    return Lake([r for m in made for r in m.processes], [r for m in made for r in m.connections])
+    lakes = [trap(Pair(n, d)) for n, trap in TRAPS.items() for d in DETECTIONS]
+    lakes += [flows_as_read(spark, [flow(Pair(14, d)) for d in DETECTIONS])]
+    return Lake([r for lake in lakes for r in lake.processes], [r for lake in lakes for r in lake.connections])
 
 
 # --- raw records -----------------------------------------------------------------------------------------------------
 
 
 def ids_as_read(spark: SparkSession) -> list[Row]:
-    """What every source makes of the spellings of UNKNOWN: each column of raw text goes through these steps."""
+    """The spellings of UNKNOWN as every source reads them: the cleaning steps of each column of raw text."""
     raw = spark.createDataFrame(UNKNOWN, "process_id string, process_guid string")
     for step in (stripped, known, lambda column, value: cleaned(column, [(value, T.StringType())])):
         raw = raw.select(*(step(c, F.col(c)).alias(c) for c in raw.columns))
@@ -237,14 +237,14 @@ def flow(p: Pair) -> Row:
 
 
 def flows_as_read(spark: SparkSession, flows: Sequence[Row]) -> Lake:
-    """Raw flow records as the mapping of their source has them on both sides."""
+    """Raw flow records as process events and as network events, by the mapping of their source."""
     raw = spark.createDataFrame([tuple(f.values()) for f in flows], ", ".join(f"{c} string" for c in flows[0]))
     raw, source = raw.withColumn("file", F.lit("flows")), load_source("cisco_nvm")
     views = [canonical_view(raw, source, table) for table in ("process_events", "network_events")]
-    return Lake(*([] if view is None else [{**r, "ingest_time": RUN_AT} for r in told(view)] for view in views))
+    return Lake(*([] if view is None else [{**r, "ingest_time": RUN_AT} for r in utc_rows(view)] for view in views))
 
 
-def told(frame: DataFrame) -> list[Row]:
+def utc_rows(frame: DataFrame) -> list[Row]:
     """Collected rows with times in UTC."""
     rows = (r.asDict(recursive=True) for r in frame.collect())
     return [{k: as_utc(v.astimezone()) if isinstance(v, datetime) else v for k, v in r.items()} for r in rows]
@@ -252,34 +252,34 @@ def told(frame: DataFrame) -> list[Row]:
 
 def frames(spark: SparkSession, lake: Lake) -> tuple[DataFrame, DataFrame]:
     sides = ((lake.processes, PROCESS_EVENTS), (lake.connections, NETWORK_EVENTS))
-    made = [spark.createDataFrame([tuple(r.get(n) for n in s.names) for r in rows], s) for rows, s in sides]
-    return made[0], made[1]
+    events = [spark.createDataFrame([tuple(r.get(n) for n in s.names) for r in rows], s) for rows, s in sides]
+    return events[0], events[1]
 
 
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
 class Match(NamedTuple):
-    """A row of the search: the start and the connection that it has put together."""
+    """A row of the search: the start and the connection that it joins."""
 
     start: Row
     connection: Row
 
     @property
     def overwritten(self) -> Row:
-        """What it shows of endpoint and account: the right-hand side's, which calls the remote end `dest`."""
+        """Its endpoint and account: those of the right-hand side, where `dest` is the remote end."""
         return {"dest": self.connection.get("dest_host") or self.connection["dest_ip"], "user": self.connection["user"]}
 
 
-# The order in which `tstats` gives its rows: the first of a process id is the one that `join` keeps.
+# The order in which `tstats` returns its rows: `join` takes the first one of a process id.
 _ORDER = ("action", "app", "bytes", "bytes_in", "bytes_out", "dest", "dest_ip", "dest_port", "host", "transport",
           "protocol_version", "src_ip", "src_port", "user", "vendor_product", "direction")  # fmt: skip
 
 
 def literal_join(detection: Detection, lake: Lake, limit: int = 50_000) -> list[Match]:
-    """The join of the search for any detection: hour and process id, nothing else, and one connection for each.
+    """The join of the search for any detection: by hour and process id only, and one connection for each.
 
-    What procnet.runs.literal says of one detection; a test holds the two together.
+    procnet.demo.splunk_search has it for one detection; a test compares the two.
     """
     rows: dict[tuple[Any, ...], Row] = {}
     for c in sorted((c for c in lake.connections if network_holds(detection, c)), key=lambda c: c["event_time"]):
@@ -303,7 +303,7 @@ def _id(row: Row) -> str:
 
 
 def _or_null(value: object) -> str:
-    """`fillnull_value=null`: what is unknown becomes a word, which equals itself."""
+    """`fillnull_value=null`: an unknown value becomes a word, which is equal to itself."""
     return "null" if value is None else str(value)
 
 
@@ -318,15 +318,15 @@ def of_hosts(lake: Lake, prefix: str) -> Lake:
     return Lake(*([r for r in rows if r["host"].startswith(prefix)] for rows in (lake.processes, lake.connections)))
 
 
-# --- what a detection chose ------------------------------------------------------------------------------------------
+# --- what a detection restricts --------------------------------------------------------------------------------------
 
 
-def asks(detection: Detection, column: str) -> bool:
-    """Whether the network block asks for a column."""
+def restricts(detection: Detection, column: str) -> bool:
+    """Whether the network block has a condition on a column."""
     return detection.network is not None and column in {leaf.field for leaf in leaves(detection.network)}
 
 
-def ports_asked(detection: Detection) -> frozenset[int] | None:
-    """The ports that it wants; None where any will do."""
+def ports_of(detection: Detection) -> frozenset[int] | None:
+    """The ports that can match; None if any can."""
     tests = leaves(detection.network) if detection.network is not None else ()
     return frozenset(int(str(t.value)) for t in tests if t.field == "dest_port" and t.op == "eq") or None

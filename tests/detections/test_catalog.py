@@ -1,4 +1,4 @@
-"""A mistake in a detection file is an error, never a silent default; all of them are told at once, with their file."""
+"""A mistake in a detection file is an error, never a silent default; all are reported at once, with their file."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ def process(block: dict[str, Any], condition: str = "a") -> dict[str, Any]:
     return {"process": {"a": block, "condition": condition}}
 
 
-# (what is written, where the problem is said to be, what is said)
+# (keys of the file, the place that the problem names, a part of the problem)
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     (process({"proces_name": "a"}), "process.a.proces_name", "no field proces_name; did you mean process_name"),
     (process({"dest_port": 80}), "process.a.dest_port", "no field dest_port"),  # it is the other side's
     ({"network": {"a": {"user": "x"}, "condition": "a"}}, "network.a.user", "no field user"),
     (process({"process_name": []}), "process.a.process_name", "empty list"),
-    (process({"command_line|contains": ""}), "process.a.command_line|contains", "contains with an empty text matches every text"),
+    (process({"command_line|contains": ""}), "process.a.command_line|contains",
+     "contains with an empty text matches every text"),
     (process({"command_line": "https://x.example/a?b=1"}), "process.a.command_line", "looks like a URL"),
     (process({"command_line|re": "(a"}), "process.a.command_line|re", "no regular expression"),
-    (process({"command_line|re": "a++"}), "process.a.command_line|re", "use the common subset"),
+    (process({"command_line|re": "a++"}), "process.a.command_line|re", "use their common subset"),
     (process({"command_line|containz": "a"}), "process.a.command_line|containz", "no modifier containz"),
     (process({"process_id": "four"}), "process.a.process_id", "expected a number, found 'four'"),
     (process({"process_name": "a"}, "a and b"), "process", "no block 'b'; there are a"),
@@ -55,7 +56,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("written", "where", "said"), MISTAKES)
-def test_a_mistake_is_told_with_its_file_and_place(
+def test_a_mistake_is_reported_with_its_file_and_place(
     tmp_path: Path, written: dict[str, Any], where: str, said: str
 ) -> None:
     file = write(tmp_path, "a.yml", values(**written))
@@ -71,12 +72,13 @@ def test_a_mistake_is_told_with_its_file_and_place(
     [
         ("id: [", "not readable as YAML"),
         ("a: b: c", "not readable as YAML"),
-        ("", "holds no detection, but NoneType"),
-        ("- id", "holds no detection, but list"),
+        ("id: 1\nid: 2", "the key 'id' is written twice"),
+        ("", "expected a mapping of keys to values (found nothing)"),
+        ("- id", "expected a mapping of keys to values (found ['id'])"),
         (None, "No such file"),
     ],
 )
-def test_a_file_that_is_none_is_told(tmp_path: Path, text: str | None, said: str) -> None:
+def test_a_file_that_is_no_detection_is_reported(tmp_path: Path, text: str | None, said: str) -> None:
     file = tmp_path / "a.yml" if text is None else write(tmp_path, "a.yml", text)
     with pytest.raises(DetectionError) as e:
         load_detections([file])
@@ -85,7 +87,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str | None, said: str
     assert said in problem
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     """Those of the blocks too where the file's own keys are wrong."""
     blocks = {"process": {"a": {"nope": 1}, "b": {"user": []}, "condition": "a"}, "network": {"c": {"dest_port": "x"}}}
     write(tmp_path, "a.yml", values(1, version=0, **blocks))
@@ -94,13 +96,13 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, "d.yml", values(3))
     with pytest.raises(DetectionError) as e:
         load_detections(tmp_path)
-    told = [p.removeprefix(f"{tmp_path}/") for p in e.value.problems]
+    problems = [p.removeprefix(f"{tmp_path}/") for p in e.value.problems]
     starts = ("a.yml: version", "a.yml: process.a.nope", "a.yml: process.b.user", "a.yml: process.b: the condition",
               "a.yml: network.c.dest_port", "a.yml: network: no condition", "b.yml: risk.message",
               "b.yml: risk.objects.0.field", "b.yml: risk.objects.0.type", "c.yml: not readable")  # fmt: skip
-    assert [s for s in starts if not any(t.startswith(s) for t in told)] == []
-    assert len(told) == len(starts)
-    assert not any("d.yml" in t for t in told)
+    assert [s for s in starts if not any(p.startswith(s) for p in problems)] == []
+    assert len(problems) == len(starts)
+    assert not any("d.yml" in p for p in problems)
 
 
 def test_an_id_and_a_name_are_given_once(tmp_path: Path) -> None:
@@ -114,23 +116,23 @@ def test_an_id_and_a_name_are_given_once(tmp_path: Path) -> None:
     assert same_name == f"{tmp_path / 'c.yml'}: name ANOTHER is that of {tmp_path / 'b.yml'} too"
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DetectionError, match=f"no folder of detections at {tmp_path / 'x'}"):
         load_detections(tmp_path / "x")
 
 
 @pytest.mark.parametrize("wanted", ["00000002-0000-4000-8000-000000000000", "00000002", "Detection 2", "2"])
-def test_a_detection_is_chosen_by_id_its_beginning_name_or_file_name(wanted: str) -> None:
+def test_a_detection_is_selected_by_id_its_beginning_name_or_file_name(wanted: str) -> None:
     detections = [detection(n) for n in (1, 2)]
     assert select(detections, [wanted]) == (detections[1],)
 
 
-def test_a_named_file_stands_in_for_the_one_of_its_id(tmp_path: Path) -> None:
+def test_a_named_file_replaces_the_detection_of_its_id(tmp_path: Path) -> None:
     file = write(tmp_path, "mine.yml", values(2, version=9))
     assert [d.version for d in select([detection(n) for n in (1, 2)], ["detection 2", str(file)])] == [9]
 
 
-def test_what_cannot_be_chosen_is_told_at_once_with_what_there_is(tmp_path: Path) -> None:
+def test_all_names_that_select_nothing_are_reported_at_once_with_what_there_is(tmp_path: Path) -> None:
     bad = write(tmp_path, "bad.yml", values(3, version=0))
     detections = [detection(1), detection(2), detection(10_000_001, id="00000001-1111-4000-8000-000000000000")]
     with pytest.raises(DetectionError) as e:
@@ -156,8 +158,10 @@ def test_the_lock_says_what_to_do(tmp_path: Path) -> None:
         detection(4, version=1),
         detection(6),
     ]
-    asks_else, bumped, lowered, new, gone = check_lock(now, lock)
-    assert asks_else == "detection 2: asks something else than version 2 did; raise its version"
+    changed, bumped, lowered, new, gone = check_lock(now, lock)
+    assert changed == (
+        "detection 2: its conditions or its lookback are not those of the locked version 2; raise its version"
+    )
     assert bumped.startswith("detection 3: version 3 is not locked yet, 2 is")
     assert "lint --lock" in bumped
     assert lowered == "detection 4: version 1 is below 2, which is locked; raise its version"
@@ -167,8 +171,8 @@ def test_the_lock_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["<<<<<<< HEAD\na: {}\n=======\n", "- a\n", "a: {version: 1}\n", "a: 1\n"])
-def test_a_lock_that_is_none_is_told(tmp_path: Path, text: str) -> None:
-    """As a merge may leave it."""
+def test_a_file_that_is_no_lock_is_reported(tmp_path: Path, text: str) -> None:
+    """For example one with the markers of a merge conflict."""
     (tmp_path / "detections.lock").write_text(text)
     with pytest.raises(ConfigError, match=r"detections\.lock.*\n.*lint --lock"):
         read_lock(tmp_path)
@@ -192,12 +196,12 @@ CHANGES: list[tuple[dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(("change", "differs"), CHANGES)
-def test_the_fingerprint_is_of_what_is_asked(change: dict[str, Any], differs: bool) -> None:
+def test_the_fingerprint_is_of_conditions_and_lookback(change: dict[str, Any], differs: bool) -> None:
     assert (detection(**change).fingerprint != detection().fingerprint) is differs
 
 
 def test_a_side_is_not_the_other() -> None:
-    """Both sides may ask for the host, and do not mean the same then."""
+    """Both blocks may have the same test, which then is not of the same thing."""
     block = {"a": {"process_id": 4}, "condition": "a"}
     one = detection(process=block, network=None).fingerprint
     assert one != detection(process=None, network={"a": {"dest_port": 4}, "condition": "a"}).fingerprint

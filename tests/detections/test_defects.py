@@ -1,7 +1,7 @@
 """The fourteen defects of the original search, one test each: absent for every shipped detection.
 
-Each test shows first that the trap is one: the search, asked on the same rows, falls into it. All traps lie in one lake
-that is judged once, by the `find` that a run calls; see defects_lake.py. docs/defects.md has the table.
+Each test shows first that the trap works: the search over the same rows falls into it. All traps are in one lake that
+is evaluated once, by the function that a run calls; see defects_lake.py. docs/defects.md has the table.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from defects_lake import (
     UNKNOWN,
     Match,
     Pair,
-    asks,
     build,
     frames,
     ids_as_read,
     literal_join,
     network_holds,
     of_hosts,
-    ports_asked,
+    ports_of,
     process_holds,
-    told,
+    restricts,
+    utc_rows,
 )
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -51,7 +51,7 @@ from random_lakes import Lake, Row
 
 [MSIEXEC] = select(DETECTIONS, ["b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"])
 [ANY_PORT] = select(DETECTIONS, ["msiexec_any_port"])
-# Whole hours that hold the starts of D7 too, which another run of the search sees.
+# Whole hours, with the starts of D7, which an earlier run of the search reads.
 EVER = Window(WINDOW.start - max(d.lookback for d in DETECTIONS), WINDOW.end)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "defects.md"
 
@@ -65,19 +65,19 @@ CANNOT = "it asks for no process, so nothing is joined"
 
 @dataclass(frozen=True, repr=False)
 class Judged:
-    """The lake, and all that was found in it."""
+    """The lake, and all findings in it."""
 
     lake: Lake
     findings: list[Row]
 
     def found(self, pair: Pair, which: str = "", by: Detection | None = None) -> list[Row]:
-        """A detection's findings on the hosts of its trap (or what another finds there), by time."""
-        wanted, hosts = (by or pair.detection).id, pair.host(which)
-        mine = [f for f in self.findings if f["host"].startswith(hosts) and f["detection_id"] == wanted]
-        return sorted(mine, key=lambda f: (f["event_time"], f["host"], f["src_port"] or 0))
+        """The findings of the detection (or of another one) on the hosts of its trap, by time."""
+        detection, hosts = (by or pair.detection).id, pair.host(which)
+        findings = [f for f in self.findings if f["host"].startswith(hosts) and f["detection_id"] == detection]
+        return sorted(findings, key=lambda f: (f["event_time"], f["host"], f["src_port"] or 0))
 
     def searched(self, pair: Pair, which: str = "") -> list[Match]:
-        """What the search says of the same rows."""
+        """The result of the search over the same rows."""
         return literal_join(pair.detection, of_hosts(self.lake, pair.host(which)))
 
 
@@ -86,7 +86,7 @@ def judged(spark: SparkSession) -> Judged:
     lake = build(spark)
     found = evaluate(Query(*frames(spark, lake), DETECTIONS, WINDOW, Settings())).findings
     assert found is not None
-    return Judged(lake, told(found))
+    return Judged(lake, utc_rows(found))
 
 
 @each
@@ -115,15 +115,17 @@ def test_d02_every_connection_of_a_process(judged: Judged, detection: Detection)
 
 
 def test_d03_more_rows_than_the_search_reads(spark: SparkSession) -> None:
-    """One test for all detections: a cut would lie in the plan, which they share. The search reads 50,000 connections,
-    all of one process, and so loses that of another."""
+    """One test for all detections: they share the plan, which is where a limit would be. The search reads 50,000
+    connections, all of one process, and so loses the connection of another."""
     limit, one = 50_000, Pair(3, MSIEXEC)
     other: Row = {"process_id": 8, "dest_ip": "203.0.113.9"}
     starts = [one.start(0), one.start(0, process_id=8)]
     connection, last = one.connection(1, dest_ip="203.0.113.7"), one.connection(2, **other)
     many = [{**connection, "src_port": port} for port in range(1, limit + 1)]
     assert {m.start["process_id"] for m in literal_join(MSIEXEC, Lake(starts, [*many, last]))} == {one.process_id()}
-    assert {m.start["process_id"] for m in literal_join(MSIEXEC, Lake(starts, [last]))} == {8}, "unless it is alone"
+    assert {m.start["process_id"] for m in literal_join(MSIEXEC, Lake(starts, [last]))} == {8}, (
+        "unless it is the only one"
+    )
 
     processes, connections = frames(spark, Lake(starts, [connection, last]))
     copies = connections.where("process_id <> 8").crossJoin(spark.range(1, limit + 1))
@@ -144,7 +146,7 @@ def test_d04_no_id_is_no_key(judged: Judged, detection: Detection) -> None:
 
 
 def test_d04_every_spelling_of_an_unknown_id_is_null(spark: SparkSession) -> None:
-    """So the rows of the test above stand for raw zeros, dashes and words too: ingest makes nulls of them."""
+    """So the rows of the test above represent raw zeros, dashes and words too: ingest makes nulls of them."""
     assert len(UNKNOWN) > 1
     assert ids_as_read(spark) == [{"process_id": None, "process_guid": None}]
 
@@ -155,8 +157,8 @@ def test_d05_a_process_id_that_another_process_took_over(judged: Judged, detecti
     [match, *_] = judged.searched(pair)
     assert match.connection["event_time"] == minute(3), "made by the stranger, blamed on the process before it"
     found = [(f["host"], f["event_time"], f["process_time"]) for f in judged.found(pair)]
-    mine, again = pair.host(), pair.host("again")
-    assert found == [(mine, minute(1), minute(0)), (again, minute(1), minute(0)), (again, minute(3), minute(2))]
+    once, again = pair.host(), pair.host("again")
+    assert found == [(once, minute(1), minute(0)), (again, minute(1), minute(0)), (again, minute(3), minute(2))]
 
 
 @each
@@ -177,12 +179,12 @@ def test_d07_a_process_older_than_the_window(judged: Judged, detection: Detectio
 
 @each
 def test_d08_late_events_are_in_the_next_run(judged: Judged, detection: Detection) -> None:
-    """The hour is run once before they came and once after, on hosts of which the first lack the late rows."""
+    """The hour before and after they arrived: once on hosts that lack the late rows, once on hosts that have them."""
     pair = Pair(8, detection)
     assert {f["host"] for f in judged.found(pair)} == {
         pair.host("run-end"), pair.host("rerun-connection"), pair.host("rerun-start")
     }  # fmt: skip
-    assert {m.start["host"] for m in judged.searched(pair, "run")} == {pair.host("run-end")}, "and that is all it says"
+    assert {m.start["host"] for m in judged.searched(pair, "run")} == {pair.host("run-end")}, "and no others"
 
 
 @each
@@ -196,7 +198,7 @@ def test_d09_the_risk_is_the_endpoints(judged: Judged, detection: Detection) -> 
     [connection] = of_hosts(judged.lake, pair.host()).connections
     assert finding["host"] == pair.host() not in (connection.get("dest_ip"), connection["dest_host"])
     assert finding["user"] == PROCESS_SAYS["user"]
-    # What the contract calls the connection's is the connection's, and both records can be found again.
+    # The connection's columns in the contract have its values, and the record ids lead to both records.
     assert {k: finding[k] for k in ("action", "vendor_product")} == {
         k: CONNECTION_SAYS[k] for k in ("action", "vendor_product")
     }
@@ -208,29 +210,29 @@ def test_d09_the_risk_is_the_endpoints(judged: Judged, detection: Detection) -> 
 
 @each
 def test_d10_direction_action_and_address_are_a_choice(judged: Judged, detection: Detection) -> None:
-    """A detection that asks for a column does not find what differs in it alone; one that does not ask finds it."""
+    """A detection with a condition on a column does not find connections that differ only in it; the others do."""
     pair = Pair(10, detection)
     for which, column, connections in (
         ("inbound", "direction", 1),
         ("blocked", "action", 1),
         ("private", "dest_ip", len(PRIVATE)),
     ):
-        assert len(judged.found(pair, which)) == (0 if asks(detection, column) else connections), which
+        assert len(judged.found(pair, which)) == (0 if restricts(detection, column) else connections), which
     if detection == MSIEXEC:
-        assert len(judged.searched(pair)) == 3, "the search asks for none of them"
+        assert len(judged.searched(pair)) == 3, "the search has no condition on any of them"
 
 
 def test_d10_each_choice_is_made_by_some() -> None:
     for column in ("direction", "action", "dest_ip"):
-        assert {asks(d, column) for d in DETECTIONS} == {True, False}, column
+        assert {restricts(d, column) for d in DETECTIONS} == {True, False}, column
 
 
 @each
 def test_d11_ports_are_a_choice(judged: Judged, detection: Detection) -> None:
-    pair, asked = Pair(11, detection), ports_asked(detection)
+    pair, ports = Pair(11, detection), ports_of(detection)
     tcp = [f["dest_port"] for f in judged.found(pair) if f["transport"] == "tcp"]
-    assert sorted(tcp) == [p for p in PORTS if asked is None or p in asked]
-    assert len(judged.found(pair, "udp")) == (0 if asks(detection, "transport") else 1)
+    assert sorted(tcp) == [p for p in PORTS if ports is None or p in ports]
+    assert len(judged.found(pair, "udp")) == (0 if restricts(detection, "transport") else 1)
 
 
 def test_d11_what_the_search_misses_its_sibling_finds(judged: Judged) -> None:
@@ -261,12 +263,12 @@ def test_d14_a_flow_is_one_event(judged: Judged, detection: Detection) -> None:
     lake = of_hosts(judged.lake, pair.host())
     assert (lake.processes, len(lake.connections)) == ([], 1)
     [flow] = lake.connections
-    told_alone = process_holds(detection, flow) and network_holds(detection, flow)
+    matches_by_itself = process_holds(detection, flow) and network_holds(detection, flow)
 
     both_sides = Lake([{**flow, "event_kind": "start"}], [flow])
-    assert len(literal_join(detection, both_sides)) == told_alone, "joined with itself, where it is read as both"
+    assert len(literal_join(detection, both_sides)) == matches_by_itself, "joined with itself, where it is read as both"
     found = judged.found(pair)
-    assert [(f["attribution"], f["process_time"]) for f in found] == [("event", None)] * told_alone
+    assert [(f["attribution"], f["process_time"]) for f in found] == [("event", None)] * matches_by_itself
     by_detection = Counter(f["detection_id"] for f in judged.findings if f["host"] == pair.host())
     assert set(by_detection.values()) <= {1}
 
@@ -276,12 +278,12 @@ def test_the_join_of_these_tests_is_that_of_the_literal_search(spark: SparkSessi
     few = 5
     both = [splunk_pairs(*sides, EVER, limit=n).withColumn("limit", F.lit(n)) for n in (few, 50_000)]
     rows = Counter((r["limit"], r["process_host"], r["connection_host"], r["_time"], r["connection_time"])
-                   for r in told(both[0].unionByName(both[1])))  # fmt: skip
-    mine = Counter((n, m.start["host"], m.connection["host"], m.start["event_time"], m.connection["event_time"])
+                   for r in utc_rows(both[0].unionByName(both[1])))  # fmt: skip
+    joined = Counter((n, m.start["host"], m.connection["host"], m.start["event_time"], m.connection["event_time"])
                    for n in (few, 50_000) for m in literal_join(MSIEXEC, judged.lake, n))  # fmt: skip
-    assert rows == mine
-    assert {n for n, *_ in mine} == {few, 50_000}
-    assert len(mine) > 10
+    assert rows == joined
+    assert {n for n, *_ in joined} == {few, 50_000}
+    assert len(joined) > 10
 
 
 def minute(after_ten: float) -> datetime:
@@ -304,14 +306,14 @@ def test_the_page_has_every_defect_and_names_tests_that_exist() -> None:
     there = {name for file in PAGE.parents[1].glob("tests/**/test_*.py")
              for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.M)}  # fmt: skip
     assert set(re.findall(r"test_\w+", page)) - {"test_defects"} <= there
-    mine = {name for name in globals() if re.match(r"test_d\d\d_", name)}
+    here = {name for name in globals() if re.match(r"test_d\d\d_", name)}
     for n in range(1, 15):
         tests = table[f"D{n}"][2]
-        assert {name for name in mine if name.startswith(f"test_d{n:02d}_")} <= set(re.findall(r"test_\w+", tests)), n
+        assert {name for name in here if name.startswith(f"test_d{n:02d}_")} <= set(re.findall(r"test_\w+", tests)), n
 
 
 def test_the_page_says_where_a_defect_cannot_be() -> None:
-    """Nowhere among the shipped detections: so each test above is asked of every one of them."""
+    """Nowhere among the shipped detections, so each test above is of all of them."""
     assert [d.path.stem for d in DETECTIONS if d.process is None] == [], "traps of the join are not for these"
     table = cells(PAGE.read_text("utf-8"), r"D\d+")
     assert {n for n in range(1, 15) if table[f"D{n}"][3] == CANNOT} == set(JOINED)
@@ -323,7 +325,7 @@ def test_the_page_says_what_each_detection_chose(judged: Judged) -> None:
 
 
 def chosen(judged: Judged, d: Detection) -> list[str]:
-    asked = ["left out" if asks(d, column) else "found" for column in ("direction", "action", "dest_ip")]
-    some = ", ".join(map(str, sorted(ports_asked(d) or ())))
-    port = some or ("any that is known" if asks(d, "dest_port") else "not asked")
-    return [*asked, port, "found" if judged.found(Pair(14, d)) else "too little"]
+    choices = ["left out" if restricts(d, column) else "found" for column in ("direction", "action", "dest_ip")]
+    some = ", ".join(map(str, sorted(ports_of(d) or ())))
+    port = some or ("any that is known" if restricts(d, "dest_port") else "not asked")
+    return [*choices, port, "found" if judged.found(Pair(14, d)) else "too little"]

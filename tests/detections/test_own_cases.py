@@ -1,4 +1,4 @@
-"""What a detection means, told by the cases inside its file: they hold, or say what was found instead."""
+"""The meaning of detections by the cases in their files: a case passes, or its problem says what was found instead."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def case(expect: Any, start: dict[str, Any] | None = None, connection: dict[str,
     return {"name": "it", "processes": processes, "connections": [{**WEB, **(connection or {})}], "expect": expect}
 
 
-# Two sides as written, and cases of theirs that must hold.
+# Process block, network block, and cases that must pass.
 LOGIC: list[tuple[dict[str, Any] | None, dict[str, Any] | None, list[dict[str, Any]]]] = [
     (
         NOT_X,
@@ -36,10 +36,10 @@ LOGIC: list[tuple[dict[str, Any] | None, dict[str, Any] | None, list[dict[str, A
             case("none", {"user": "x"}),
             case("match", {"user": "y"}),
             case("match", {}),  # an unknown user is not known to be x
-            # Without an instance the connection's own record is asked, and what it does not say is unknown.
+            # Without an instance the connection's own record is tested; a field that it does not have is unknown.
             case([{"attribution": "event"}], None, MSI),
             case("none", None, {**MSI, "user": "x"}),
-            # With one it is not: the process is what its start says.
+            # With one it is not: the process has the fields of its start.
             case("match", {"user": "y"}, {"user": "x"}),
             case("none", {"process_name": None}, MSI),
         ],
@@ -54,7 +54,7 @@ LOGIC: list[tuple[dict[str, Any] | None, dict[str, Any] | None, list[dict[str, A
         None,
         [case("match", {}), case("none", {"user": "x"})],
     ),
-    # A process that nobody names is any process only to a detection that asks for none.
+    # A connection without any process matches only a detection without a process block.
     ({"a": MSI, "condition": "not a"}, None, [case("none")]),
     ({"a": {"user": None}, "condition": "a"}, None, [case("none")]),
     (None, {"a": {"dest_port": 443}, "condition": "a"}, [case([{"attribution": "none", "process_name": None}])]),
@@ -75,8 +75,8 @@ TWO = [{**WEB, "dest_port": 80}, WEB]
 BOTH = {"name": "it", "processes": [START], "connections": TWO}
 IP = {"dest_ip": "192.0.2.7"}
 
-# Cases of a detection of msiexec.exe, and what is said of each: None where it holds, else every word of the list.
-TOLD: list[tuple[dict[str, Any], list[str] | None]] = [
+# Cases of a detection of msiexec.exe, and the parts of the problem of each: None if it passes.
+PROBLEMS: list[tuple[dict[str, Any], list[str] | None]] = [
     (case("match", {}), None),
     (case("match", {"process_name": "other.exe"}), ["expected a finding, found none"]),
     (case("none", {}), ["expected nothing, found", "'process_name': 'msiexec.exe'", "'dest_ip': '192.0.2.7'"]),
@@ -97,21 +97,21 @@ TOLD: list[tuple[dict[str, Any], list[str] | None]] = [
 
 @pytest.mark.spark
 def test_cases_hold_or_say_what_was_found(spark: SparkSession) -> None:
-    """All in one job, those of the shipped detections too; each lives on hosts of its own."""
+    """All in one job, those of the shipped detections too; each has hosts of its own."""
     logic = [detection(n, process=p, network=w, cases=cs) for n, (p, w, cs) in enumerate(LOGIC)]
-    told = detection(99, cases=[{**c, "name": str(n)} for n, (c, _) in enumerate(TOLD)])
+    reporting = detection(99, cases=[{**c, "name": str(n)} for n, (c, _) in enumerate(PROBLEMS)])
     shipped = load_detections(default_conf_dir() / "detections")
-    results = run_cases(spark, [*logic, told, *shipped], Settings())
+    results = run_cases(spark, [*logic, reporting, *shipped], Settings())
 
     wrong = [(d.name, d.written.process, d.written.network, r.problem) for r in results if r.problem
-             for d in [r.detection] if d != told]  # fmt: skip
+             for d in [r.detection] if d != reporting]  # fmt: skip
     assert not wrong, wrong
     assert sum(r.detection in shipped for r in results) == sum(len(d.cases) for d in shipped) > 0
 
-    said = {r.case.name: r.problem for r in results if r.detection == told}
-    assert len(said) == len(TOLD)
-    for n, (written, words) in enumerate(TOLD):
-        problem = said[str(n)]
+    problems = {r.case.name: r.problem for r in results if r.detection == reporting}
+    assert len(problems) == len(PROBLEMS)
+    for n, (written, words) in enumerate(PROBLEMS):
+        problem = problems[str(n)]
         assert (problem is None) is (words is None), (written, problem)
         assert all(word in (problem or "") for word in words or ()), (written, problem)
 
@@ -132,8 +132,8 @@ def test_cases_hold_or_say_what_was_found(spark: SparkSession) -> None:
         (case([{"dest": "a"}], {}), "expect: findings have no column dest"),
     ],
 )
-def test_a_case_that_cannot_be_meant_is_told(written: dict[str, Any], said: str) -> None:
-    session: Any = None  # it is not asked for anything before the cases are read
+def test_a_case_that_the_tables_cannot_have_is_reported(written: dict[str, Any], said: str) -> None:
+    session: Any = None  # not used before all cases are checked
     with pytest.raises(DetectionError) as e:
         case_frames(session, [detection(1, cases=[written]), detection(2, cases=[written])])
     first, second = e.value.problems

@@ -1,7 +1,7 @@
-"""A detection's own cases: events it is tried on, all cases of all detections in one Spark job.
+"""The test cases of detections: their events as frames, and the findings in them compared with the expected ones.
 
-A case writes canonical columns, as few as matter; `at` is the time, "10:00:00" on one fixed day or a full ISO time.
-Every case lives on hosts of its own, so that none can see another's events.
+A case gives the canonical columns that matter to it; `at` is the time, "10:00:00" on one fixed day or a full ISO time.
+All cases of all detections are evaluated in one Spark job: each has hosts of its own, so no case sees another's events.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from procnet.detections.detection import Detection
 from procnet.detections.schema import Case
 from procnet.errors import DetectionError
 from procnet.periods import Window, as_utc
+from procnet.vocabulary import BASE_NAMES
 
 DAY = "2026-03-01"
 WINDOW = Window(datetime(2026, 3, 1, tzinfo=timezone.utc), datetime(2026, 3, 2, tzinfo=timezone.utc))
 _DEFAULTS = {"host": "host", "source": "case", "record_id": None}
-_BASE_NAME = (("process_path", "process_name"), ("parent_process_path", "parent_process_name"))
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a case ended: `problem` is None where it found what it must."""
+    """The result of a case: `problem` says how the findings differ from the expected ones, None if they do not."""
 
     detection: Detection
     case: Case
@@ -36,17 +36,20 @@ class Result:
 
 
 def case_frames(spark: SparkSession, detections: Sequence[Detection]) -> tuple[DataFrame, DataFrame]:
-    """`contract.PROCESS_EVENTS` and NETWORK_EVENTS of every case. DetectionError for all that a case cannot mean."""
-    processes: list[tuple[Any, ...]] = []
-    connections: list[tuple[Any, ...]] = []
+    """The process events (`contract.PROCESS_EVENTS`) and network events (NETWORK_EVENTS) of all cases.
+
+    Raises DetectionError with every event and expected column that the tables cannot have.
+    """
+    process_events: list[tuple[Any, ...]] = []
+    network_events: list[tuple[Any, ...]] = []
     problems: list[str] = []
     for key, detection, case in _keyed(detections):
         where = f"{detection.path}: case {case.name!r}"
         expected = {column for finding in case.expect if isinstance(finding, Mapping) for column in finding}
         problems += [f"{where}: expect: findings have no column {c}" for c in sorted(expected - set(FINDINGS.names))]
         for rows, written, schema in (
-            (processes, case.processes, PROCESS_EVENTS),
-            (connections, case.connections, NETWORK_EVENTS),
+            (process_events, case.processes, PROCESS_EVENTS),
+            (network_events, case.connections, NETWORK_EVENTS),
         ):
             for event in written:
                 try:
@@ -55,27 +58,29 @@ def case_frames(spark: SparkSession, detections: Sequence[Detection]) -> tuple[D
                     problems.append(f"{where}: {e}")
     if problems:
         raise DetectionError(problems)
-    return spark.createDataFrame(processes, PROCESS_EVENTS), spark.createDataFrame(connections, NETWORK_EVENTS)
+    return spark.createDataFrame(process_events, PROCESS_EVENTS), spark.createDataFrame(network_events, NETWORK_EVENTS)
 
 
 def check_cases(found: Sequence[Mapping[str, Any]], detections: Sequence[Detection]) -> list[Result]:
-    """Hold the findings over `case_frames` (rows of `contract.FINDINGS` as dicts) against what the cases expect."""
+    """Compares findings in the `case_frames` (rows of `contract.FINDINGS` as dicts) with what the cases expect."""
     results = []
     for key, detection, case in _keyed(detections):
-        mine = [
+        of_case = [
             {**f, "host": str(f["host"]).removeprefix(key)}
             for f in found
             if f["detection_id"] == detection.id and str(f["host"]).startswith(key)
         ]
-        results.append(Result(detection, case, _problem(case, mine)))
+        results.append(Result(detection, case, _problem(case, of_case)))
     return results
 
 
 def _keyed(detections: Sequence[Detection]) -> list[tuple[str, Detection, Case]]:
+    """Every case with a prefix for its hosts that no other case has."""
     return [(f"{i:03d}{j:03d}-", d, c) for i, d in enumerate(detections) for j, c in enumerate(d.cases)]
 
 
 def _row(event: Mapping[str, Any], schema: T.StructType, key: str) -> tuple[Any, ...]:
+    """An event of a case as a row of the table; ValueError if the table cannot have it."""
     values = {**_DEFAULTS, **event}
     at = values.pop("at", None)
     if at is None:
@@ -86,7 +91,7 @@ def _row(event: Mapping[str, Any], schema: T.StructType, key: str) -> tuple[Any,
     values["event_date"] = values["event_time"].date()
     if "event_kind" in schema.names:
         values.setdefault("event_kind", "start")
-    for path, name in _BASE_NAME:
+    for path, name in BASE_NAMES.items():
         if values.get(path) and name not in values:
             values[name] = str(values[path]).replace("/", "\\").rsplit("\\", 1)[-1].lower()
     if unknown := sorted(set(values) - set(schema.names)):
@@ -100,9 +105,9 @@ def _row(event: Mapping[str, Any], schema: T.StructType, key: str) -> tuple[Any,
 def _typed(column: T.StructField, value: Any) -> Any:
     if isinstance(column.dataType, T.TimestampType):
         return _time(value)
-    wanted = {T.StringType: str, T.LongType: int, T.IntegerType: int}.get(type(column.dataType))
-    if wanted is not None and type(value) is not wanted:
-        quotes = "; put it in quotes" if wanted is str else ""
+    expected = {T.StringType: str, T.LongType: int, T.IntegerType: int}.get(type(column.dataType))
+    if expected is not None and type(value) is not expected:
+        quotes = "; put it in quotes" if expected is str else ""
         raise ValueError(f"{column.name} is {column.dataType.simpleString()}, found {value!r}{quotes}")
     return value
 
@@ -112,32 +117,42 @@ def _time(written: object) -> datetime:
     try:
         value = datetime.fromisoformat((text if "-" in text else f"{DAY}T{text}").replace("Z", "+00:00"))
     except ValueError:
-        # YAML reads 10:00:00 as a number of seconds.
+        # Without quotes, YAML reads 10:00:00 as a number of seconds.
         raise ValueError(f'{written!r} is no time; write "10:00:00" or "{DAY}T10:00:00Z", in quotes') from None
     return as_utc(value)
 
 
 def _problem(case: Case, found: Sequence[Mapping[str, Any]]) -> str | None:
     if case.expect == "none":
-        return f"expected nothing, found {_told(found)}" if found else None
+        return f"expected nothing, found {_summary(found)}" if found else None
     if case.expect == "match":
         return None if found else "expected a finding, found none"
     left = list(found)
-    for wanted in sorted(case.expect, key=len, reverse=True):  # what says more has fewer findings to choose from
-        hit = next((f for f in left if all(_same(f.get(k), v) for k, v in wanted.items())), None)
-        if hit is None:
-            return f"expected {dict(wanted)!r}, found {_told(left)}"
-        left.remove(hit)
-    return f"more than expected: {_told(left)}" if left else None
+    # The expectation with the most columns first: the fewest findings can meet it.
+    for expected in sorted(case.expect, key=len, reverse=True):
+        match = next((f for f in left if all(_equal(f.get(k), v) for k, v in expected.items())), None)
+        if match is None:
+            return f"expected {dict(expected)!r}, found {_summary(left)}"
+        left.remove(match)
+    return f"more than expected: {_summary(left)}" if left else None
 
 
-def _same(value: Any, wanted: Any) -> bool:
+def _equal(value: Any, expected: Any) -> bool:
     if isinstance(value, datetime):
-        # `collect` gives a time as this machine's clock tells it, without a zone.
-        return wanted is not None and value.astimezone(timezone.utc) == _time(wanted)
-    return bool(value == wanted)
+        # `collect` returns times without a zone, in the zone of this machine.
+        return expected is not None and value.astimezone(timezone.utc) == _time(expected)
+    return bool(value == expected)
 
 
-def _told(found: Sequence[Mapping[str, Any]]) -> str:
-    keep = ("host", "process_name", "process_id", "attribution", "event_time", "process_time", "dest_ip", "dest_port")
-    return "; ".join(str({k: f.get(k) for k in keep}) for f in found) or "none"
+def _summary(found: Sequence[Mapping[str, Any]]) -> str:
+    columns = (
+        "host",
+        "process_name",
+        "process_id",
+        "attribution",
+        "event_time",
+        "process_time",
+        "dest_ip",
+        "dest_port",
+    )
+    return "; ".join(str({c: f.get(c) for c in columns}) for f in found) or "none"

@@ -1,35 +1,24 @@
-"""The detections of a folder: loaded together, all errors at once; chosen by id, name or file."""
+"""The detections of a folder: loaded together with all problems of all files, and selected by id, name or file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
-from procnet.config_file import Unusable
+from procnet.config_file import UnusableFile, check, read_yaml
 from procnet.detections.detection import Detection, parse_sides, resolve
 from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
 
 
 def load_detections(place: Path | str | Iterable[Path]) -> tuple[Detection, ...]:
-    """Detections of a folder (its *.yml) or of single files, by id.
+    """The detections of a folder (its *.yml) or of single files, sorted by id.
 
-    Raises DetectionError with every problem of every file, ids and names used twice among them.
+    Raises DetectionError with every problem of every file, including ids and names that are used twice.
     """
-    if isinstance(place, str | Path):
-        folder = Path(place)
-        if not folder.is_dir():
-            raise DetectionError(
-                [f"no folder of detections at {folder}"], hint="set detections.folder, or leave it out"
-            )
-        files = sorted(folder.glob("*.yml"))
-    else:
-        files = list(place)
-    found, unusable = _read_all(files)
+    found, unusable = _read_all(_files(Path(place)) if isinstance(place, str | Path) else place)
     if unusable:
         raise DetectionError(
             [p for u in unusable for p in u.problems], hint="procnet detections lint shows all of them again"
@@ -37,116 +26,112 @@ def load_detections(place: Path | str | Iterable[Path]) -> tuple[Detection, ...]
     return found
 
 
-def read_catalogue(folder: Path) -> tuple[tuple[Detection, ...], tuple[Unusable, ...]]:
-    """What of a folder can run, by id, and what cannot: a broken file, and every file of an id or name used twice.
+def read_catalogue(folder: Path) -> tuple[tuple[Detection, ...], tuple[UnusableFile, ...]]:
+    """The usable detections of a folder, sorted by id, and its unusable files, so that one of these stops no other.
 
-    So one file that somebody broke does not stop all the others. DetectionError where the folder is not there.
+    Unusable are files with errors and all files that share an id or a name. Raises DetectionError without the folder.
     """
-    if not folder.is_dir():
-        load_detections(folder)
-    return _read_all(sorted(folder.glob("*.yml")))
-
-
-def _read_all(files: Iterable[Path]) -> tuple[tuple[Detection, ...], tuple[Unusable, ...]]:
-    found: dict[Path, Detection] = {}
-    unusable: list[Unusable] = []
-    for path in files:
-        detection, problems = _read(path)
-        if detection is not None:
-            found[path] = detection
-        else:
-            unusable.append(Unusable(_names(path), tuple(problems)))
-    doubtful: set[Path] = set()
-    for what in ("id", "name"):
-        seen: dict[str, Path] = {}
-        for path, d in found.items():
-            value = str(getattr(d, what)).lower()
-            first = seen.setdefault(value, path)
-            if first != path:
-                told = f"{path}: {what} {getattr(d, what)} is that of {first} too"
-                unusable.append(Unusable(frozenset({d.id, d.name.lower(), path.stem}), (told,)))
-                doubtful |= {path, first}
-    usable = [d for path, d in found.items() if path not in doubtful]
-    return tuple(sorted(usable, key=lambda d: d.id)), tuple(unusable)
-
-
-def _names(path: Path) -> frozenset[str]:
-    """By what a broken file may be meant: its stem, and the id and name that it has, if it can be read so far."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        return frozenset({path.stem})
-    told = [values.get(n) for n in ("id", "name")] if isinstance(values, dict) else []
-    return frozenset({path.stem, *(str(v).lower() for v in told if v is not None)})
+    return _read_all(_files(folder))
 
 
 def select(
-    detections: Sequence[Detection], wanted: Sequence[str], unusable: Sequence[Unusable] = ()
+    detections: Sequence[Detection], wanted: Sequence[str], unusable: Sequence[UnusableFile] = ()
 ) -> tuple[Detection, ...]:
-    """Those that are wanted, each by its id (or the first 8 characters or more of it), its name, or a file to try out.
+    """The detections that are wanted, sorted by id.
 
-    A file stands in for the catalogue's detection of the same id. Raises DetectionError for what is not known, and for
-    what is known to be `unusable`, with its problems.
+    Each is given by its id, the first 8 or more characters of it, its name, its file's name, or the path of a file,
+    which replaces the catalogue's detection of the same id. Raises DetectionError with every name that is not known or
+    not unique, and with the problems of the files that are wanted but unusable.
     """
-    chosen: dict[str, Detection] = {}
+    selected: dict[str, Detection] = {}
     problems: list[str] = []
     for want in wanted:
-        if want.endswith((".yml", ".yaml")):
-            detection, more = _read(Path(want))
-            problems += more
-            chosen |= {detection.id: detection} if detection is not None else {}
-            continue
-        low = want.lower()
-        found = [
-            d
-            for d in detections
-            if low in (d.id, d.name.lower(), d.path.stem) or (len(low) >= 8 and d.id.startswith(low))
-        ]
-        if len(found) == 1:
-            chosen[found[0].id] = found[0]
-        elif of_it := [p for u in unusable if low in u.names for p in u.problems]:
-            problems += of_it
-        elif found:
-            problems.append(f"{want!r} may mean {', '.join(d.id for d in found)}")
+        found = _look_up(want, detections, unusable)
+        if isinstance(found, Detection):
+            selected[found.id] = found
         else:
-            near = get_close_matches(low, [n for d in detections for n in (d.id, d.name.lower())], n=2, cutoff=0.5)
-            known = (
-                f"near: {', '.join(near)}" if near else f"there are {', '.join(f'{d.id} {d.name}' for d in detections)}"
-            )
-            problems.append(f"no detection {want!r} among {len(detections)}; {known}")
-            # It may be one of those that cannot be read.
-            problems += [p for u in unusable for p in u.problems]
+            problems += found
     if problems:
         hint = (
             "procnet detections lint shows what is wrong" if unusable else "procnet detections list shows ids and names"
         )
         raise DetectionError(dict.fromkeys(problems), hint=hint)
-    return tuple(sorted(chosen.values(), key=lambda d: d.id))
+    return tuple(sorted(selected.values(), key=lambda d: d.id))
 
 
-def _read(path: Path) -> tuple[Detection | None, list[str]]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        return None, [f"{path}: cannot be read: {e.strerror}"]
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        return None, [f"{path}: not readable as YAML: {' '.join(str(e).split())}"]
-    if not isinstance(values, dict):
-        return None, [f"{path}: holds no detection, but {type(values).__name__}"]
-    try:
-        file = DetectionFile.model_validate(values)
-    except ValidationError as e:
-        problems = [
-            f"{'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')} (found {_short(p['input'])})"
-            for p in e.errors()
-        ]
-        blocks = {side: block for side in ("process", "network") if isinstance(block := values.get(side), dict)}
-        if blocks:
-            problems += parse_sides(blocks.get("process"), blocks.get("network"))[2]
-        return None, [f"{path}: {p}" for p in problems]
-    return resolve(file, path)
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DetectionError([f"no folder of detections at {folder}"], hint="set detections.folder, or leave it out")
+    return sorted(folder.glob("*.yml"))
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _read_all(files: Iterable[Path]) -> tuple[tuple[Detection, ...], tuple[UnusableFile, ...]]:
+    read = [_read(path) for path in dict.fromkeys(files)]
+    detections = [d for d in read if isinstance(d, Detection)]
+    unusable = [u for u in read if isinstance(u, UnusableFile)]
+    ambiguous, duplicates = _duplicates(detections)
+    usable = [d for d in detections if d.path not in ambiguous]
+    return tuple(sorted(usable, key=lambda d: d.id)), (*unusable, *duplicates)
+
+
+def _duplicates(detections: Sequence[Detection]) -> tuple[set[Path], list[UnusableFile]]:
+    """All files that share an id or a name with another, and the problem of each one after the first."""
+    ambiguous: set[Path] = set()
+    duplicates: list[UnusableFile] = []
+    for what in ("id", "name"):
+        first_with: dict[str, Path] = {}
+        for d in detections:
+            value = str(getattr(d, what))
+            first = first_with.setdefault(value.lower(), d.path)
+            if first != d.path:
+                problem = f"{d.path}: {what} {value} is that of {first} too"
+                duplicates.append(UnusableFile(frozenset({d.id, d.name.lower(), d.path.stem}), (problem,)))
+                ambiguous |= {d.path, first}
+    return ambiguous, duplicates
+
+
+def _read(path: Path) -> Detection | UnusableFile:
+    values, problems = read_yaml(path)
+    if not problems:
+        file, problems = check(values, DetectionFile, path)
+        if file is None:
+            problems += [f"{path}: {p}" for p in _block_problems(values)]
+        else:
+            detection, problems = resolve(file, path)
+            if detection is not None:
+                return detection
+    # An unreadable file is known by its stem only, any other by its id and name too.
+    named = [values.get(key) for key in ("id", "name")] if isinstance(values, dict) else []
+    return UnusableFile(frozenset({path.stem, *(str(n).lower() for n in named if n is not None)}), tuple(problems))
+
+
+def _block_problems(values: Any) -> list[str]:
+    """The problems of the blocks of a file whose other keys are wrong, so that all are reported at once."""
+    blocks = values if isinstance(values, dict) else {}
+    process, network = (b if isinstance(b := blocks.get(side), dict) else None for side in ("process", "network"))
+    return [] if process is None and network is None else parse_sides(process, network)[2]
+
+
+def _look_up(
+    name: str, detections: Sequence[Detection], unusable: Sequence[UnusableFile]
+) -> Detection | tuple[str, ...]:
+    """The detection of a name as `select` takes it, or the problems: why there is not exactly one that is usable."""
+    if name.endswith((".yml", ".yaml")):
+        read = _read(Path(name))
+        return read if isinstance(read, Detection) else read.problems
+    low = name.lower()
+    found = [
+        d
+        for d in detections
+        if low in (d.id, d.name.lower(), d.path.stem) or (len(low) >= 8 and d.id.startswith(low))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if problems := tuple(p for u in unusable if low in u.names for p in u.problems):
+        return problems
+    if found:
+        return (f"{name!r} may mean {', '.join(d.id for d in found)}",)
+    near = get_close_matches(low, [n for d in detections for n in (d.id, d.name.lower())], n=2, cutoff=0.5)
+    known = f"near: {', '.join(near)}" if near else f"there are {', '.join(f'{d.id} {d.name}' for d in detections)}"
+    # The name may be that of one of the unusable files.
+    return (f"no detection {name!r} among {len(detections)}; {known}", *(p for u in unusable for p in u.problems))

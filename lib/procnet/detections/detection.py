@@ -1,4 +1,4 @@
-"""A detection that may run: checked, frozen, its blocks parsed. What a person wrote stands in file.py."""
+"""A detection that can run: its file is checked and its blocks are parsed. The file's own model is in schema.py."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from procnet.detections.schema import Annotations, Case, DetectionFile, Risk
 from procnet.predicates.model import Predicate, canonical, finite_names
 from procnet.predicates.parse import parse_side
 
-# Both sides may ask for the host: a detection for servers only.
+# The host is a field of both blocks: a detection may be limited to servers by either.
 PROCESS_TYPES: Mapping[str, T.DataType] = {n: PROCESS_EVENTS[n].dataType for n in PROCESS_FIELDS}
 NETWORK_TYPES: Mapping[str, T.DataType] = {n: NETWORK_EVENTS[n].dataType for n in ("host", *NETWORK_FIELDS)}
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One detection, resolved. `names`: the process names one of which it asks for, None if it may want any process."""
+    """One detection. `process` and `network` are its conditions; None where the file has no such block."""
 
     id: str
     name: str
@@ -39,19 +39,25 @@ class Detection:
     path: Path
 
     @property
-    def names(self) -> frozenset[str] | None:
-        return None if self.process is None else finite_names(self.process)
+    def any_process(self) -> bool:
+        """Whether processes of any name may match, so that no list of names limits which are read."""
+        return self.process is None or finite_names(self.process) is None
+
+    @property
+    def process_names(self) -> frozenset[str]:
+        """The process names, in lower case, one of which a matching process has; empty for `any_process`."""
+        return (finite_names(self.process) if self.process is not None else None) or frozenset()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what it asks, not of its prose: an edit that can change findings changes it, and no other does."""
+        """SHA-256 of the conditions and the lookback: it changes if findings can, and not with an edit of prose."""
         sides = [canonical(p) if p is not None else "" for p in (self.process, self.network)]
-        asks = "\n".join([*sides, str(self.lookback.total_seconds())])
-        return hashlib.sha256(asks.encode()).hexdigest()
+        definition = "\n".join([*sides, str(self.lookback.total_seconds())])
+        return hashlib.sha256(definition.encode()).hexdigest()
 
 
 def resolve(file: DetectionFile, path: Path) -> tuple[Detection | None, list[str]]:
-    """The detection of a file, or its problems, each one with the file's name."""
+    """The detection of a checked file, or None and the problems of its blocks, each with the file's name."""
     process, network, problems = parse_sides(file.process, file.network)
     if problems:
         return None, [f"{path}: {p}" for p in problems]
@@ -77,7 +83,7 @@ def resolve(file: DetectionFile, path: Path) -> tuple[Detection | None, list[str
 def parse_sides(
     process: Mapping[str, Any] | None, network: Mapping[str, Any] | None
 ) -> tuple[Predicate | None, Predicate | None, list[str]]:
-    """Both blocks as written -> their trees, None where a block is not there, and what is wrong with the two."""
+    """The conditions of the process and the network block, None for a missing block, and the problems of both."""
     if not process and not network:
         return None, None, ["neither a process nor a network block: it would match every connection"]
     on_process, problems = parse_side(process, PROCESS_TYPES, "process") if process else (None, [])

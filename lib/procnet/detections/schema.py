@@ -1,4 +1,4 @@
-"""What a person writes in conf/detections/*.yml, strictly: a typing error is an error, never a silent default."""
+"""The keys of a detection file (conf/detections/*.yml); an unknown key is an error, never a silent default."""
 
 from __future__ import annotations
 
@@ -15,39 +15,44 @@ from procnet.settings import Budget
 Item = TypeVar("Item")
 
 
-def _wrong(field: str) -> str | None:
-    if field not in FINDINGS.names or field in ("message", "finding_id"):
-        return f"findings have no column {field!r}"
-    return f"{field} holds several values" if isinstance(FINDINGS[field].dataType, T.ArrayType) else None
-
-
 def _column(field: str) -> str:
-    if problem := _wrong(field):
+    if problem := _column_problem(field):
         raise ValueError(problem)
     return field
 
 
+def _column_problem(field: str) -> str:
+    """Why a field cannot stand for a single value of a finding; "" if it can."""
+    if field not in FINDINGS.names or field in ("message", "finding_id"):
+        return f"findings have no column {field!r}"
+    return f"{field} holds several values" if isinstance(FINDINGS[field].dataType, T.ArrayType) else ""
+
+
 def _template(message: str) -> str:
     try:
-        asked = [(field, spec or how) for _, field, spec, how in Formatter().parse(message) if field is not None]
+        fields = [
+            (field, spec or conversion)
+            for _, field, spec, conversion in Formatter().parse(message)
+            if field is not None
+        ]
     except ValueError as e:
         raise ValueError(f"{e}; a plain brace is written twice") from None
-    problems = [problem for field, _ in asked if (problem := _wrong(field))]
-    problems += [f"{{{field}}} is filled in as it is, without a format" for field, how in asked if how]
+    problems = [problem for field, _ in fields if (problem := _column_problem(field))]
+    problems += [f"{{{field}}} is filled in as it is, without a format" for field, formatted in fields if formatted]
     if problems:
         raise ValueError("; ".join(problems))
     return message
 
 
-def some(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """At least one of them, or a ValueError."""
-    # Pydantic's min_length counts what is valid: one wrong item of one would be told twice.
+def at_least_one(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The items; ValueError if there are none."""
+    # Pydantic's min_length counts the valid items: it would report a single wrong item a second time, as none.
     if not items:
         raise ValueError("at least one is wanted")
     return items
 
 
-RiskScore = Annotated[int, Field(ge=1, le=100)]  # Splunk ES: 1..100
+RiskScore = Annotated[int, Field(ge=1, le=100)]  # the range in Splunk ES
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Technique = Annotated[str, Field(pattern=r"^T\d{4}(\.\d{3})?$")]  # ATT&CK technique or sub-technique
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -59,30 +64,30 @@ class _Strict(BaseModel):
 
 
 class RiskObject(_Strict):
-    """Whom the risk falls on: a column of the findings, and what it holds."""
+    """What bears the risk: a column of the findings, and the type of its values."""
 
     field: FindingsColumn
     type: Literal["system", "user", "other"]
 
 
 class ThreatObject(_Strict):
-    """What the threat came by: a column of the findings, and what it holds."""
+    """What the threat was carried out with: a column of the findings, and the type of its values."""
 
     field: FindingsColumn
     type: Literal["process_name", "parent_process_name", "ip_address", "domain", "file_hash", "command", "other"]
 
 
 class Risk(_Strict):
-    """Score 1..100, on whom it falls, and the message with `{column}`s of the findings."""
+    """Score, risk and threat objects, and a message with `{column}` placeholders for the finding's values."""
 
     score: RiskScore
     message: Annotated[Text, AfterValidator(_template)]
-    objects: Annotated[tuple[RiskObject, ...], AfterValidator(some)]
+    objects: Annotated[tuple[RiskObject, ...], AfterValidator(at_least_one)]
     threat_objects: tuple[ThreatObject, ...] = ()
 
 
 class Annotations(_Strict):
-    """How others file it."""
+    """References to other catalogues: MITRE ATT&CK, kill chain, NIST, CIS, analytic stories."""
 
     mitre_attack: tuple[Technique, ...] = ()
     kill_chain: tuple[str, ...] = ()
@@ -92,17 +97,17 @@ class Annotations(_Strict):
 
 
 class Case(_Strict):
-    """Events on which the detection is tried, and what it must find: see detections/cases.py."""
+    """Test events, and the findings that the detection must make of them: see detections/cases.py."""
 
     name: Text
     defect: Annotated[str, Field(pattern=r"^D\d{1,2}$")] | None = None
     processes: tuple[dict[str, Any], ...] = ()
-    connections: Annotated[tuple[dict[str, Any], ...], AfterValidator(some)]
+    connections: Annotated[tuple[dict[str, Any], ...], AfterValidator(at_least_one)]
     expect: Literal["match", "none"] | tuple[dict[str, Any], ...]
 
 
 class DetectionFile(_Strict):
-    """One detection file."""
+    """One detection file; docs/detections.md explains every key."""
 
     id: Uuid
     name: Text
@@ -120,4 +125,4 @@ class DetectionFile(_Strict):
     false_positives: Text
     misses: Text
     references: tuple[str, ...] = ()
-    cases: Annotated[tuple[Case, ...], AfterValidator(some)]
+    cases: Annotated[tuple[Case, ...], AfterValidator(at_least_one)]

@@ -1,69 +1,73 @@
-"""The lock beside the detections: what was released of each, so that no edit goes out under an old version."""
+"""The lock file in a folder of detections: what was released of each, so that no edit is released as an old version."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
+from procnet.config_file import load_yaml
 from procnet.detections.detection import Detection
-from procnet.errors import ConfigError
 
 LOCK = "detections.lock"
-_LOCKED = {"name", "version", "fingerprint"}
 
 
-def read_lock(folder: Path) -> Mapping[str, Any]:
-    """The lock beside the detections: id -> name, version, fingerprint; empty where there is none.
+class LockedVersion(BaseModel):
+    """What was released of one detection."""
 
-    Raises ConfigError where the file holds something else, as a merge may leave it.
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: int
+    fingerprint: str
+
+
+def read_lock(folder: Path) -> Mapping[str, LockedVersion]:
+    """The released version of each detection by its id, from the lock file of the folder; empty without a file.
+
+    Raises ConfigError if the file contains something else, for example the markers of a merge conflict.
     """
     file = folder / LOCK
     if not file.is_file():
         return {}
-    try:
-        lock, why = yaml.safe_load(file.read_text(encoding="utf-8")) or {}, ""
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        lock, why = None, f": {' '.join(str(e).split())}"
-    if not isinstance(lock, dict) or not all(isinstance(v, dict) and v.keys() >= _LOCKED for v in lock.values()):
-        raise ConfigError(
-            f"{file} is no lock of id -> {', '.join(sorted(_LOCKED))}{why}",
-            hint="take back the one that was released, or write it anew: procnet detections lint --lock",
+    hint = "take back the one that was released, or write it anew: procnet detections lint --lock"
+    return load_yaml(file, dict[str, LockedVersion], empty={}, hint=hint)
+
+
+def lock_of(detections: Sequence[Detection]) -> dict[str, LockedVersion]:
+    """What the lock file of these detections must contain."""
+    return {d.id: LockedVersion(name=d.name, version=d.version, fingerprint=d.fingerprint) for d in detections}
+
+
+def check_lock(detections: Sequence[Detection], lock: Mapping[str, LockedVersion]) -> list[str]:
+    """A problem for each detection that was edited under its old version, is not locked, or is locked but missing."""
+    now = lock_of(detections)
+    problems = [p for id_, current in now.items() if (p := _difference(current, lock.get(id_)))]
+    return problems + [f"{lock[i].name}: locked, and gone; deprecate it instead" for i in lock if i not in now]
+
+
+def _difference(current: LockedVersion, locked: LockedVersion | None) -> str:
+    """What is wrong with a detection in view of its lock; "" if nothing is."""
+    name, version = current.name, current.version
+    if locked is None:
+        return f"{name}: not in the lock; lint --lock releases it"
+    if version < locked.version:
+        return f"{name}: version {version} is below {locked.version}, which is locked; raise its version"
+    if version > locked.version:
+        return f"{name}: version {version} is not locked yet, {locked.version} is; lint --lock releases it"
+    if current.fingerprint != locked.fingerprint:
+        return (
+            f"{name}: its conditions or its lookback are not those of the locked version {version}; raise its version"
         )
-    return lock
-
-
-def lock_of(detections: Sequence[Detection]) -> dict[str, dict[str, Any]]:
-    """What the lock should say of them."""
-    return {d.id: {"name": d.name, "version": d.version, "fingerprint": d.fingerprint} for d in detections}
-
-
-def check_lock(detections: Sequence[Detection], lock: Mapping[str, Any]) -> list[str]:
-    """What was edited without a new version, is not locked, or is locked and gone."""
-    problems = []
-    for id_, now in lock_of(detections).items():
-        name, version, then = now["name"], now["version"], lock.get(id_)
-        if then is None:
-            problems.append(f"{name}: not in the lock; lint --lock releases it")
-        elif version < then["version"]:
-            problems.append(f"{name}: version {version} is below {then['version']}, which is locked; raise its version")
-        elif version > then["version"]:
-            problems.append(
-                f"{name}: version {version} is not locked yet, {then['version']} is; lint --lock releases it"
-            )
-        elif now["fingerprint"] != then["fingerprint"]:
-            problems.append(f"{name}: asks something else than version {version} did; raise its version")
-    problems += [
-        f"{lock[i]['name']}: locked, and gone; deprecate it instead" for i in lock if i not in lock_of(detections)
-    ]
-    return problems
+    return ""
 
 
 def write_lock(folder: Path, detections: Sequence[Detection]) -> Path:
-    """Write the lock anew; returns its path."""
+    """Writes the lock file of these detections; returns its path."""
     file = folder / LOCK
     head = "# id -> what was released. Written by: procnet detections lint --lock\n"
-    file.write_text(head + yaml.safe_dump(lock_of(detections), sort_keys=True), encoding="utf-8")
+    values = {id_: locked.model_dump() for id_, locked in lock_of(detections).items()}
+    file.write_text(head + yaml.safe_dump(values, sort_keys=True), encoding="utf-8")
     return file
