@@ -1,56 +1,62 @@
-"""Files and tables -> raw frames."""
+"""Reads files and tables as raw frames.
+
+Files are read by Python workers that stream them, whole files per task. One pass gives line numbers, archives, arrays,
+byte order marks and all rows before the cut of a damaged gzip; Spark's own text and JSON readers give none of these.
+Tables are scanned in place.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
+import pyarrow as pa  # type: ignore[import-untyped]
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from procnet.errors import DataError
 from procnet.readers.batches import arrow_batches, in_shares
+from procnet.readers.evtx_source import EvtxDataSource
 from procnet.readers.formats import read_records
 from procnet.readers.record import RAW_SCHEMA
 
-if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
 
+def read_files(
+    spark: SparkSession, files: Sequence[str], file_format: str = "json", first: int | None = None
+) -> DataFrame:
+    """Returns the records of files as a raw frame (RAW_SCHEMA). Lazy: the tasks open the files.
 
-def read_files(spark: SparkSession, files: Sequence[str], kind: str = "json", first: int | None = None) -> DataFrame:
-    """The records of files as a raw frame; `kind` is a key of records.SUFFIXES. Lazy: files are opened by the tasks.
-
-    `first`: no more than so many records of each file.
+    `file_format` is a key of formats.SUFFIXES. `first` limits the records of each file.
     """
-    if kind == "evtx":
-        from procnet.readers.evtx_source import EvtxDataSource
-
+    if file_format == "evtx":
         spark.dataSource.register(EvtxDataSource)
         reader = spark.read.format("evtx").option("paths", "\n".join(files))
         return (reader if first is None else reader.option("first", str(first))).load()
     shares = in_shares(files)
-    return spark.range(0, len(shares), 1, len(shares)).mapInArrow(_reader(shares, kind, first), RAW_SCHEMA)
+    batches = _batch_reader(shares, file_format, first)
+    return spark.range(0, len(shares), 1, len(shares)).mapInArrow(batches, RAW_SCHEMA)
 
 
-def _reader(
-    shares: list[list[str]], kind: str, first: int | None
+def _batch_reader(
+    shares: list[list[str]], file_format: str, first: int | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    """Returns a function from batches of share numbers to batches of the records in the files of those shares."""
+
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for share in batch.column(0).to_pylist():
                 for file in shares[share]:
-                    yield from arrow_batches(islice(read_records(file, kind), first))
+                    yield from arrow_batches(islice(read_records(file, file_format), first))
 
     return read
 
 
 def read_table(spark: SparkSession, name: str, table_format: str | None = None) -> DataFrame:
-    """A table by catalog name, or a folder of Delta, Parquet or of `table_format`; `file` is added: the name.
+    """Returns a table with its name as the added column `file`.
 
-    DataError if it is not there.
+    `name` is a catalog name, or a folder of Delta, of Parquet or of `table_format`. DataError if there is none.
     """
     try:
         if "/" not in name and not os.path.exists(name):
@@ -62,7 +68,7 @@ def read_table(spark: SparkSession, name: str, table_format: str | None = None) 
         else:
             frame = spark.read.parquet(name)
         frame = frame.withColumn("file", F.lit(name))
-        _ = frame.schema  # Spark Connect looks for the table no sooner
+        _ = frame.schema  # Spark Connect resolves the table only now
     except AnalysisException as e:
         raise DataError(
             f"no table {name}: looked for a catalog table, a Delta folder and Parquet files ({e.getCondition()})",

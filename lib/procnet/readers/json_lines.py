@@ -1,34 +1,36 @@
-"""JSON lines, arrays and pretty-printed objects, with or without a byte order mark -> records. No Spark here.
+"""Splits JSON lines, arrays and pretty-printed objects into records. No Spark.
 
-Lines are streamed; an array or pretty-printed file is held in memory, since its records have no line to end them.
+Lines are streamed. An array or a pretty-printed file is read into memory as a whole, because no line break ends its
+records.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
 from io import BufferedReader
+from itertools import chain
 
 from procnet.readers.archives import damage
+from procnet.readers.decode import decoded_blocks
 from procnet.readers.record import Record
 
-_BLOCK = 1 << 20
 _decode = json.JSONDecoder(strict=False).raw_decode
+_SEPARATORS = re.compile(r"[\s,\[\]]*")
 
 
 def json_records(stream: BufferedReader) -> Iterator[Record]:
-    """All records of a file, in order."""
+    """Yields all records of a file, in order. Text that is no JSON object is a record as it stands."""
     lines = _lines(stream)
     first = next((r for r in lines if r.problem or r.text.strip()), None)
     if first is None:
         return
     start = first.text.lstrip()
     if first.problem is None and (start.startswith("[") or start.rstrip() == "{"):
-        yield from _document(first, lines)
+        yield from _document_records(first, lines)
         return
-    for record in _chain(first, lines):
+    for record in chain([first], lines):
         text = record.text.strip()
         if record.problem is None and (not text.endswith("}") or "}{" in text):
             # Rare: a line cut in half, or two records on one line, of which a JSON parser would see only the first.
@@ -37,17 +39,12 @@ def json_records(stream: BufferedReader) -> Iterator[Record]:
             yield record._replace(text=text)
 
 
-def _chain(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
-    yield first
-    yield from rest
-
-
 def _lines(stream: BufferedReader) -> Iterator[Record]:
-    """The lines of a file; one that could not be read to its end gives a last row with the problem."""
+    """Yields the lines of a file. Where damage ends the file, the last record names the problem."""
     number, problem = 1, None
-    open_line: list[str] = []  # its parts: joined once, as a large array may be one line
+    open_line: list[str] = []  # parts of the current line, joined once: a large array may be one line
     try:
-        for block in decoded(stream):
+        for block in decoded_blocks(stream):
             end, *lines = block.split("\n")
             open_line.append(end)
             for line in lines:
@@ -65,20 +62,6 @@ def _lines(stream: BufferedReader) -> Iterator[Record]:
         yield Record(number, rest, problem)
 
 
-def decoded(stream: BufferedReader) -> Iterator[str]:
-    """The text of a file in blocks. Raises what a damaged file raises, after all that stands before the damage."""
-    # "replace", as one bad byte is one bad character and not a lost file.
-    decoder = codecs.getincrementaldecoder(encoding_of(stream.peek(4)))("replace")
-    while block := stream.read1(_BLOCK):
-        yield decoder.decode(block)
-    yield decoder.decode(b"", final=True)
-
-
-def encoding_of(begin: bytes) -> str:
-    """The byte order mark decides: PowerShell redirects its output as UTF-16."""
-    return "utf-16" if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-
-
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
@@ -86,8 +69,8 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _document(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
-    """Records of an array, or of objects that span lines."""
+def _document_records(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
+    """Yields the records of an array, or of objects that span lines."""
     texts, last = [first.text], first
     for record in rest:
         texts.append(record.text)
@@ -97,16 +80,16 @@ def _document(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
 
 
 def _objects(text: str, line: int, problem: str | None = None) -> Iterator[Record]:
-    """JSON objects one after the other, brackets and commas between them skipped; what is none comes as it is.
+    """Yields consecutive JSON objects, without the brackets and commas between them.
 
-    After something that cannot be read it goes on at the next line that begins as the first object's line did.
+    Text that cannot be decoded is a record as it stands. It ends before the next line that begins as the first line
+    with an object does (same indentation). `problem` is what ended the file after `text`.
     """
     at, counted = 0, 0
     begin = re.search(r"\n[ \t]*\{", text)
-    again = re.compile(re.escape(begin[0])) if begin else None
-    separators = re.compile(r"[\s,\[\]]*")
+    next_begin = re.compile(re.escape(begin[0])) if begin else None
     while True:
-        gap = separators.match(text, at)
+        gap = _SEPARATORS.match(text, at)
         at = gap.end() if gap else at
         line += text.count("\n", counted, at)
         counted = at
@@ -116,7 +99,7 @@ def _objects(text: str, line: int, problem: str | None = None) -> Iterator[Recor
             _, end = _decode(text, at)
             yield Record(line, text[at:end])
         except (ValueError, RecursionError):
-            found = again.search(text, at + 1) if again else None
+            found = next_begin.search(text, at + 1) if next_begin else None
             end = found.start() if found else len(text)
             yield Record(line, text[at:end].rstrip(" \t\r\n,]"), problem if end == len(text) else None)
             if end == len(text):

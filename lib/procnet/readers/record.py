@@ -1,15 +1,16 @@
-"""A raw record as a reader gives it, and the columns of a raw frame."""
+"""A raw record, as every reader returns it, and the columns of a raw frame of files."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# A raw frame of files, as Spark DDL: `raw` is the record's text, `problem` is null or says why a file ended there.
+# Columns of a raw frame of files, as Spark DDL: the file and the line on which a record begins, the record's text, and
+# null or the reason why the record or the rest of the file could not be read.
 RAW_SCHEMA = "file string, line bigint, raw string, problem string"
 
 
 class Record(NamedTuple):
-    """One record as read: the line it begins on, its text, and what is wrong with it, if anything."""
+    """One record: the line on which it begins, its text, and what is wrong with it (None: nothing)."""
 
     line: int
     text: str
