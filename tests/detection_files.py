@@ -1,4 +1,4 @@
-"""Detection files as short as they can be, for tests that change one thing in them."""
+"""Minimal detection files, for tests that change one thing in them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Values = dict[str, Any]
 
 
 def values(number: int = 1, **changes: Any) -> Values:
-    """What a valid file of one id holds, with some keys put in its place; a key that is changed to None is left out."""
-    plain: Values = {
+    """The keys of a valid file whose id has this number, with changes; a key that is changed to None is left out."""
+    valid: Values = {
         "id": f"{number:08d}-0000-4000-8000-000000000000",
         "name": f"detection {number}",
         "version": 1,
@@ -29,18 +29,18 @@ def values(number: int = 1, **changes: Any) -> Values:
         "misses": "all else",
         "cases": [{"name": "a connection", "connections": [{"at": "10:00:00"}], "expect": "none"}],
     }
-    return {k: v for k, v in {**plain, **changes}.items() if v is not None}
+    return {k: v for k, v in {**valid, **changes}.items() if v is not None}
 
 
 def detection(number: int = 1, **changes: Any) -> Detection:
-    """The detection that such a file is."""
-    made, problems = resolve(DetectionFile.model_validate(values(number, **changes)), Path(f"{number}.yml"))
-    assert made is not None, problems
-    return made
+    """The detection of such a file."""
+    resolved, problems = resolve(DetectionFile.model_validate(values(number, **changes)), Path(f"{number}.yml"))
+    assert resolved is not None, problems
+    return resolved
 
 
 def write(folder: Path, name: str, content: Values | str) -> Path:
-    """A detection file of these values, or of this very text."""
+    """A detection file of these keys, or of this text."""
     file = folder / name
     file.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
     return file
