@@ -1,4 +1,4 @@
-"""A lake of a few rows: an installer that starts at noon and talks to the web from time to time."""
+"""A lake of a few rows: one installer that starts at noon and connects to web servers."""
 
 from __future__ import annotations
 
@@ -19,35 +19,40 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-EVENTS = {"process_events": PROCESS_EVENTS, "network_events": NETWORK_EVENTS}
-CHOSEN = Selection(select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"]))
+EVENT_TABLES = {"process_events": PROCESS_EVENTS, "network_events": NETWORK_EVENTS}
+SELECTION = Selection(select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"]))
 
 
 def new_lake(spark: SparkSession, folder: Path, **settings: Any) -> Lake:
-    """Its tables, empty."""
+    """Creates the tables in a folder."""
     lake = Lake(spark, Settings(lake=folder, **settings))
     lake.create()
     return lake
 
 
-def put(lake: Lake, table: str, *rows: tuple[float, dict[str, Any]]) -> None:
-    """Append events in one commit: each its minutes after noon, and what it says beside host `a` and process id 8."""
-    schema, made = EVENTS[table], []
-    for minutes, said in rows:
+def append_events(lake: Lake, table: str, *events: tuple[float, dict[str, Any]]) -> None:
+    """Appends events in one commit. An event is its minutes after noon, and the columns that differ from a start of
+    msiexec.exe, or a connection to port 443, on host `a` with process id 8."""
+    defaults: dict[str, Any] = (
+        {"event_kind": "start", "process_name": "msiexec.exe"}
+        if table == "process_events"
+        else {"dest_port": 443, "dest_ip": "203.0.113.7"}
+    )
+    schema, rows = EVENT_TABLES[table], []
+    for minutes, columns in events:
         at = NOON + timedelta(minutes=minutes)
-        values = {"host": "a", "process_id": 8, "event_time": at, "event_date": at.date(), "record_id": str(minutes)}
-        values |= {"event_kind": "start", "process_name": "msiexec.exe"} if table == "process_events" else {}
-        values |= {"dest_port": 443, "dest_ip": "203.0.113.7"} if table == "network_events" else {}
-        made.append(tuple({**values, **said}.get(n) for n in schema.names))
-    lake.append(table, lake.spark.createDataFrame(made, schema))
+        row = {"host": "a", "process_id": 8, "event_time": at, "event_date": at.date(), "record_id": str(minutes)}
+        row |= defaults | columns
+        rows.append(tuple(row.get(name) for name in schema.names))
+    lake.append(table, lake.spark.createDataFrame(rows, schema))
 
 
-def findings(lake: Lake) -> list[dict[str, Any]]:
-    """All of them, every column, in a fixed order."""
+def all_findings(lake: Lake) -> list[dict[str, Any]]:
+    """Returns all findings with every column, ordered by detection, time and id."""
     rows = lake.read("findings").orderBy("detection_id", "event_time", "finding_id").toArrow().to_pylist()
     return [dict(r) for r in rows]
 
 
-def hours(first: int, last: int) -> Window:
-    """From the first hour after noon to the last."""
+def hours_window(first: int, last: int) -> Window:
+    """Returns the window from `first` to `last` hours after noon."""
     return Window(NOON + first * HOUR, NOON + last * HOUR)

@@ -1,4 +1,4 @@
-"""Which run counts at each moment, and what is missing: every plan of runs against a look at each minute."""
+"""Coverage of generated runs against a count minute by minute."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procnet.lake.coverage import RunAttempt, gaps, stretches
+from procnet.lake.coverage import RunAttempt, gaps, segments
 from procnet.periods import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
-NOW = {"a": "1", "b": "1"}
+FINGERPRINTS = {"a": "1", "b": "1"}
 VERSIONS = {"t": 5}
 
 
@@ -45,47 +45,47 @@ def runs(draw: st.DrawFn) -> list[RunAttempt]:
     return found
 
 
-def why(at: datetime, attempts: list[RunAttempt]) -> str | None:
-    found = []
-    for detection, now in NOW.items():
+def expected_reason(at: datetime, attempts: list[RunAttempt]) -> str | None:
+    reasons = []
+    for detection, fingerprint in FINGERPRINTS.items():
         ran = [a for a in attempts if detection in a.detections and a.window.start <= at < a.window.end]
         last = max(ran, key=lambda a: a.started_at, default=None)
         if last is None:
-            found.append("never ran")
+            reasons.append("never ran")
         elif last.status == "failed":
-            found.append("failed")
+            reasons.append("failed")
         elif last.versions.get("t", 0) > VERSIONS["t"]:
-            found.append("tables rewound")
-        elif last.detections[detection] != now:
-            found.append("edited since")
+            reasons.append("tables rewound")
+        elif last.detections[detection] != fingerprint:
+            reasons.append("edited since")
         elif last.status == "nothing_to_read":
-            found.append("source had no rows")
+            reasons.append("source had no rows")
     order = ("never ran", "failed", "tables rewound", "edited since", "source had no rows")
-    return next((w for w in order if w in found), None)
+    return next((w for w in order if w in reasons), None)
 
 
 @settings(deadline=None)
 @given(runs())
-def test_gaps_are_what_each_minute_says(attempts: list[RunAttempt]) -> None:
-    found = gaps(PERIOD, attempts, NOW, VERSIONS)
+def test_gaps_are_those_of_each_minute(attempts: list[RunAttempt]) -> None:
+    found = gaps(PERIOD, attempts, FINGERPRINTS, VERSIONS)
     for n in range(12):
-        here = [g.why for g in found if g.window.start <= minute(n) < g.window.end]
-        assert here == ([] if (w := why(minute(n), attempts)) is None else [w])
+        reasons = [g.why for g in found if g.window.start <= minute(n) < g.window.end]
+        assert reasons == ([] if (w := expected_reason(minute(n), attempts)) is None else [w])
     for one, two in itertools.pairwise(found):
-        assert one.window.end < two.window.start or one.why != two.why, "neighbours of one kind are one gap"
+        assert one.window.end < two.window.start or one.why != two.why, "neighbours with one reason are one gap"
 
 
 @settings(deadline=None)
 @given(runs())
-def test_stretches_tile_the_period(attempts: list[RunAttempt]) -> None:
-    parts = stretches(PERIOD, attempts)
+def test_segments_tile_the_period(attempts: list[RunAttempt]) -> None:
+    parts = segments(PERIOD, attempts)
     assert [s.window.start for s in parts[1:]] == [s.window.end for s in parts[:-1]]
     assert (parts[0].window.start, parts[-1].window.end) == (PERIOD.start, PERIOD.end)
-    assert all(a.last is not b.last for a, b in itertools.pairwise(parts))
+    assert all(a.last_run is not b.last_run for a, b in itertools.pairwise(parts))
 
 
-@pytest.mark.parametrize("wanted", [{}, {"c": "1"}])
-def test_nothing_wanted_leaves_no_gap_and_what_never_ran_is_all_of_it(wanted: dict[str, str]) -> None:
-    ran = [RunAttempt(PERIOD, NOON, "succeeded", NOW, VERSIONS)]
-    found = gaps(PERIOD, ran, wanted, VERSIONS)
-    assert [(g.window, g.why) for g in found] == ([(PERIOD, "never ran")] if wanted else [])
+@pytest.mark.parametrize("fingerprints", [{}, {"c": "1"}])
+def test_without_detections_there_is_no_gap_and_a_new_detection_never_ran(fingerprints: dict[str, str]) -> None:
+    attempts = [RunAttempt(PERIOD, NOON, "succeeded", FINGERPRINTS, VERSIONS)]
+    found = gaps(PERIOD, attempts, fingerprints, VERSIONS)
+    assert [(g.window, g.why) for g in found] == ([(PERIOD, "never ran")] if fingerprints else [])

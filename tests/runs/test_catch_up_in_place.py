@@ -1,4 +1,4 @@
-"""Late rows of a table that is read in place, by its own change data feed."""
+"""Catch-up of tables that are read in place: late rows come from the table's own change data feed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from installer_lake import CHOSEN, NOON, findings, hours
+from installer_lake import NOON, SELECTION, all_findings, hours_window
 from procnet.engine.events import changed_events, versions_of
 from procnet.errors import DataError
-from procnet.lake.change_feed import readable
+from procnet.lake.change_feed import missing_changes_as_data_error
 from procnet.lake.tables import Lake
 from procnet.runs.catch_up import catch_up
 from procnet.runs.detect import detect
@@ -24,9 +24,9 @@ COLUMNS = ("event_time timestamp, event_kind string, host string, process_id big
            "dest_ip string, dest_port int")  # fmt: skip
 
 
-def event(minutes: int, **said: Any) -> dict[str, Any]:
+def event(minutes: int, **columns: Any) -> dict[str, Any]:
     at = NOON + timedelta(minutes=minutes)
-    return {"event_time": at, "host": "a", "process_id": 70, "process_name": "msiexec.exe", **said}
+    return {"event_time": at, "host": "a", "process_id": 70, "process_name": "msiexec.exe", **columns}
 
 
 def connection(minutes: int) -> dict[str, Any]:
@@ -34,12 +34,12 @@ def connection(minutes: int) -> dict[str, Any]:
 
 
 def lake_of(spark: SparkSession, folder: Path, *, feed: bool) -> Lake:
-    """Whose events stay in a table of the CIM's columns."""
+    """A lake whose events stay in a raw table with the columns of the CIM."""
     raw = folder / "raw"
-    told = " TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')" if feed else ""
-    spark.sql(f"CREATE TABLE delta.`{raw}` ({COLUMNS}) USING DELTA{told}")
-    asked = SourceSettings(mapping="cim", tables=(str(raw),))
-    return Lake(spark, Settings(lake=folder / "lake", sources={"raw": asked}))
+    properties = " TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')" if feed else ""
+    spark.sql(f"CREATE TABLE delta.`{raw}` ({COLUMNS}) USING DELTA{properties}")
+    source = SourceSettings(mapping="cim", tables=(str(raw),))
+    return Lake(spark, Settings(lake=folder / "lake", sources={"raw": source}))
 
 
 def arrive(lake: Lake, *events: dict[str, Any]) -> None:
@@ -49,36 +49,36 @@ def arrive(lake: Lake, *events: dict[str, Any]) -> None:
     lake.spark.createDataFrame(rows, COLUMNS).writeTo(f"delta.`{place}`").append()
 
 
-def test_late_rows_run_the_windows_that_they_touch(spark: SparkSession, tmp_path: Path) -> None:
+def test_late_rows_run_the_windows_that_they_affect(spark: SparkSession, tmp_path: Path) -> None:
     lake = lake_of(spark, tmp_path, feed=True)
     lake.create()
     arrive(lake, event(0, event_kind="start"), connection(5), connection(185))
-    for window in (hours(0, 2), hours(2, 4)):
-        detect(spark, lake.settings, window, CHOSEN.detections)
-    assert len(findings(lake)) == 4
-    assert not catch_up(spark, lake.settings, CHOSEN).looked
+    for window in (hours_window(0, 2), hours_window(2, 4)):
+        detect(lake, SELECTION, window)
+    assert len(all_findings(lake)) == 4
+    assert not catch_up(lake, SELECTION).looked
 
     arrive(lake, connection(64), event(150, event_kind="end"), connection(60 * 9))
-    again = [r.window.start.hour for r in catch_up(spark, lake.settings, CHOSEN).reports]
-    assert again == [13, 15], "the late connection's, and that of one which the end takes its process away"
-    assert not catch_up(spark, lake.settings, CHOSEN).looked
-    late = findings(lake)
-    detect(spark, lake.settings, hours(0, 4), CHOSEN.detections)
-    assert findings(lake) == late
+    again = [r.window.start.hour for r in catch_up(lake, SELECTION).reports]
+    assert again == [13, 15], "that of the late connection, and that of a connection that loses its process by the end"
+    assert not catch_up(lake, SELECTION).looked
+    after_catch_up = all_findings(lake)
+    detect(lake, SELECTION, hours_window(0, 4))
+    assert all_findings(lake) == after_catch_up
 
 
-def test_without_a_feed_it_says_what_to_do(spark: SparkSession, tmp_path: Path) -> None:
+def test_without_a_feed_the_error_says_what_to_do(spark: SparkSession, tmp_path: Path) -> None:
     lake = lake_of(spark, tmp_path, feed=False)
     arrive(lake, event(0, event_kind="start"), connection(5))
     for n in range(2):
         arrive(lake, connection(6 + n))
     versions = {t: v for t, v in versions_of(lake).items() if v is not None}
-    with pytest.raises(DataError, match="no change data feed") as told, readable():
+    with pytest.raises(DataError, match="no change data feed") as error, missing_changes_as_data_error():
         [r.count() for r in changed_events(lake, dict.fromkeys(versions, 0), versions).values() if r is not None]
-    assert "enableChangeDataFeed" in str(told.value.hint)
+    assert "enableChangeDataFeed" in str(error.value.hint)
 
 
-def test_what_came_is_read_by_the_mapping_of_a_text_too(spark: SparkSession, tmp_path: Path) -> None:
+def test_late_rows_of_a_text_column_are_mapped_too(spark: SparkSession, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     spark.sql(
         f"CREATE TABLE delta.`{raw}` (body string) USING DELTA TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')"
@@ -87,10 +87,10 @@ def test_what_came_is_read_by_the_mapping_of_a_text_too(spark: SparkSession, tmp
     for minute in range(3):
         text = json.dumps({**flat, "@timestamp": f"2026-03-01T12:0{minute}:00Z"})
         spark.createDataFrame([(text,)], "body string").writeTo(f"delta.`{raw}`").append()
-    asked = SourceSettings(mapping="windows_flat", tables=(str(raw),), column="body")
-    lake = Lake(spark, Settings(lake=tmp_path / "lake", sources={"raw": asked}))
+    source = SourceSettings(mapping="windows_flat", tables=(str(raw),), column="body")
+    lake = Lake(spark, Settings(lake=tmp_path / "lake", sources={"raw": source}))
     label = f"raw:{raw}"
     rows = changed_events(lake, {label: 1}, {label: 3})["process_events"]
     assert rows is not None
-    told = rows.selectExpr("minute(event_time)", "process_id", "event_kind", "of", "version").collect()
-    assert sorted(map(tuple, told)) == [(1, 70, "end", label, 2), (2, 70, "end", label, 3)]
+    values = rows.selectExpr("minute(event_time)", "process_id", "event_kind", "of", "version").collect()
+    assert sorted(map(tuple, values)) == [(1, 70, "end", label, 2), (2, 70, "end", label, 3)]

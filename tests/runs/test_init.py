@@ -1,4 +1,4 @@
-"""A lake in a catalog: tables by name, and the view of findings in the original search's columns."""
+"""Init in a catalog: tables by name, and the view of findings with the columns of the original search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_catalog_has_the_tables_and_the_view_by_name(spark: SparkSession) -> N
     try:
         lake = Lake(spark, Settings(namespace="cim_test"))
         assert init(lake) == list(TABLES)
-        assert init(lake) == [], "again: nothing is new, and the view is renewed"
+        assert init(lake) == [], "the second time nothing is new, and the view is replaced"
         assert spark.table("cim_test.findings_cim").columns == [
             "_time", "user", "dest", "parent_process_name", "process_name", "process_path", "process", "process_id",
             "dest_port", "dest_ip",

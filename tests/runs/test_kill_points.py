@@ -1,4 +1,4 @@
-"""Killed at a point and started again, each command leaves what it leaves undisturbed."""
+"""A command that is killed at any point and repeated leaves the lake that it leaves when it is not killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from cli.command import procnet
 from conftest import INTERPRETED
-from installer_lake import CHOSEN, EVENTS, findings, hours, new_lake, put
+from installer_lake import EVENT_TABLES, SELECTION, all_findings, append_events, hours_window, new_lake
 from procnet.lake.tables import Lake
 from procnet.runs.backfill import backfill
 from procnet.runs.catch_up import catch_up
@@ -33,7 +33,8 @@ HERE = Path(__file__).parent
 PERIOD = ("--start", "2026-03-01T12:00Z", "--end", "2026-03-01T18:00Z")
 COMMANDS = {
     "ingest": ("ingest", "--source", "windows_flat", "RAW"),
-    "detect": ("detect", *PERIOD),
+    # A window of the schedule, which saves its state.
+    "detect": ("detect", *PERIOD, "--set", "window.length=6h", "--set", "attribution.state_over=0s"),
     "backfill": ("backfill", *PERIOD, "--chunk", "2h", "--parallel", "2"),
     "catch-up": ("catch-up",),
     "maintain": ("maintain",),
@@ -48,11 +49,11 @@ RAW = """
 
 @dataclass(frozen=True)
 class Drill:
-    """Folders with one lake each as it was before its command, what it was started with, and how it ended."""
+    """A folder with one lake a kill point, how its command ended, and the state that each command leaves unkilled."""
 
     home: Path
     ended: dict[str, Future[subprocess.CompletedProcess[str]]]
-    whole: dict[str, dict[str, Any]]  # of each command: what it leaves undisturbed
+    unkilled: dict[str, dict[str, Any]]  # command -> state
 
     def lake(self, point: str) -> Path:
         return self.home / f"{list(POINTS).index(point):02d}"
@@ -65,11 +66,17 @@ def words(lake: Path, conf: Path, command: str) -> list[str]:
 
 
 def kill(point: str, lake: Path, conf: Path) -> subprocess.CompletedProcess[str]:
-    asked = [sys.executable, str(HERE / "killed.py"), point, str(lake), *words(lake, conf, point.partition(":")[0])]
-    # pyspark's own marks of a Connect session would make the child another one's client.
+    command = [
+        sys.executable,
+        str(HERE / "kill_points.py"),
+        point,
+        str(lake),
+        *words(lake, conf, point.partition(":")[0]),
+    ]
+    # With these variables of pyspark the child would be a client of this process's Connect server.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_CONNECT", "SPARK_LOCAL_REMOTE"))}
     env["PYTHONPATH"] = os.pathsep.join(sys.path)
-    return subprocess.run(asked, env=env, capture_output=True, text=True, check=False, start_new_session=True)
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, start_new_session=True)
 
 
 @pytest.fixture(scope="module")
@@ -78,55 +85,54 @@ def drill(
 ) -> Iterator[Drill]:
     home = tmp_path_factory.mktemp("killed")
     conf = home / "conf.yml"
-    asked = {
+    values = {
         "lake": "unset",
-        "detections": {"enabled": [d.id for d in CHOSEN.detections]},
+        "detections": {"enabled": [d.id for d in SELECTION.detections]},
         "maintenance": {"keep_versions": "0s", "keep_findings": "60d"},
         "spark": {
             "spark.master": "local[2]", "spark.sql.shuffle.partitions": "1", **SHORT_RUN, **INTERPRETED,
             "spark.driver.memory": "1g", "spark.databricks.delta.retentionDurationCheck.enabled": "false",
         },
     }  # fmt: skip
-    conf.write_text(yaml.safe_dump(asked))
+    conf.write_text(yaml.safe_dump(values))
     (home / "raw.jsonl").write_text(RAW.lstrip())
-    settings = Settings(lake=home / "start")
     lake = new_lake(spark, home / "start")
-    put(lake, "process_events", (0, {}))
+    append_events(lake, "process_events", (0, {}))
     for hour in range(6):
-        put(lake, "network_events", (60 * hour + 5, {}), (60 * hour + 6, {"dest_port": 8080}))
+        append_events(lake, "network_events", (60 * hour + 5, {}), (60 * hour + 6, {"dest_port": 8080}))
     shutil.copytree(home / "start", home / "fresh")
-    backfill(spark, settings, hours(0, 6), CHOSEN.detections)
-    catch_up(spark, settings, CHOSEN)
+    backfill(lake, SELECTION, hours_window(0, 6))
+    catch_up(lake, SELECTION)
     shutil.copytree(home / "start", home / "ran")
-    put(lake, "network_events", (7, {}))
-    put(lake, "process_events", (4 * 60, {"event_kind": "end"}))
+    append_events(lake, "network_events", (7, {}))
+    append_events(lake, "process_events", (4 * 60, {"event_kind": "end"}))
     before = {"ingest": "ran", "detect": "fresh", "backfill": "fresh", "catch-up": "start", "maintain": "ran"}
     spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    asked_for = [i.callspec.params["point"] for i in request.session.items if i.fspath == request.fspath]
-    whole = {}
-    for command in {p.partition(":")[0] for p in asked_for}:
+    points = [i.callspec.params["point"] for i in request.session.items if i.fspath == request.fspath]
+    unkilled = {}
+    for command in {p.partition(":")[0] for p in points}:
         folder = before[command]
-        shutil.copytree(home / folder, home / f"whole-{command}")
-        said = procnet(*words(home / f"whole-{command}", conf, command))
-        assert said.code == 0, said.err
-        whole[command] = state(spark, home / f"whole-{command}")
+        shutil.copytree(home / folder, home / f"unkilled-{command}")
+        result = procnet(*words(home / f"unkilled-{command}", conf, command))
+        assert result.code == 0, result.err
+        unkilled[command] = state(spark, home / f"unkilled-{command}")
     with ThreadPoolExecutor(2) as pool:
-        told = Drill(home, {}, whole)
-        for point in asked_for:
-            shutil.copytree(home / before[point.partition(":")[0]], told.lake(point))
-            told.ended[point] = pool.submit(kill, point, told.lake(point), conf)
-        yield told
+        drill = Drill(home, {}, unkilled)
+        for point in points:
+            shutil.copytree(home / before[point.partition(":")[0]], drill.lake(point))
+            drill.ended[point] = pool.submit(kill, point, drill.lake(point), conf)
+        yield drill
     spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
 
 
 def state(spark: SparkSession, at: Path) -> dict[str, Any]:
-    """All that a reader sees: events, findings, risk, and what the ledger says is done; no wall clocks."""
+    """Everything that a reader sees: events, findings, risk, and the ledger without its times."""
     lake = Lake(spark, Settings(lake=at))
     runs = [r.asDict(recursive=True) for r in lake.read("runs").collect()]
     risk = risk_of(lake, None)
-    events = {t: lake.read(t).drop("ingest_time").collect() for t in EVENTS}
+    events = {t: lake.read(t).drop("ingest_time").collect() for t in EVENT_TABLES}
     return {
-        "findings": findings(lake),
+        "findings": all_findings(lake),
         "risk": sorted(repr(r) for frame in (risk.events, risk.incidents) for r in frame.collect()),
         "quarantine": sorted(r["raw"] for r in lake.read("quarantine").collect()),
         "ledger": {
@@ -138,22 +144,24 @@ def state(spark: SparkSession, at: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# One of each command is killed in every `make test-long`, all of them in `make test-drills`.
+# `make test-long` runs these, `make test-drills` all.
 OFTEN = (
     "detect: findings are committed, no ledger row", "backfill: two chunks at once, one is committed",
-    "catch-up: all windows are run, no look recorded", "maintain: files are put together, no commit",
+    "catch-up: all windows are run, no check recorded", "maintain: files are merged, no commit",
 )  # fmt: skip
-MARKED = [pytest.param(p, marks=pytest.mark.long if p in OFTEN else pytest.mark.drill) for p in POINTS]
+PARAMETERS = [pytest.param(p, marks=pytest.mark.long if p in OFTEN else pytest.mark.drill) for p in POINTS]
 
 
-@pytest.mark.parametrize("point", MARKED)
-def test_killed_and_started_again(spark: SparkSession, drill: Drill, point: str) -> None:
+@pytest.mark.parametrize("point", PARAMETERS)
+def test_a_killed_command_that_is_repeated_leaves_the_lake_of_one_that_was_not(
+    spark: SparkSession, drill: Drill, point: str
+) -> None:
     command, lake = point.partition(":")[0], drill.lake(point)
     ended = drill.ended[point].result()
     assert ended.returncode == -signal.SIGKILL, f"it was not killed there: {ended.returncode}\n{ended.stderr[-2000:]}"
-    whole = drill.whole[command]
+    unkilled = drill.unkilled[command]
     if point != "detect: the ledger row is written":
-        assert state(spark, lake) != whole, "there was something left to do"
-    said = procnet(*words(lake, drill.home / "conf.yml", command))
-    assert said.code == 0, said.err
-    assert state(spark, lake) == whole
+        assert state(spark, lake) != unkilled, "there was something left to do"
+    result = procnet(*words(lake, drill.home / "conf.yml", command))
+    assert result.code == 0, result.err
+    assert state(spark, lake) == unkilled

@@ -1,6 +1,6 @@
-"""An executor dies in the middle of the join: the window is done all the same, with the findings of a calm local run.
+"""An executor that is killed in the middle of the join changes no finding of the window.
 
-The executors of `local-cluster` are processes of their own. Their driver is one too: this file, run as a script.
+The executors of `local-cluster` are processes. Their driver is a process too: this file, run as a script.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
+from installer_lake import all_findings
 from procnet.demo.fleet import SOURCE, make_fleet
 from procnet.detections.catalog import load_detections, select
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.runs.detect import detect
 from procnet.runs.ingest import ingest
+from procnet.runs.selection import Selection
 from procnet.settings import AttributionSettings, Settings, default_conf_dir
 from procnet.spark.session import SHORT_RUN, open_session
 
 ROOT = Path(__file__).resolve().parents[2]
 PERIOD = Window(datetime(2026, 3, 2, tzinfo=timezone.utc), datetime(2026, 3, 2, 6, tzinfo=timezone.utc))
-FEW = select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"])
-_MEETS = re.compile("by_(process_id|guid)")
+SELECTION = Selection(select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"]))
+_JOIN = re.compile("by_(process_id|guid)")
 BROADCAST_LIMIT = {"broadcast": 1_000_000, "shuffled": 0}
 
 CLUSTER = {
@@ -50,13 +52,8 @@ CLUSTER = {
     # Tables of a few rows: so that each stage has a task for either executor.
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.files.maxPartitionBytes": "32k",
-    "spark.ui.liveUpdate.period": "0",  # what is asked about running stages is true now, not 100 ms ago
+    "spark.ui.liveUpdate.period": "0",  # the status of running stages is that of now, not of 100 ms ago
 }
-
-
-def findings(spark: SparkSession, lake: Path) -> list[dict[str, Any]]:
-    table = Lake(spark, Settings(lake=lake)).read("findings")
-    return [dict(r) for r in table.orderBy("finding_id", "detection_id").toArrow().to_pylist()]
 
 
 @pytest.mark.spark
@@ -65,12 +62,12 @@ def findings(spark: SparkSession, lake: Path) -> list[dict[str, Any]]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="executors are looked for in /proc")
 def test_an_executor_killed_in_the_join_changes_no_finding(spark: SparkSession, tmp_path: Path) -> None:
     fleet = make_fleet(tmp_path / "raw", hosts=20, hours=6, start=PERIOD.start)
-    calm = tmp_path / "calm"
-    ingest(spark, Settings(lake=calm), SOURCE, [str(f) for f in fleet.files], now=PERIOD.end)
+    calm = Lake(spark, Settings(lake=tmp_path / "calm"))
+    ingest(calm, SOURCE, [str(f) for f in fleet.files], now=PERIOD.end)
     for plan in BROADCAST_LIMIT:
-        shutil.copytree(calm, tmp_path / plan)
-    detect(spark, Settings(lake=calm), PERIOD, FEW)
-    expected = findings(spark, calm)
+        shutil.copytree(tmp_path / "calm", tmp_path / plan)
+    detect(calm, SELECTION, PERIOD)
+    expected = all_findings(calm)
     assert len(expected) > 10
 
     done = subprocess.run(
@@ -82,15 +79,17 @@ def test_an_executor_killed_in_the_join_changes_no_finding(spark: SparkSession, 
         timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    for plan, told in json.loads(done.stdout).items():
-        assert told["plan"].startswith(plan)
-        assert told["running"] > 0, f"{plan}: nothing of the join ran on the executor when it was killed: {told}"
-        assert [why.split()[-1] for why in told["lost"]] == ["137"], f"{plan}: no executor was lost by a kill: {told}"
-        assert told["failed_tasks"] > 0, f"{plan}: no task of the join was lost with it: {told}"
-        assert findings(spark, tmp_path / plan) == expected, plan
+    for plan, outcome in json.loads(done.stdout).items():
+        assert outcome["plan"].startswith(plan)
+        assert outcome["running"] > 0, f"{plan}: nothing of the join ran on the executor when it was killed: {outcome}"
+        assert [why.split()[-1] for why in outcome["lost"]] == ["137"], (
+            f"{plan}: no executor was lost by a kill: {outcome}"
+        )
+        assert outcome["failed_tasks"] > 0, f"{plan}: no task of the join was lost with it: {outcome}"
+        assert all_findings(Lake(spark, Settings(lake=tmp_path / plan))) == expected, plan
 
 
-# From here on: in the process of the cluster's driver.
+# The functions below run in the process of the cluster's driver.
 
 
 def main(folder: Path) -> None:
@@ -105,12 +104,12 @@ def main(folder: Path) -> None:
 
 
 def run(spark: SparkSession, lake: Path, limit: int) -> dict[str, Any]:
-    """One window, and an executor killed in its join."""
+    """Evaluates the window and kills an executor in its join; returns what the test checks."""
     settings = Settings(lake=lake, attribution=AttributionSettings(broadcast_limit=limit))
     wait_until(lambda: len(executors(spark)) == 2)
     lost = len(removed(spark))
-    with ThreadPoolExecutor(1) as beside:
-        window = beside.submit(detect, spark, settings, PERIOD, FEW)
+    with ThreadPoolExecutor(1) as pool:
+        window = pool.submit(detect, Lake(spark, settings), SELECTION, PERIOD)
         join, running = kill_one(spark, window)
         report = window.result()
     return {
@@ -122,10 +121,10 @@ def run(spark: SparkSession, lake: Path, limit: int) -> dict[str, Any]:
 
 
 def kill_one(spark: SparkSession, window: Future[Any]) -> tuple[int | None, int]:
-    """Kill an executor while it has a task of the join; returns the join's query, and how many of its tasks ran.
+    """Kills an executor while it runs a task of the join; returns the join's query, and how many of its tasks ran.
 
-    It is stopped first, and killed once the join stands still: what does not end then is its task, or waits for it.
-    Without that, a stage of a few rows would as often as not be over between a look and the kill.
+    The executor is stopped first, and killed once the join makes no progress: the tasks that do not end are its own or
+    wait for them. Without that, a stage of a few rows would often end between the check and the kill.
     """
     victim = None
     still, since = (0, 0), time.monotonic()
@@ -134,7 +133,7 @@ def kill_one(spark: SparkSession, window: Future[Any]) -> tuple[int | None, int]
             join = running_join(spark)
             stages = stages_of(spark, join)
             state = (sum(s.numActiveTasks for s in stages), sum(s.numCompletedTasks for s in stages))
-            if victim is None and all(state):  # some of it is done, so that results die with it, and more is to do
+            if victim is None and all(state):  # results are lost with it, and tasks are left
                 victim = executors(spark)[0]
                 os.kill(victim, signal.SIGSTOP)
             if state != still:
@@ -144,23 +143,23 @@ def kill_one(spark: SparkSession, window: Future[Any]) -> tuple[int | None, int]
                 return join, state[0]
             time.sleep(0.02)
     finally:
-        if victim is not None:  # never left behind asleep, whatever went wrong
+        if victim is not None:  # never left stopped
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGCONT)
     return None, 0
 
 
 def running_join(spark: SparkSession) -> int | None:
-    """The number of the query that meets connections and processes, while it runs: known by a column of its plan."""
-    told = spark._jsparkSession.sharedState().statusStore().executionsList()
-    queries = (told.apply(i) for i in reversed(range(told.size())))
+    """Returns the id of the query that joins connections and processes, while it runs, by a column of its plan."""
+    executions = spark._jsparkSession.sharedState().statusStore().executionsList()
+    queries = (executions.apply(i) for i in reversed(range(executions.size())))
     running = (q for q in queries if not q.completionTime().isDefined())
-    # Broadcast: connections by the candidates' ids, since the few that are left are the driver's. Shuffled: all by all.
-    return next((q.executionId() for q in running if _MEETS.search(q.physicalPlanDescription())), None)
+    # broadcast joins connections with the candidates' ids, and the driver has the rest; shuffled joins all rows.
+    return next((q.executionId() for q in running if _JOIN.search(q.physicalPlanDescription())), None)
 
 
 def stages_of(spark: SparkSession, query: int | None) -> list[Any]:
-    """What the tracker says of each stage of a query."""
+    """Returns the status of each stage of a query."""
     if query is None:
         return []
     ids = spark._jsparkSession.sharedState().statusStore().execution(query).get().stages().toSeq()
@@ -169,14 +168,14 @@ def stages_of(spark: SparkSession, query: int | None) -> list[Any]:
 
 
 def removed(spark: SparkSession) -> list[str]:
-    """Why each executor that Spark has lost was lost."""
-    told = spark.sparkContext._jsc.sc().statusStore().executorList(False)
-    each = [told.apply(i) for i in range(told.size())]
+    """Returns the reason of each lost executor."""
+    executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)
+    each = [executors.apply(i) for i in range(executors.size())]
     return [e.removeReason().getOrElse(None) or "" for e in each if not e.isActive()]
 
 
 def executors(spark: SparkSession) -> list[int]:
-    """Process ids of this session's executors: by its application and its own JVM, so never those of another."""
+    """Returns the process ids of this session's executors, by its application id and JVM."""
     jvm = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
     return sorted(pid for pid, parent, words in processes() if parent == jvm and is_executor(words, spark))
 
@@ -187,21 +186,21 @@ def is_executor(words: list[str], spark: SparkSession) -> bool:
 
 
 def processes() -> Iterator[tuple[int, int, list[str]]]:
-    """Process id, parent and command line of all that run."""
+    """Yields process id, parent and command line of every process."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:  # it has ended meanwhile
+        except OSError:  # it has ended
             continue
         yield int(folder.name), int(parent), words
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not true():
+    while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"not so after {seconds} s: {true}")
+            raise TimeoutError(f"not true after {seconds} s: {condition}")
         time.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""What a run evaluates where something is wrong: the rest runs, and the ledger and the exit code tell of it."""
+"""A broken detection or exclusion stops no other; the ledger and the exit code report it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from procnet.runs.exclusions import enabled_exclusions, usable_exclusions
 from pyspark.sql import SparkSession
 
 from cli.command import Said, procnet
@@ -17,7 +18,6 @@ from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import DataError, DetectionError, ExclusionError
 from procnet.lake.tables import Lake
 from procnet.periods import Window
-from procnet.runs.exclusions import enabled_exclusions, usable_exclusions
 from procnet.runs.selection import select_detections
 from procnet.settings import Budget, DetectionSettings, ExclusionSettings, Settings, default_conf_dir
 
@@ -30,7 +30,7 @@ PERIOD = ("--start", "2026-03-01T12:00Z", "--end", "2026-03-01T13:00Z")
 
 
 def folder(at: Path, *names: str, **edits: str) -> Path:
-    """Shipped detection files, some of them with one key edited or, for `text`, replaced."""
+    """Writes a folder of shipped detection files, and of files with the given text."""
     at.mkdir(exist_ok=True)
     for name in names:
         shutil.copy(SHIPPED / name, at / name)
@@ -39,45 +39,47 @@ def folder(at: Path, *names: str, **edits: str) -> Path:
     return at
 
 
-def chosen(at: Path, *enabled: str) -> tuple[list[str], tuple[str, ...]]:
-    told = select_detections(Settings(detections=DetectionSettings(folder=at, enabled=enabled)), [])
-    return [d.path.name for d in told.detections], told.broken
+def selected(at: Path, *enabled: str) -> tuple[list[str], tuple[str, ...]]:
+    """Returns the files of the enabled detections that can run, and the problems of the others."""
+    selection = select_detections(Settings(detections=DetectionSettings(folder=at, enabled=enabled)), [])
+    return [d.path.name for d in selection.detections], selection.broken
 
 
-def unlike(file: str, **changes: Any) -> str:
+def edited(file: str, **changes: Any) -> str:
+    """Returns the text of a shipped detection file with some keys changed."""
     values = yaml.safe_load((SHIPPED / file).read_text(encoding="utf-8"))
     return str(yaml.safe_dump({**values, **changes}))
 
 
 def test_a_broken_file_stops_no_other(tmp_path: Path) -> None:
-    at = folder(tmp_path, WEB, msiexec_any_port=unlike(ANY_PORT, lookback="soon"))
+    at = folder(tmp_path, WEB, msiexec_any_port=edited(ANY_PORT, lookback="soon"))
     name = "Network Communication From MSIExec On Any Port"
     for enabled in (name, "0c9a8f3e-5d0b-4a0e-9a55-6f0d1c7be2a4", "msiexec_any_port"):
-        files, broken = chosen(at, MSIEXEC, enabled)
+        files, broken = selected(at, MSIEXEC, enabled)
         assert files == [WEB]
         assert [("msiexec_any_port.yml" in p, "'soon' is no duration" in p) for p in broken] == [(True, True)]
-    assert chosen(at, MSIEXEC) == ([WEB], ()), "what is not enabled is not missed"
+    assert selected(at, MSIEXEC) == ([WEB], ()), "a broken file that is not enabled is no problem"
 
 
-def test_a_file_that_cannot_be_read_may_be_what_is_missing(tmp_path: Path) -> None:
-    files, broken = chosen(folder(tmp_path, WEB, x="a: [b"), MSIEXEC, "0c9a8f3e-5d0b-4a0e-9a55-6f0d1c7be2a4")
+def test_a_file_that_is_no_yaml_may_be_the_missing_detection(tmp_path: Path) -> None:
+    files, broken = selected(folder(tmp_path, WEB, x="a: [b"), MSIEXEC, "0c9a8f3e-5d0b-4a0e-9a55-6f0d1c7be2a4")
     assert files == [WEB]
     assert ["not readable as YAML" in p for p in broken] == [True]
 
 
-def test_two_files_of_one_id_are_both_in_doubt(tmp_path: Path) -> None:
-    at = folder(tmp_path, WEB, ANY_PORT, copy=unlike(WEB, name="another"))
-    files, broken = chosen(at, MSIEXEC, "msiexec_any_port")
+def test_two_files_of_one_id_are_both_broken(tmp_path: Path) -> None:
+    at = folder(tmp_path, WEB, ANY_PORT, copy=edited(WEB, name="another"))
+    files, broken = selected(at, MSIEXEC, "msiexec_any_port")
     assert files == [ANY_PORT]
     assert [f"id {MSIEXEC} is that of" in p for p in broken] == [True]
 
 
-def test_what_must_stop_a_run(tmp_path: Path) -> None:
-    at = folder(tmp_path, WEB, msiexec_any_port=unlike(ANY_PORT, lookback="soon"))
+def test_an_unknown_name_or_no_usable_detection_stops_the_run(tmp_path: Path) -> None:
+    at = folder(tmp_path, WEB, msiexec_any_port=edited(ANY_PORT, lookback="soon"))
     with pytest.raises(DetectionError, match="no detection 'b0fd38c8"):
-        chosen(at, "b0fd38c8-f71a-43a2-870e-f3ca06bcdd99")
+        selected(at, "b0fd38c8-f71a-43a2-870e-f3ca06bcdd99")
     with pytest.raises(DetectionError, match="'soon' is no duration"):
-        chosen(at, "msiexec_any_port")  # nothing is left to run
+        selected(at, "msiexec_any_port")  # nothing is left to run
     settings = Settings(detections=DetectionSettings(folder=at))
     with pytest.raises(DetectionError, match="'soon' is no duration"):
         select_detections(settings, ["msiexec_any_port", MSIEXEC])
@@ -87,7 +89,7 @@ def test_what_must_stop_a_run(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One msiexec with three connections in the hour at noon."""
-    at = tmp_path_factory.mktemp("chosen")
+    at = tmp_path_factory.mktemp("selection")
     tables = Lake(spark, Settings(lake=at))
     tables.create()
     process = {"event_kind": "start", "host": "ws-1", "process_id": 8, "process_name": "msiexec.exe",
@@ -103,10 +105,10 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def detect(lake: Path, at: Path, *more: object) -> tuple[Said, dict[str, Any], dict[str, Any]]:
-    """What `detect` said, its JSON, and the newest row of the ledger."""
-    said = procnet("detect", "--lake", lake, "--set", f"detections.folder={at}", *PERIOD, "--json", *more)
+    """Returns the result of `detect`, its JSON, and the newest row of the ledger."""
+    result = procnet("detect", "--lake", lake, "--set", f"detections.folder={at}", *PERIOD, "--json", *more)
     status = json.loads(procnet("status", "--lake", lake, "--last", "1", "--json").out)
-    return said, json.loads(said.out), status["runs"][0]
+    return result, json.loads(result.out), status["runs"][0]
 
 
 @pytest.mark.parametrize(("hours", "allowed"), [(0.5, 10), (1, 10), (1.5, 20), (24, 240)])
@@ -116,60 +118,60 @@ def test_a_budget_grows_with_the_window(hours: float, allowed: int) -> None:
 
 TABLE = "id string, detections array<string>, reason string, owner string, valid_from timestamp, "
 TABLE += "valid_until timestamp, findings string"
-ASKS = "{ours: {dest_host: b, process_id: 8}, condition: ours}"
+PREDICATE = "{ours: {dest_host: b, process_id: 8}, condition: ours}"
 
 
 def row(id_: str, **changes: Any) -> tuple[Any, ...]:
     values = {"id": id_, "detections": None, "reason": "r", "owner": "o", "valid_from": NOON - timedelta(days=1),
-              "valid_until": NOON + timedelta(days=1), "findings": ASKS, **changes}  # fmt: skip
+              "valid_until": NOON + timedelta(days=1), "findings": PREDICATE, **changes}  # fmt: skip
     return tuple(values.values())
 
 
 @pytest.mark.spark
-def test_what_is_wrong_stops_nothing_else_and_is_told(spark: SparkSession, lake: Path, tmp_path: Path) -> None:
+def test_what_is_broken_stops_nothing_else_and_is_reported(spark: SparkSession, lake: Path, tmp_path: Path) -> None:
     """A broken file, rows of the table of exclusions that are wrong, and a detection over its budget, in one run."""
     table = tmp_path / "exclusions"
     rows = [row("of-b"), row("no-reason", reason=None), row("bad", findings="{a"), row("of-b-2", detections=["other"])]
     spark.createDataFrame(rows, TABLE).write.format("delta").save(str(table))
     settings = Settings(exclusions=ExclusionSettings(table=str(table)))
-    found, broken = usable_exclusions(settings, spark)
-    assert [e.id for e in found] == ["of-b", "of-b-2"]
+    usable, broken = usable_exclusions(settings, spark)
+    assert [e.id for e in usable] == ["of-b", "of-b-2"]
     assert sorted(p.split(": ")[1] for p in broken) == ["bad", "no-reason"]
     with pytest.raises(ExclusionError, match="reason"):
         enabled_exclusions(settings, spark)
 
-    at = folder(tmp_path / "d", WEB, msiexec_any_port=unlike(ANY_PORT, lookback="soon"))
+    at = folder(tmp_path / "d", WEB, msiexec_any_port=edited(ANY_PORT, lookback="soon"))
     enable = ("--set", f"detections.enabled=[{MSIEXEC}, msiexec_any_port]", "--set", f"exclusions.table={table}")
-    said, told, run = detect(lake, at, *enable, "--set", "detections.budget.findings=1")
-    assert said.code == 5
-    assert "next: mend it, and run the same period again" in said.err
-    assert (told["counts"]["findings"], told["counts"]["excluded"]) == (3, 1)
-    assert told["broken"] == run["broken"]
+    result, output, run = detect(lake, at, *enable, "--set", "detections.budget.findings=1")
+    assert result.code == 5
+    assert "next: mend it, and run the same period again" in result.err
+    assert (output["counts"]["findings"], output["counts"]["excluded"]) == (3, 1)
+    assert output["broken"] == run["broken"]
     assert sorted(run["broken"])[-2:] == sorted(broken)
     assert ["msiexec_any_port.yml" in p for p in run["broken"]].count(True) == 1
     assert run["status"] == "succeeded"
-    assert told["noisy"] == run["noisy"] == [MSIEXEC], "two live ones, and one is allowed"
+    assert output["noisy"] == run["noisy"] == [MSIEXEC], "two live ones, and one is allowed"
 
-    said = procnet("detections", "stats", "--lake", lake, *PERIOD, "--json")
-    (of_it,) = json.loads(said.out)["detections"]
-    assert (of_it["findings"], of_it["excluded"], of_it["hosts"], of_it["host_pid"], of_it["guid"]) == (2, 1, 1, 2, 0)
-    assert of_it["processes"] == [{"value": "msiexec.exe", "n": 2}]
-    assert of_it["destinations"] == [{"value": "a", "n": 2}]
+    result = procnet("detections", "stats", "--lake", lake, *PERIOD, "--json")
+    (stats,) = json.loads(result.out)["detections"]
+    assert (stats["findings"], stats["excluded"], stats["hosts"], stats["host_pid"], stats["guid"]) == (2, 1, 1, 2, 0)
+    assert stats["processes"] == [{"value": "msiexec.exe", "n": 2}]
+    assert stats["destinations"] == [{"value": "a", "n": 2}]
     shown = procnet("detections", "stats", "--lake", lake)
     assert max(map(len, shown.out.splitlines())) <= 100
     assert "msiexec.exe 2" in " ".join(shown.out.split())
 
 
 @pytest.mark.spark
-def test_its_own_budget_goes_before_the_settings(lake: Path, tmp_path: Path) -> None:
-    own = folder(tmp_path / "own", x=unlike(WEB, budget={"findings": 3}))
+def test_a_detections_own_budget_overrides_that_of_the_settings(lake: Path, tmp_path: Path) -> None:
+    own = folder(tmp_path / "own", x=edited(WEB, budget={"findings": 3}))
     enable = ("--set", f"detections.enabled=[{MSIEXEC}]", "--set", "detections.budget.findings=2")
-    said, told, _ = detect(lake, own, *enable)
-    assert (said.code, told["counts"]["findings"], told["noisy"]) == (0, 3, [])
+    result, output, _ = detect(lake, own, *enable)
+    assert (result.code, output["counts"]["findings"], output["noisy"]) == (0, 3, [])
 
 
 @pytest.mark.spark
-def test_a_table_of_other_columns_is_told(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_table_of_exclusions_without_a_column_is_an_error(spark: SparkSession, tmp_path: Path) -> None:
     spark.range(1).write.format("delta").save(str(tmp_path / "t"))
     with pytest.raises(DataError, match="lacks detections, reason"):
         usable_exclusions(Settings(exclusions=ExclusionSettings(table=str(tmp_path / "t"))), spark)

@@ -1,4 +1,4 @@
-"""Several writers at once: eight of them over overlapping windows leave what one leaves, and none is lost."""
+"""Eight writers at once, over overlapping windows, leave the findings of one writer; no commit is lost."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from installer_lake import findings
+from installer_lake import all_findings
 from procnet.contract import FINDINGS, NETWORK_EVENTS
 from procnet.detections.catalog import load_detections, select
 from procnet.lake.retry import is_conflict
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.runs.detect import WindowReport, detect
+from procnet.runs.selection import Selection
 from procnet.settings import Settings, default_conf_dir
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
-FEW = select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"])
+SELECTION = Selection(select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"]))
 
 
 @pytest.fixture
@@ -43,22 +44,22 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 @pytest.mark.spark
 @pytest.mark.long
 def test_eight_writers_leave_what_one_leaves(spark: SparkSession, lake: Lake) -> None:
-    dice = random.Random(3)
-    starts = [NOON + timedelta(minutes=dice.randrange(0, 150)) for _ in range(8)]
-    windows = [Window(s, s + dice.choice((HOUR, 2 * HOUR, HOUR / 2))) for s in starts]
+    rng = random.Random(3)
+    starts = [NOON + timedelta(minutes=rng.randrange(0, 150)) for _ in range(8)]
+    windows = [Window(s, s + rng.choice((HOUR, 2 * HOUR, HOUR / 2))) for s in starts]
     windows.append(Window(NOON, NOON + 4 * HOUR))
     with ThreadPoolExecutor(8) as pool:
-        reports: list[WindowReport] = list(pool.map(lambda w: detect(spark, lake.settings, w, FEW), windows))
-    together = findings(lake)
-    assert sum(r.counts.get("conflicts", 0) for r in reports) > 0, "they met"
+        reports: list[WindowReport] = list(pool.map(lambda w: detect(lake, SELECTION, w), windows))
+    concurrent = all_findings(lake)
+    assert sum(r.counts.get("conflicts", 0) for r in reports) > 0, "some commits conflicted"
 
     spark.createDataFrame([], FINDINGS).writeTo(lake.ref("findings")).overwrite(F.lit(True))
-    assert findings(lake) == []
-    detect(spark, lake.settings, Window(NOON, NOON + 4 * HOUR), FEW)
-    assert together == findings(lake)
-    assert len(together) == 40 + len([n for n in range(40) if n % 3 < 2])
+    assert all_findings(lake) == []
+    detect(lake, SELECTION, Window(NOON, NOON + 4 * HOUR))
+    assert concurrent == all_findings(lake)
+    assert len(concurrent) == 40 + len([n for n in range(40) if n % 3 < 2])
 
 
-def test_what_is_a_conflict() -> None:
+def test_only_deltas_concurrency_errors_are_conflicts() -> None:
     assert is_conflict(Exception("[DELTA_CONCURRENT_APPEND.WITH_PARTITION_HINT] Transaction conflict detected."))
     assert not is_conflict(Exception("[DELTA_PATH_DOES_NOT_EXIST] nothing there"))

@@ -16,8 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from detection_files import detection
-from installer_lake import hours as made_hours
-from installer_lake import new_lake, put
+from installer_lake import append_events, hours_window, new_lake
 from procnet.api import detect
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.detection import Detection
@@ -96,10 +95,10 @@ def test_a_lake_without_the_table_is_run_as_ever(spark: SparkSession, tmp_path: 
     """As one that an earlier version made: the ledger says what to do."""
     lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
     there = {"open_processes": str(tmp_path / "not" / "there")}
-    put(lake, "process_events", (0, {}))
-    put(lake, "network_events", (5, {}))
+    append_events(lake, "process_events", (0, {}))
+    append_events(lake, "network_events", (5, {}))
     settings = lake.settings.model_copy(update={"tables": there})
-    report = detect(spark, settings, made_hours(0, 1), [detection(1, process=IMAGE)])
+    report = detect(spark, settings, hours_window(0, 1), [detection(1, process=IMAGE)])
     assert lake.read("findings").count() == 1
     assert report.plan.endswith("no state: table open_processes is not there, procnet init makes it")
 
@@ -111,7 +110,7 @@ def test_of_a_guid_all_its_ids_are_looked_up(spark: SparkSession) -> None:
     old = {"event_time": NOON - timedelta(hours=2), "event_date": (NOON - timedelta(hours=2)).date()}
     processes = frame(spark, [{**start, **old, "process_id": i, "record_id": str(i)} for i in (12, 16)], PROCESS_EVENTS)
     asked = Query(
-        processes, frame(spark, [], NETWORK_EVENTS), [detection(1, process=IMAGE)], made_hours(0, 1), Settings()
+        processes, frame(spark, [], NETWORK_EVENTS), [detection(1, process=IMAGE)], hours_window(0, 1), Settings()
     )
     asked = replace(asked, carried=CarriedEvents(processes.limit(0), asked.window.start))
     keys = pa.table({"host_key": ["a"], "process_id": pa.array([12], pa.int64()), "process_guid": ["G1"]})
@@ -155,11 +154,11 @@ def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: Spar
         come = [r for r in rows if came <= r[0] <= max(turn, hour)]
         came = max(turn, hour) + 1
         for table in ("process_events", "network_events"):
-            put(lake, table, *[(minute, said) for _, t, minute, said in come if t == table])
+            append_events(lake, table, *[(minute, said) for _, t, minute, said in come if t == table])
         if turn == 20:
             spark.sql(f"DELETE FROM {lake.ref('process_events')} WHERE record_id = '{_last_start(rows, hour)}'")
         detections = asked if turn < 13 else [*edited, asked[1]]
-        window = made_hours(hour, hour + 1)
+        window = hours_window(hour, hour + 1)
         report = detect(spark, lake.settings, window, detections)
         plans[hour] = report.plan.rpartition("; ")[2]
         events = Query(lake.read("process_events"), lake.read("network_events"), detections, window, lake.settings)
