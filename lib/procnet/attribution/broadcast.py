@@ -1,4 +1,4 @@
-"""Gather by broadcast: lives on few keys are sent to the connections, which are never shuffled (3-join)."""
+"""The broadcast plan: instances on few keys are sent to the connections, which are never shuffled (docs/scale.md)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.attribution.hosts import host_key
-from procnet.attribution.instances import field
+from procnet.attribution.instances import instance_column
 from procnet.settings import HostMatch
 
 
-def gather(lives: DataFrame, connections: DataFrame, *, host_match: HostMatch) -> DataFrame:
-    """Connections with `by_pid` and `by_guid`: arrays of the lives on their keys, null where there are none.
+def gather(instances: DataFrame, network_events: DataFrame, *, host_match: HostMatch) -> DataFrame:
+    """Connections with `by_pid` and `by_guid`: arrays of the instances on their keys, null for none.
 
-    In: `lifetimes.lives` (few enough to broadcast), `contract.NETWORK_EVENTS`. One index answers to both keys, so Spark
-    builds and sends it once. One row of it is one key: the join cannot multiply connections, and nothing above it needs
-    an exchange to choose among several matches.
+    In: `instances.process_instances` (few enough to broadcast), `contract.NETWORK_EVENTS`. One index serves both keys,
+    so Spark builds and sends it once. A row of it is one key: the join cannot multiply connections, and nothing above
+    it needs an exchange to choose among several matches.
     """
     pid_key, guid_key = "concat('p', process_id)", "concat('g', process_guid)"
-    keys = f"array({pid_key}, {guid_key.replace('process_guid', field('life', 'process_guid'))})"
+    instance_guid_key = guid_key.replace("process_guid", instance_column("instance", "process_guid"))
+    keys = f"filter(array({pid_key}, {instance_guid_key}), k -> k IS NOT NULL)"
     index = (
-        lives.selectExpr("host_key", "life", f"explode(filter({keys}, k -> k IS NOT NULL)) AS key")
+        instances.selectExpr("host_key", "instance", f"explode({keys}) AS key")
         .groupBy("host_key", "key")
-        .agg(F.expr("array_sort(collect_list(life)) AS lives"))
+        .agg(F.expr("array_sort(collect_list(instance)) AS instances"))
     )
-    rows = connections.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    connections = network_events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
     for name, key in (("by_pid", pid_key), ("by_guid", guid_key)):
-        side = index.selectExpr(f"host_key AS {name}_host", f"key AS {name}_key", f"lives AS {name}")
+        side = index.selectExpr(f"host_key AS {name}_host", f"key AS {name}_key", f"instances AS {name}")
         on = F.expr(f"host_key = {name}_host AND {key} = {name}_key")
-        rows = rows.join(F.broadcast(side), on=on, how="left")
-    return rows.select(*connections.columns, "by_pid", "by_guid")
+        connections = connections.join(F.broadcast(side), on=on, how="left")
+    return connections.select(*network_events.columns, "by_pid", "by_guid")

@@ -1,8 +1,8 @@
-"""Process events -> process instances, each with its life `[start, end)` (2-semantics, 1).
+"""Process events -> process instances, each with its life `[start, end)` (docs/semantics.md, R1).
 
 A *leading* start is one that no other sensor's record of the same start outranks. On one (host, process id) the leading
-starts follow one another: the life of each ends at the first of its end event and the next start, whatever image the
-next one runs.
+starts follow one another: an instance ends at the first of its end event and the next start, whatever image the next
+start runs.
 """
 
 from __future__ import annotations
@@ -17,119 +17,124 @@ from procnet.contract import PROCESS_EVENTS, PROCESS_FIELDS
 from procnet.periods import micros
 from procnet.settings import HostMatch, Tolerances
 
-# What an instance tells of its process, beside its times.
+# The columns of an instance, beside its times.
 INSTANCE_FIELDS: tuple[str, ...] = (*PROCESS_FIELDS, "record_id", "vendor_product", "source")
 
-# All of it is SQL (predicates/sql.py says why): as Columns, lives, answers and findings were 6,000 calls to the JVM.
-# A start's columns travel as two arrays of texts, `known` and `own`, named again for the few that answer (`field`).
-# As columns of their own they were some sixty expressions at every step, and planning cost more than an hour's data.
-# The two in turn are also the order of starts at one instant: the greater wins, nulls least. The first three columns
-# are the rule (2-semantics, 1); the others only make it total, so that no plan and no file order can change who wins.
-_TIE_FIRST = ("process_guid", "process_path", "command_line")
-# What another sensor's record may add ...
-_KNOWN = (*_TIE_FIRST, *(n for n in PROCESS_FIELDS if n not in {*_TIE_FIRST, "process_id"}))
-# ... and what stays the leader's: where to find its record.
+# All of it is SQL (spark/sql.py says why): as Columns, instances, answers and findings were 6,000 calls to the JVM.
+# A start's columns travel as two arrays of texts, `shared` and `own`, and are read by name only for the few instances
+# that answer (`instance_column`). As columns of their own they were some sixty expressions at every step, and planning
+# cost more than an hour's data. The two arrays are also the order of starts at one instant: the greater wins, nulls
+# first. The first three columns are the rule (R1); the others make the order total, so that neither the plan nor the
+# order of files can change who wins.
+_TIE_COLUMNS = ("process_guid", "process_path", "command_line")
+# Columns that another sensor's record of the same start may fill ...
+_SHARED = (*_TIE_COLUMNS, *(n for n in PROCESS_FIELDS if n not in {*_TIE_COLUMNS, "process_id"}))
+# ... and columns that say where to find the leading record.
 _OWN = ("event_time", "host", "action", "vendor_product", "source", "record_id")
 _KEY = ("host_key", "process_id")
 _ON_KEY = f"PARTITION BY {', '.join(_KEY)}"
 
 
-def field(life: str, name: str) -> str:
-    """A column of the start that a `life` began with, by its name in `contract.PROCESS_EVENTS`, in SQL."""
+def instance_column(instance: str, name: str) -> str:
+    """A column of the start that began an instance, by its name in `contract.PROCESS_EVENTS`, as SQL. `instance` is the
+    SQL name of the struct."""
     if name == "process_id":
-        return f"{life}.process_id"
-    array, names = ("known", _KNOWN) if name in _KNOWN else ("own", _OWN)
-    return f"CAST({life}.{array}[{names.index(name)}] AS {PROCESS_EVENTS[name].dataType.simpleString()})"
+        return f"{instance}.process_id"
+    array, names = ("shared", _SHARED) if name in _SHARED else ("own", _OWN)
+    return f"CAST({instance}.{array}[{names.index(name)}] AS {PROCESS_EVENTS[name].dataType.simpleString()})"
 
 
-def process_instances(events: DataFrame, *, tolerances: Tolerances, host_match: HostMatch) -> DataFrame:
-    """Process instances of canonical process events, one row a leading start.
+def process_instances(process_events: DataFrame, *, tolerances: Tolerances, host_match: HostMatch) -> DataFrame:
+    """One row a process instance, that is, a leading start.
 
-    In: `contract.PROCESS_EVENTS`. Out: `host_key`, `process_id`, and `life`, a struct that sorts by start and tie:
-    `start` (time of its first record), `known` and `own` (its columns: see `field`), `told` (time of the record that
-    leads), `lived` (false where another start at the same instant won, or the process id is unknown: such an instance
-    answers to its guid alone), `end` (null: not seen), `ended` (by an end event), `process_id`.
+    In: `contract.PROCESS_EVENTS`. Out: `host_key`, `process_id`, and `instance`, a struct that sorts by start and tie:
+    `start` (time of its first record), `shared` and `own` (its columns: see `instance_column`), `record_time` (time of
+    the leading record), `owns_pid` (false where another start at the same instant won, or the process id is unknown:
+    such an instance is found by its guid only), `end` (null: not seen), `ended` (by an end event), `process_id`.
     """
-    records = events.selectExpr(
+    records = process_events.selectExpr(
         f"{host_key('host', host_match)} AS host_key",
-        *("process_id", "event_kind", "event_time", "process_guid", f"{_start()} AS record"),
+        *("process_id", "event_kind", "event_time", "process_guid", f"{_start_record()} AS record"),
     )
-    return _with_ends(_lead(records.where("host_key IS NOT NULL"), tolerances))
+    return _with_ends(_leading_starts(records.where("host_key IS NOT NULL"), tolerances))
 
 
-def _start() -> str:
+def _start_record() -> str:
     """A start as one value: rank among sensors first, then time and tie, so that arrays of it sort as needed."""
     return f"""CASE WHEN event_kind = 'start' THEN named_struct(
         'no_guid', process_guid IS NULL, 'sensor', array(coalesce(vendor_product, ''), coalesce(source, '')),
-        'time', event_time, 'known', {_texts(_KNOWN)}, 'own', {_texts(_OWN)}) END"""
+        'time', event_time, 'shared', {_text_array(_SHARED)}, 'own', {_text_array(_OWN)}) END"""
 
 
-def _texts(names: Sequence[str]) -> str:
+def _text_array(names: Sequence[str]) -> str:
     return f"array({', '.join(f'CAST({n} AS string)' for n in names)})"
 
 
-def _lead(records: DataFrame, tolerances: Tolerances) -> DataFrame:
-    """Two sensors, one start: drop the starts that another sensor's record outranks, fill the gaps of those that lead.
+def _leading_starts(records: DataFrame, tolerances: Tolerances) -> DataFrame:
+    """Records of two sensors, one start: drops the starts that another sensor's record outranks, and fills the gaps of
+    those that lead.
 
-    Whether a start leads depends on the records within `start_tolerance` of it alone, never on who else was dropped:
-    so it is the same however far back the events were read.
+    Whether a start leads depends only on the records within `start_tolerance` of it, never on which others were
+    dropped: so the result does not depend on how far back the events were read.
     """
     reach = f"{micros(tolerances.start_tolerance)}L"
     near = f"{_ON_KEY} ORDER BY unix_micros(event_time) RANGE BETWEEN {reach} PRECEDING AND {reach} FOLLOWING"
     peers = f"filter(collect_list(record) OVER ({near}), q -> {_same_start('q', 'record')})"
     outranked = f"exists(peers, q -> {_rank('q')} < {_rank('record')})"
     fillers = f"array_sort(filter(peers, q -> {_rank('q')} > {_rank('record')}))"
-    fill = "(known, q) -> zip_with(known, q.known, (a, b) -> coalesce(a, b))"
+    fill = "(filled, q) -> zip_with(filled, q.shared, (a, b) -> coalesce(a, b))"
     return (
         records.selectExpr("*", f"CASE WHEN record IS NOT NULL AND process_id IS NOT NULL THEN {peers} END AS peers")
         .where(f"NOT coalesce({outranked}, false)")
         .selectExpr(
-            *(*_KEY, "event_kind", "process_guid", "event_time AS told", "record.own AS own"),
-            # The process was there when the first of its records was written: the one that leads may be a second late.
+            *(*_KEY, "event_kind", "process_guid", "event_time AS record_time", "record.own AS own"),
+            # The process was there when the first of its records was written: the leading one may be a second late.
             "least(event_time, array_min(transform(peers, q -> q.time))) AS event_time",
-            # Who wins an instant is judged by what is known of a start, so by its filled columns.
-            f"coalesce(aggregate({fillers}, record.known, {fill}), record.known) AS known",
+            # Who wins an instant is decided by all that is known of a start, so by its filled columns.
+            f"coalesce(aggregate({fillers}, record.shared, {fill}), record.shared) AS shared",
         )
     )
 
 
-def _rank(q: str) -> str:
-    return f"named_struct('no_guid', {q}.no_guid, 'sensor', {q}.sensor)"
+def _rank(record: str) -> str:
+    return f"named_struct('no_guid', {record}.no_guid, 'sensor', {record}.sensor)"
 
 
-def _same_start(q: str, other: str) -> str:
-    """Whether two records of different sensors tell of one start: one image, and no two guids that differ."""
-    one_image, one_guid = (
-        f"{q}.known[{at}] = {other}.known[{at}]" for at in map(_KNOWN.index, ("process_name", "process_guid"))
+def _same_start(one: str, other: str) -> str:
+    """Whether two records of different sensors are of one start: one image, and no two guids that differ."""
+    same_image, same_guid = (
+        f"{one}.shared[{at}] = {other}.shared[{at}]" for at in map(_SHARED.index, ("process_name", "process_guid"))
     )
-    return f"coalesce({q}.sensor != {other}.sensor AND {one_image} AND coalesce({one_guid}, true), false)"
+    return f"coalesce({one}.sensor != {other}.sensor AND {same_image} AND coalesce({same_guid}, true), false)"
 
 
 def _with_ends(leading: DataFrame) -> DataFrame:
-    """Give each leading start its end: the first end event for it, or the next start on its key."""
+    """Gives each leading start its end: the first end event for it, or the next start on its key."""
     is_start = "event_kind = 'start'"
-    # At one instant starts stand before ends, the greatest tie first: a start behind one of its instant has no life.
-    in_time = f"{_ON_KEY} ORDER BY event_time, event_kind DESC, known DESC NULLS LAST, own DESC NULLS LAST"
-    before = f"lag(CASE WHEN {is_start} THEN event_time END) OVER ({in_time})"
-    lived = f"{is_start} AND process_id IS NOT NULL AND NOT coalesce({before} = event_time, false)"
-    current = f"last(CASE WHEN lived THEN struct(event_time, process_guid) END, true) OVER ({in_time})"
+    # At one instant starts sort before ends, the greatest tie first: a start behind another of its instant owns no id.
+    in_time = f"{_ON_KEY} ORDER BY event_time, event_kind DESC, shared DESC NULLS LAST, own DESC NULLS LAST"
+    previous_start = f"lag(CASE WHEN {is_start} THEN event_time END) OVER ({in_time})"
+    owns_pid = f"{is_start} AND process_id IS NOT NULL AND NOT coalesce({previous_start} = event_time, false)"
+    current = f"last(CASE WHEN owns_pid THEN struct(event_time, process_guid) END, true) OVER ({in_time})"
     closes = f"NOT {is_start} AND current IS NOT NULL AND NOT coalesce(current.process_guid != process_guid, false)"
-    marked = (
-        leading.selectExpr("*", f"{lived} AS lived")
+    starts_and_their_ends = (
+        leading.selectExpr("*", f"{owns_pid} AS owns_pid")
         .selectExpr("*", f"{current} AS current")
         .where(f"{is_start} OR ({closes})")
-        .selectExpr("*", f"CASE WHEN {is_start} AND NOT lived THEN row_number() OVER ({in_time}) ELSE 0 END AS nth")
+        .selectExpr("*", f"CASE WHEN {is_start} AND NOT owns_pid THEN row_number() OVER ({in_time}) ELSE 0 END AS nth")
     )
-    life_time = F.expr(f"CASE WHEN {is_start} THEN event_time ELSE current.event_time END").alias("start")
-    one_life = marked.groupBy(*_KEY, life_time, "nth").agg(
-        F.expr(f"max(CASE WHEN {is_start} THEN struct(known, own, told, lived) END) AS it"),
+    start_time = F.expr(f"CASE WHEN {is_start} THEN event_time ELSE current.event_time END").alias("start")
+    with_end_event = starts_and_their_ends.groupBy(*_KEY, start_time, "nth").agg(
+        F.expr(f"max(CASE WHEN {is_start} THEN struct(shared, own, record_time, owns_pid) END) AS started"),
         F.expr(f"min(CASE WHEN NOT {is_start} THEN event_time END) AS end_event"),
     )
-    # Every instant has one lived start, and it stands last there: the row after it is the next start.
-    following = f"lead(start) OVER ({_ON_KEY} ORDER BY start, nth DESC)"
-    # `lived` before `end`, so that of exact duplicates the one that lived sorts last and answers to the guid.
-    life = """named_struct('start', start, 'known', it.known, 'own', it.own, 'told', it.told, 'lived', it.lived,
-        'end', CASE WHEN it.lived THEN least(end_event, next) WHEN process_id IS NOT NULL THEN start END,
-        'ended', it.lived AND end_event IS NOT NULL AND coalesce(end_event <= next, true),
+    # Every instant has one start that owns the id, and it sorts last there: the row after it is the next start.
+    next_start = f"lead(start) OVER ({_ON_KEY} ORDER BY start, nth DESC)"
+    # `owns_pid` before `end`, so that of exact duplicates the one that owns the id sorts last and answers to the guid.
+    instance = """named_struct('start', start, 'shared', started.shared, 'own', started.own,
+        'record_time', started.record_time, 'owns_pid', started.owns_pid,
+        'end', CASE WHEN started.owns_pid THEN least(end_event, next_start) WHEN process_id IS NOT NULL THEN start END,
+        'ended', started.owns_pid AND end_event IS NOT NULL AND coalesce(end_event <= next_start, true),
         'process_id', process_id)"""
-    return one_life.selectExpr("*", f"{following} AS next").selectExpr(*_KEY, f"{life} AS life")
+    with_next = with_end_event.selectExpr("*", f"{next_start} AS next_start")
+    return with_next.selectExpr(*_KEY, f"{instance} AS instance")

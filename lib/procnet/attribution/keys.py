@@ -1,6 +1,8 @@
-"""By which keys connections and processes meet, and the reduction of both to the keys that matter."""
+"""The keys by which connections and processes match, and the reduction of both to the keys that matter."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
@@ -13,110 +15,121 @@ from procnet.contract import PROCESS_EVENTS
 from procnet.settings import HostMatch
 from procnet.spark.sql import among
 
-KEY = ("host_key", "process_id", "process_guid")  # by which events and processes meet
-KEYS = T.StructType(
-    [T.StructField("host_key", T.StringType()), *(PROCESS_EVENTS[n] for n in ("process_id", "process_guid"))]
-)
+# A connection and a process match by host and process id, or by host and guid.
+KEY = ("host_key", "process_id", "process_guid")
+KEY_SCHEMA = T.StructType([T.StructField("host_key", T.StringType()), *(PROCESS_EVENTS[n] for n in KEY[1:])])
+
+_GUID_ONLY = "process_id IS NULL AND process_guid IS NOT NULL"
 
 
-def event_keys(events: DataFrame, host_match: HostMatch, *more: str) -> DataFrame:
-    """The KEY of each row, and `more` of its columns.
+def event_keys(events: DataFrame, host_match: HostMatch, *extra: str) -> DataFrame:
+    """The KEY of each row, and `extra` of its columns (SQL expressions).
 
-    In: any frame with `host`, `process_id` and `process_guid`. A row without ids stays: it joins nothing, but says that
-    somebody asked.
+    In: any frame with `host`, `process_id` and `process_guid`. A row without ids stays, although it matches nothing:
+    the caller may still need to know that it is there.
     """
-    return events.selectExpr(f"{host_key('host', host_match)} AS host_key", *KEY[1:], *more)
+    return events.selectExpr(f"{host_key('host', host_match)} AS host_key", *KEY[1:], *extra)
 
 
-def with_process_ids(keys: DataFrame, processes: DataFrame, host_match: HostMatch) -> DataFrame:
-    """Keys, and for those that are a guid alone the process ids of its starts: when they end is told by the id.
-
-    It reads processes once more: ask it only where `has_lone_guid`, as with CrowdStrike's connections.
-    """
-    alone = keys.where(_LONE_GUID).select("host_key", "process_guid")
-    # Made distinct at once: so both of `events_on`'s sides take them from one exchange, and the scan stays one.
-    starts = event_keys(processes.where("event_kind = 'start'"), host_match).distinct()
-    return keys.union(starts.join(alone, on=["host_key", "process_guid"], how="left_semi").select(keys.columns))
+def guid_only_keys(keys: DataFrame) -> DataFrame:
+    """The keys that have a guid and no process id, as CrowdStrike's connections have."""
+    return keys.where(_GUID_ONLY)
 
 
-_LONE_GUID = "process_id IS NULL AND process_guid IS NOT NULL"
-
-
-def has_guid_only_key(keys: pa.Table | DataFrame) -> bool:
-    """Whether a key is a guid alone. Asked of a frame it is an action."""
-    if isinstance(keys, DataFrame):
-        return not keys.where(_LONE_GUID).isEmpty()
-    ids, guids = (keys[c].to_pylist() for c in ("process_id", "process_guid"))
+def has_guid_only_key(keys: pa.Table) -> bool:
+    """Whether one of the collected keys has a guid and no process id."""
+    ids, guids = (keys[c].to_pylist() for c in KEY[1:])
     return any(pid is None and guid is not None for pid, guid in zip(ids, guids, strict=True))
 
 
-def connections_of_candidates(
-    connections: DataFrame, candidates: pa.Table, host_match: HostMatch, *, alone: str
-) -> DataFrame:
-    """Connections that a candidate could have made, with `asked_by`, the greatest `mark` of these; and those for which
-    `alone` holds, an SQL condition, where it is null if nobody asks.
+def with_process_ids(keys: DataFrame, process_events: DataFrame, host_match: HostMatch) -> DataFrame:
+    """The keys, and for each key with a guid and no process id the process ids of the starts with that guid: end events
+    and later starts, which end the process, are found by its id.
 
-    In: candidates as KEY, `process_name`, `mark`. Two images that differ are not one process (2-semantics, 2): so a key
-    of the process id counts where the connection's record names the candidate's image, or none.
+    It scans the process events once more: call it only where there is such a key (`has_guid_only_key`).
     """
-    rows = connections.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
-    # "" stands for a name that is not known: no record has it.
-    told = candidates.select([*KEY, "mark"]).append_column("name", pc.fill_null(candidates["process_name"], ""))
+    guids = guid_only_keys(keys).select("host_key", "process_guid")
+    # Distinct at once: both sides of `events_with_keys` then share one exchange, and there is one scan.
+    starts = event_keys(process_events.where("event_kind = 'start'"), host_match).distinct()
+    return keys.union(starts.join(guids, on=["host_key", "process_guid"], how="left_semi").select(keys.columns))
+
+
+def connections_of_candidates(
+    network_events: DataFrame, candidates: pa.Table, host_match: HostMatch, *, self_described: str
+) -> DataFrame:
+    """Connections that a candidate could have made, with `candidate_lookback_us`: the longest lookback of these
+    candidates; and connections for which the SQL condition `self_described` holds, where that column may be null.
+
+    In: `contract.NETWORK_EVENTS`; candidates as KEY, `process_name` and `lookback_us`. Two images that differ are not
+    one process (docs/semantics.md, R2): a match by process id counts only where the connection's record names the
+    candidate's image, or none.
+    """
+    connections = network_events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    # "" stands for a candidate whose name is unknown: no record has it.
+    names = pc.fill_null(candidates["process_name"], "")
+    named = candidates.select([*KEY, "lookback_us"]).append_column("name", names)
     for key in KEY[1:]:
-        side = _known(told, key, ("mark", "max"), ("name", "distinct"))
-        if side.num_rows:
-            by = f"struct(mark_max AS mark, name_distinct AS names) AS by_{key}"
-            known = connections.sparkSession.createDataFrame(side).selectExpr("host_key", key, by)
-            rows = rows.join(F.broadcast(known), on=["host_key", key], how="left")
+        by_key = _grouped_by_key(named, key, {"lookback_us": "max", "name": "distinct"})
+        if by_key.num_rows:
+            candidate = f"struct(lookback_us_max AS lookback_us, name_distinct AS names) AS by_{key}"
+            side = network_events.sparkSession.createDataFrame(by_key).selectExpr("host_key", key, candidate)
+            connections = connections.join(F.broadcast(side), on=["host_key", key], how="left")
         else:
-            rows = rows.selectExpr("*", f"CAST(NULL AS struct<mark: bigint, names: array<string>>) AS by_{key}")
+            none = f"CAST(NULL AS struct<lookback_us: bigint, names: array<string>>) AS by_{key}"
+            connections = connections.selectExpr("*", none)
         if key == "process_id" and not pc.any(pc.is_null(candidates[key])).as_py():
-            rows = rows.where(f"by_process_id IS NOT NULL OR process_id IS NULL OR {alone}")
-    names = "by_process_id.names"
-    agrees = f"process_name IS NULL OR array_contains({names}, process_name) OR array_contains({names}, '')"
-    mark = f"greatest(CASE WHEN {agrees} THEN by_process_id.mark END, by_process_guid.mark)"
-    told = rows.selectExpr(*connections.columns, f"{mark} AS asked_by")
-    return told.where(f"asked_by IS NOT NULL OR {alone}")
+            connections = connections.where(f"by_process_id IS NOT NULL OR process_id IS NULL OR {self_described}")
+    names_of_id = "by_process_id.names"
+    same_image = (
+        f"process_name IS NULL OR array_contains({names_of_id}, process_name) OR array_contains({names_of_id}, '')"
+    )
+    lookback = f"greatest(CASE WHEN {same_image} THEN by_process_id.lookback_us END, by_process_guid.lookback_us)"
+    matching = connections.selectExpr(*network_events.columns, f"{lookback} AS candidate_lookback_us")
+    return matching.where(f"candidate_lookback_us IS NOT NULL OR {self_described}")
 
 
-def _known(keys: pa.Table, key: str, *told: tuple[str, str]) -> pa.Table:
-    """One row for each host and `key` that is known, with what is told of them: by the driver, since to group few rows
-    as a frame costs an exchange and a job."""
-    return keys.filter(pc.is_valid(keys[key])).group_by(["host_key", key]).aggregate([*told])
-
-
-def events_with_keys(processes: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool) -> DataFrame:
-    """The process events that can decide who answers for the keys of candidates: all on the same host and id, or host
-    and guid, and all starts without a process id, which a connection's guid may find.
+def events_with_keys(process_events: DataFrame, keys: DataFrame, host_match: HostMatch, *, small: bool) -> DataFrame:
+    """The process events that can decide which process has a candidate's key: all on the same host and process id, or
+    host and guid, and all starts without a process id, since a connection's guid may match them.
 
     The reduction is by key, never by image: python.exe that takes over msiexec's id ends msiexec. In and out: columns
-    of `contract.PROCESS_EVENTS`, or with more.
+    of `contract.PROCESS_EVENTS`, or more. `small`: the keys may be broadcast.
     """
-    rows = processes.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    events = process_events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
     for key in KEY[1:]:
-        side = keys.where(f"{key} IS NOT NULL").selectExpr("host_key", key, f"true AS on_{key}").distinct()
-        rows = rows.join(F.broadcast(side) if small else side, on=["host_key", key], how="left")
-    wanted = "on_process_id OR on_process_guid OR (process_id IS NULL AND event_kind = 'start')"
-    return rows.where(wanted).select(*processes.columns)
+        side = keys.where(f"{key} IS NOT NULL").selectExpr("host_key", key, f"true AS has_{key}").distinct()
+        events = events.join(F.broadcast(side) if small else side, on=["host_key", key], how="left")
+    wanted = "has_process_id OR has_process_guid OR (process_id IS NULL AND event_kind = 'start')"
+    return events.where(wanted).select(*process_events.columns)
 
 
 def events_of_connections(
-    processes: DataFrame, keys: pa.Table, host_match: HostMatch, *, all_of_guids: bool = False
+    process_events: DataFrame, keys: pa.Table, host_match: HostMatch, *, all_of_guids: bool = False
 ) -> DataFrame:
-    """The same for the keys of connections: an event has their process id, or none and their guid, since a guid counts
-    only where ids do not differ (2-semantics, 2). So most rows are dropped before anything but their id is looked at.
-    Of a key that is a guid alone, see `with_process_ids`. With `all_of_guids`, those of their guids on any id too.
+    """The process events that can decide which process made connections with these keys.
+
+    An event has the connection's process id, or none and the connection's guid, since a guid counts only where the ids
+    do not differ (docs/semantics.md, R2). So most rows are dropped by their id before anything else is looked at. For
+    keys with a guid and no process id see `with_process_ids`. `all_of_guids`: also events of a guid with another id.
     """
     by_guid = all_of_guids or has_guid_only_key(keys)
     ids, guids = ({v for v in keys[key].to_pylist() if v is not None} for key in KEY[1:])
-    # Of 16 million rows 221 ids are asked for in 1.3 s; the joins at once took 4.5 s.
+    # Of 16 million rows 221 ids are found in 1.3 s; the two joins without this condition took 4.5 s.
     other = among("process_guid", guids) if by_guid else "process_id IS NULL"
-    rows = processes.where(f"{other} OR {among('process_id', ids)}")
-    rows = rows.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    events = process_events.where(f"{other} OR {among('process_id', ids)}")
+    events = events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
     for key in KEY[1:]:
-        schema = T.StructType([KEYS["host_key"], KEYS[key]])  # Connect cannot tell it from a table without rows
-        side = processes.sparkSession.createDataFrame(_known(keys, key), schema).selectExpr("*", f"true AS on_{key}")
-        rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
+        schema = T.StructType(
+            [KEY_SCHEMA["host_key"], KEY_SCHEMA[key]]
+        )  # Connect infers none from a table without rows
+        side = process_events.sparkSession.createDataFrame(_grouped_by_key(keys, key), schema)
+        events = events.join(F.broadcast(side.selectExpr("*", f"true AS has_{key}")), on=["host_key", key], how="left")
         if key == "process_id" and not by_guid:
-            rows = rows.where("on_process_id OR process_id IS NULL")
-    return rows.where("on_process_id OR on_process_guid").select(*processes.columns)
+            events = events.where("has_process_id OR process_id IS NULL")
+    return events.where("has_process_id OR has_process_guid").select(*process_events.columns)
+
+
+def _grouped_by_key(keys: pa.Table, key: str, aggregates: Mapping[str, str] | None = None) -> pa.Table:
+    """One row for each host and known `key`, with aggregates of other columns. On the driver: to group few rows as a
+    frame costs an exchange and a job."""
+    return keys.filter(pc.is_valid(keys[key])).group_by(["host_key", key]).aggregate([*(aggregates or {}).items()])

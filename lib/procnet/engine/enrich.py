@@ -1,4 +1,4 @@
-"""The story around findings, read from the events of their period: few findings are computed once for it."""
+"""The related processes of a window's findings, from the events around them."""
 
 from __future__ import annotations
 
@@ -8,39 +8,33 @@ from pyspark.sql import DataFrame
 
 from procnet.attribution.hosts import host_filter, host_key
 from procnet.contract import FINDINGS
+from procnet.engine.query import Query
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH, connecting, near_starts, with_related
-from procnet.lake.write import SMALL
-from procnet.periods import Window
-from procnet.settings import HostMatch
-from procnet.spark.collect import collect_at_most, materialized
-from procnet.spark.filters import between
+from procnet.lake.write import DRIVER_FINDINGS_LIMIT
+from procnet.spark.collect import Empty, Rows, collect_at_most, materialized
+from procnet.spark.filters import events_in_period
 
-_SLACK = timedelta(minutes=1)  # two sensors' records of one start: a process began a little before the one that leads
+_SLACK = timedelta(minutes=1)  # of two sensors' records of one start, the other may be a little before the leading one
 
 
-def enrich(
-    findings: DataFrame,
-    processes: DataFrame,
-    connections: DataFrame,
-    window: Window,
-    longest: timedelta,
-    hosts: HostMatch,
-) -> DataFrame:
-    """Findings of a window with `related`; `longest` is the longest lookback of their detections.
+def enrich(findings: DataFrame, query: Query) -> DataFrame:
+    """The findings of the query's window with `related`.
 
-    In and out: `contract.FINDINGS`. Where there are none, no event is read for it.
+    In and out: `contract.FINDINGS`. Few findings are computed once for it, and where there are none, no event is read.
     """
-    few = collect_at_most(findings, SMALL)
-    since, where = window.start - longest, "true"
-    if few is not None:
-        findings = findings.sparkSession.createDataFrame(few, FINDINGS)
-        if not few.num_rows:
-            return findings
-        since = min(t for name in ("process_time", "event_time") for t in few.column(name).to_pylist() if t is not None)
-        where = host_filter(few.column("host").to_pylist(), hosts)
+    window, key = query.window, host_key("host", query.host_match)
+    since, on_hosts = window.start - query.longest_lookback, "true"
+    collected = collect_at_most(findings, DRIVER_FINDINGS_LIMIT)
+    if isinstance(collected, Rows | Empty):
+        findings = query.spark.createDataFrame(collected.table, FINDINGS)
+    if isinstance(collected, Empty):
+        return findings
+    if isinstance(collected, Rows):
+        times = (t for c in ("process_time", "event_time") for t in collected.table.column(c).to_pylist())
+        since = min(t for t in times if t is not None)
+        on_hosts = host_filter(collected.table.column("host").to_pylist(), query.host_match)
     until = window.end + AHEAD
-
-    starts = between(processes, since - PARENT_AGE - _SLACK, until).where(where)
-    near = materialized(near_starts(findings, starts, host_key("host", hosts)), SMALL)
-    around = between(connections, window.start - REACH, until).where(where)
-    return with_related(findings, near, materialized(connecting(near, around, host_key("host", hosts)), SMALL))
+    starts = events_in_period(query.process_events, since - PARENT_AGE - _SLACK, until).where(on_hosts)
+    near = materialized(near_starts(findings, starts, key), DRIVER_FINDINGS_LIMIT)
+    network_events = events_in_period(query.network_events, window.start - REACH, until).where(on_hosts)
+    return with_related(findings, near, materialized(connecting(near, network_events, key), DRIVER_FINDINGS_LIMIT))

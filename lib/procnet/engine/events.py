@@ -1,8 +1,8 @@
-"""All events of a run: the lake's own tables and the raw tables of `sources` in the settings, side by side, lazily."""
+"""All events that a run reads: the lake's own tables and the raw tables of `sources` in the settings, lazily."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -11,125 +11,129 @@ from pyspark.sql import functions as F
 
 from procnet.contract import TABLES
 from procnet.errors import DataError
-from procnet.lake.change_feed import changes
-from procnet.lake.tables import Lake, ref_of
+from procnet.lake.change_feed import NoCommits, changes
+from procnet.lake.tables import Lake
 from procnet.readers.frames import read_table
 from procnet.settings import SourceSettings
-from procnet.sources.schema_drift import REQUIRED, not_there
+from procnet.sources.schema_drift import REQUIRED, missing_columns_error
 from procnet.sources.validate import load_source
-from procnet.sources.view import canonical_view
+from procnet.sources.view import InPlace, canonical_view
 from procnet.spark.concurrent import run_concurrently
+from procnet.spark.sql import table_reference
 
-OWN = ("process_events", "network_events")
+EVENT_TABLES = ("process_events", "network_events")
+_COMMIT = ("_commit_version",)
 
 
 @dataclass(frozen=True)
 class Events:
-    """`contract.PROCESS_EVENTS` and `NETWORK_EVENTS`; the versions they were read at, None for a table without."""
+    """`contract.PROCESS_EVENTS` and `NETWORK_EVENTS`; `versions`: table -> the Delta version at which it was read, None
+    for a table without versions."""
 
-    processes: DataFrame
-    connections: DataFrame
+    process_events: DataFrame
+    network_events: DataFrame
     versions: Mapping[str, int | None]
 
     @property
     def known_versions(self) -> dict[str, int]:
-        """For the ledger."""
+        """The versions of the tables that have some, as the ledger keeps them."""
         return {t: v for t, v in self.versions.items() if v is not None}
+
+    @property
+    def process_versions(self) -> dict[str, int | None]:
+        """The versions of the tables that process events come from."""
+        return {t: v for t, v in self.versions.items() if t != "network_events"}
 
 
 def read_events(lake: Lake) -> Events:
-    """Everything that the settings name. DataError where a table or a column that must be there is not.
+    """The events of the lake's own tables and of all sources in the settings.
 
-    The lake's own tables are optional once there are sources: whoever reads in place need not have them.
+    DataError where a table or a required column is missing. The lake's own tables are optional once there are sources.
     """
-    # Before the tables are: a commit in between is then read and not told of, and catch-up looks at it again.
+    # Versions before tables: a commit in between is then read but not in the versions, and catch-up looks at it again.
     versions = versions_of(lake)
     sources = lake.settings.sources
-    own = [t for t in OWN if not sources or lake.exists(t)]
-    frames = {t: [lake.read(t)] if t in own else [] for t in OWN}
-    for name, asked in sources.items():
-        for raw in _raw(lake, name, asked):
-            for table, view in _views(raw, name, asked).items():
+    frames = {t: [lake.read(t)] if not sources or lake.exists(t) else [] for t in EVENT_TABLES}
+    for name, source in sources.items():
+        for place in source.tables:
+            raw = _records(read_table(lake.spark, place, source.table_format), f"source {name}: {place}", source)
+            for table, view in _canonical_views(raw, name, source).items():
                 frames[table].append(view)
-    for table in OWN:
+    for table in EVENT_TABLES:
         if not frames[table]:
             raise DataError(
                 f"nothing gives {table}: neither the lake nor the sources {', '.join(sources)}",
                 hint="add a source that maps such events under sources in the settings",
             )
-    processes, connections = (reduce(DataFrame.unionByName, frames[t]) for t in OWN)
-    return Events(processes, connections, versions)
+    process_events, network_events = (reduce(DataFrame.unionByName, frames[t]) for t in EVENT_TABLES)
+    return Events(process_events, network_events, versions)
 
 
 def versions_of(lake: Lake) -> dict[str, int | None]:
-    """Table -> its Delta version now, None for one that has no versions."""
-    own = run_concurrently(lake.spark, *(partial(lake.version, t) for t in OWN))
-    told: dict[str, int | None] = {t: v for t, v in zip(OWN, own, strict=True) if v is not None}
-    for name, asked in lake.settings.sources.items():
-        told |= {f"{name}:{table}": lake.version_at(table) for table in asked.tables}
-    return told
+    """Table -> its Delta version now, None for a table without versions. Own tables that do not exist are left out; a
+    table read in place is called `source:table`."""
+    own = run_concurrently(lake.spark, *(partial(lake.version, t) for t in EVENT_TABLES))
+    versions: dict[str, int | None] = {t: v for t, v in zip(EVENT_TABLES, own, strict=True) if v is not None}
+    for name, source in lake.settings.sources.items():
+        versions |= {f"{name}:{place}": lake.version_at(place) for place in source.tables}
+    return versions
 
 
-def changed_events(lake: Lake, since: Mapping[str, int], now: Mapping[str, int]) -> dict[str, DataFrame | None]:
-    """Of process_events and network_events, own and in place: the rows that were committed after `since` up to `now`,
-    both by the names of `versions_of`, with `of` (that name) and `version`; None where there are no such commits.
+def changed_events(lake: Lake, since: Mapping[str, int], now: Mapping[str, int]) -> dict[str, DataFrame | NoCommits]:
+    """Rows of process_events and network_events, own and in place, that were committed after the versions `since` up to
+    `now` (both by the names of `versions_of`).
 
-    DataError where a table has no change data feed that reaches back so far.
+    Out: table -> its columns, `of` (which table changed, by the same names) and `version`. DataError where a table has
+    no change data feed that reaches back so far.
     """
-    frames: dict[str, list[DataFrame]] = {t: [] for t in OWN}
-    for table in (t for t in OWN if t in now):
+    frames: dict[str, list[DataFrame]] = {t: [] for t in EVENT_TABLES}
+    for table in (t for t in EVENT_TABLES if t in now):
         rows = changes(lake.spark, lake.ref(table), since[table], now[table])
-        if rows is not None:
-            frames[table].append(_told(rows, table, table))
-    for name, asked in lake.settings.sources.items():
-        for place in asked.tables:
+        if not isinstance(rows, NoCommits):
+            frames[table].append(_with_version(rows, table, table))
+    for name, source in lake.settings.sources.items():
+        for place in source.tables:
             label = f"{name}:{place}"
-            rows = changes(lake.spark, ref_of(place), since[label], now[label])
-            if rows is not None:
-                raw = _shaped(rows.withColumn("file", F.lit(place)), name, place, asked, _COMMIT)
-                for table, view in _views(raw, name, asked, _COMMIT).items():
-                    frames[table].append(_told(view, table, label))
-    return {t: reduce(DataFrame.unionByName, f) if f else None for t, f in frames.items()}
+            rows = changes(lake.spark, table_reference(place), since[label], now[label])
+            if not isinstance(rows, NoCommits):
+                raw = _records(rows.withColumn("file", F.lit(place)), f"source {name}: {place}", source, _COMMIT)
+                for table, view in _canonical_views(raw, name, source, _COMMIT).items():
+                    frames[table].append(_with_version(view, table, label))
+    return {t: reduce(DataFrame.unionByName, f) if f else NoCommits() for t, f in frames.items()}
 
 
-_COMMIT = ("_commit_version",)
+def changed_process_events(
+    lake: Lake, now: Mapping[str, int | None], since: Mapping[str, int]
+) -> DataFrame | NoCommits:
+    """The process events among `changed_events`."""
+    known = {t: v for t, v in now.items() if v is not None}
+    return changed_events(lake, since, known)["process_events"]
 
 
-def _told(rows: DataFrame, table: str, of: str) -> DataFrame:
+def _with_version(rows: DataFrame, table: str, of: str) -> DataFrame:
     version = F.col("_commit_version").alias("version")
     return rows.select(*TABLES[table][0].names, F.lit(of).alias("of"), version)
 
 
-def _raw(lake: Lake, name: str, asked: SourceSettings) -> Iterator[DataFrame]:
-    for table in asked.tables:
-        yield _shaped(read_table(lake.spark, table, asked.table_format), name, table, asked)
-
-
-def _shaped(raw: DataFrame, name: str, table: str, asked: SourceSettings, keep: Sequence[str] = ()) -> DataFrame:
-    """The table as its mapping reads it: as it is, or the text of one column."""
-    if asked.column is None:
+def _records(raw: DataFrame, place: str, source: SourceSettings, extra: Sequence[str] = ()) -> DataFrame:
+    """The table as its mapping reads it: as it is, or the text of one column. `extra` columns stay."""
+    if source.column is None:
         return raw
-    if asked.column not in raw.columns:
-        raise DataError(f"source {name}: {table} has no column {asked.column}; it has {', '.join(raw.columns)}")
-    text = F.col(asked.column).alias("raw")
-    return raw.select("file", text, F.lit(None).cast("string").alias("problem"), *keep)
+    if source.column not in raw.columns:
+        raise DataError(f"{place} has no column {source.column}; it has {', '.join(raw.columns)}")
+    text = F.col(source.column).alias("raw")
+    return raw.select("file", text, F.lit(None).cast("string").alias("problem"), *extra)
 
 
-def _views(raw: DataFrame, name: str, asked: SourceSettings, keep: Sequence[str] = ()) -> dict[str, DataFrame]:
-    source = load_source(asked.mapping)
+def _canonical_views(
+    raw: DataFrame, name: str, source: SourceSettings, extra: Sequence[str] = ()
+) -> dict[str, DataFrame]:
+    mapping = load_source(source.mapping)
+    options = InPlace(name, source.host, source.host_match is not None, source.clock_ahead, extra)
     found: dict[str, DataFrame] = {}
-    for table in OWN:
-        view = canonical_view(
-            raw,
-            source,
-            table,
-            name=name,
-            host=asked.host,
-            short_hosts=asked.host_match is not None,
-            clock_ahead=asked.clock_ahead,
-            keep=keep,
-        )
+    for table in EVENT_TABLES:
+        view = canonical_view(raw, mapping, table, options)
         found |= {table: view} if view is not None else {}
     if not found:
-        raise not_there(raw, source, REQUIRED)
+        raise missing_columns_error(raw, mapping, REQUIRED)
     return found

@@ -1,13 +1,13 @@
-"""Which moments that runs have covered could read otherwise now: late, changed and removed rows, by their commits.
+"""Which times of covered ranges could give other findings now, because of rows committed since (docs/semantics.md, R5).
 
-Works on what Delta says was committed since (its change data feed), so a row is late when a run has covered its time
-and has not read its commit, whatever clocks say. The answer is a superset: a window too many costs a run and changes
-nothing, and a window too few would leave a wrong finding.
+Late, changed and removed rows are found by Delta's change data feed: a row is late when a run has covered its time and
+has not read its commit, whatever the clocks say. The result is a superset: a window too many costs a run and changes
+nothing, a window too few would leave a wrong finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -17,159 +17,163 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from procnet.attribution.hosts import host_key
+from procnet.detections.conditions import conditions_of
 from procnet.detections.detection import Detection
-from procnet.detections.evaluate import connections_wanted, self_described, starts_wanted
+from procnet.engine.events import Events
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH
+from procnet.lake.change_feed import NoCommits
 from procnet.periods import EPOCH, Window, from_micros
 from procnet.settings import Settings
-from procnet.spark.filters import between, in_period
+from procnet.spark.filters import events_in_period, in_period
+
+_AFFECTED = ("event_time", "version", "of")
+_IDS = ("process_id", "process_guid")
 
 
 @dataclass(frozen=True)
 class CoveredRange:
-    """A part of a period that runs have covered, and the version of each table that all of them have read."""
+    """A part of time that runs have covered, and the version of each table that all of them have read."""
 
     window: Window
     read: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class _LateRows:
+    """Changed rows, at least one, whose times lie in `[first, end)`."""
+
+    rows: DataFrame
+    first: datetime
+    end: datetime
+
+
 def affected_times(
-    changes: Mapping[str, DataFrame | None],
-    processes: DataFrame,
-    connections: DataFrame,
+    changes: Mapping[str, DataFrame | NoCommits],
+    events: Events,
     findings: DataFrame,
-    seen: Sequence[CoveredRange],
+    ranges: Sequence[CoveredRange],
     detections: Sequence[Detection],
     settings: Settings,
 ) -> DataFrame | None:
-    """Times of connections and findings that a change could touch: `event_time`, `version`, `of` (the table changed).
+    """Times of connections and findings that a change could affect: `event_time`, `version` (of the change's commit),
+    `of` (the table that changed).
 
-    In: the changes (`events.changed_events`); both tables and the findings as they are now; what has been seen. A late
-    start or end touches what is asked of its host and id from then to the longest lookback after it, where the id is a
-    candidate's at all, and the findings that tell of it (`related`). None where no change lies in what was seen: rows
-    that came in time are later than all of it, so the hour that is due costs one look at its own rows.
+    In: the changes (`events.changed_events`); events and findings as they are now. A late start or end affects the
+    connections on its host and id from then to the longest lookback after it, if the id is a candidate's at all, and
+    the findings whose `related` may name it. None where no change lies before the end of the ranges: rows that came in
+    time are later, so an hourly check costs one look at the hour's own rows.
     """
-    last = max(s.window.end for s in seen) + AHEAD
-    parts: list[DataFrame] = []
-    if (late := _late(changes["network_events"], last)) is not None:
-        rows, (first, to) = late
-        wanted = rows.where(connections_wanted(detections)).select(*_TIMES)
-        told = findings.where(in_period(first - AHEAD, to + REACH, "finding_date"))
-        parts += [wanted, _of_children(rows, told, settings)]
-    if (late := _late(changes["process_events"], last)) is not None:
-        rows, (first, to) = late
-        longest, tolerances = max(d.lookback for d in detections), settings.attribution.tolerances
-        before = tolerances.start_tolerance * 2 + tolerances.clock_skew
-        after = longest + tolerances.start_tolerance * 2 + tolerances.end_grace
-        # Read as far as a change reaches: from the oldest of them back to a candidate that it could end.
-        asked = between(connections, first - before, to + after).where(connections_wanted(detections))
-        around = between(processes, first - longest - before, to + after)
-        told = findings.where(in_period(first - REACH, to + longest + PARENT_AGE + REACH, "finding_date"))
-        keyed = rows.withColumn("at", _key(settings))
-        mine = _same_key(keyed, _candidates(asked, around, detections, settings), how="left_semi")
-        on_key = _same_key(
-            asked.select(_key(settings).alias("at"), "process_id", "process_guid", "event_time"),
-            mine.select("at", "process_id", "process_guid", F.col("event_time").alias("changed"), "version", "of"),
-            how="inner",
-            also=lambda: (
-                (F.col("event_time") >= F.col("changed") - F.lit(before))
-                & (F.col("event_time") <= F.col("changed") + F.lit(after))
-            ),
-        )
-        parts += [
-            on_key.select(*_TIMES),
-            _of_story(keyed, told, longest, settings),
-        ]
-    return reduce(DataFrame.unionAll, parts).distinct() if parts else None
+    end = max(r.window.end for r in ranges) + AHEAD
+    affected: list[DataFrame] = []
+    if (late := _late_rows(changes["network_events"], end)) is not None:
+        affected += _affected_by_connections(late, findings, detections, settings)
+    if (late := _late_rows(changes["process_events"], end)) is not None:
+        affected += _affected_by_processes(late, events, findings, detections, settings)
+    return reduce(DataFrame.unionAll, affected).distinct() if affected else None
 
 
-_TIMES = ("event_time", "version", "of")
-
-
-def _late(changes: DataFrame | None, last: datetime) -> tuple[DataFrame, tuple[datetime, datetime]] | None:
-    """Changes before the end of what was seen, and from when to when they are; one action."""
-    if changes is None:
-        return None
-    rows = changes.where(F.col("event_time") < F.lit(last))
-    first, to = rows.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
-    if first is None:
-        return None
-    return rows, (from_micros(first), from_micros(to + 1))
-
-
-def _key(settings: Settings) -> Column:
-    return F.expr(host_key("host", settings.host.match))
-
-
-def _candidates(
-    asked: DataFrame, processes: DataFrame, detections: Sequence[Detection], settings: Settings
-) -> DataFrame:
-    """Keys that a detection could want: of its starts, and of connections that stand alone."""
-    keys = ("process_id", "process_guid")
-    found = asked.where(self_described(detections)).select(_key(settings).alias("at"), *keys)
-    if (wanted := starts_wanted(detections)) is not None:
-        starts = processes.where(F.col("event_kind") == "start").where(wanted)
-        found = found.unionAll(starts.select(_key(settings).alias("at"), *keys))
-    return found.distinct()
-
-
-def _same_key(
-    left: DataFrame, right: DataFrame, *, how: Literal["inner", "left_semi"], also: Callable[[], Column] | None = None
-) -> DataFrame:
-    """Rows of one host and process id, or one host and guid, for which `also` holds; a row may come twice."""
-    told = []
-    for column in ("process_id", "process_guid"):
-        side = right.where(F.col(column).isNotNull())
-        other = [c for c in ("process_id", "process_guid") if c != column]
-        side = side.drop(*other) if how == "inner" else side.select("at", column).distinct()
-        met = left.join(side, ["at", column], how)
-        told.append(met.where(also()) if also else met)
-    names = [c for c in told[0].columns if c in told[1].columns]
-    return told[0].select(*names).unionAll(told[1].select(*names))
-
-
-def _of_story(late: DataFrame, findings: DataFrame, longest: timedelta, settings: Settings) -> DataFrame:
-    """Findings of the same host whose `related` a changed start may join or leave."""
-    of = findings.select(_key(settings).alias("at"), "event_time")
-    near = late.where(F.col("event_kind") == "start").select(
-        "at", F.col("event_time").alias("changed"), "version", "of"
-    )
-    reach = longest + PARENT_AGE
-    met = of.join(near, "at").where(
-        (F.col("event_time") >= F.col("changed") - F.lit(REACH))
-        & (F.col("event_time") <= F.col("changed") + F.lit(reach))
-    )
-    return met.select(*_TIMES)
-
-
-def _of_children(late: DataFrame, findings: DataFrame, settings: Settings) -> DataFrame:
-    """Findings of the same host that may tell of a child that makes the changed connection."""
-    of = findings.select(_key(settings).alias("at"), "event_time")
-    near = late.select(_key(settings).alias("at"), F.col("event_time").alias("changed"), "version", "of")
-    met = of.join(near, "at").where(
-        (F.col("changed") >= F.col("event_time") - F.lit(REACH))
-        & (F.col("changed") <= F.col("event_time") + F.lit(AHEAD))
-    )
-    return met.select(*_TIMES)
-
-
-def affected_windows(times: DataFrame, seen: Sequence[CoveredRange], size: timedelta) -> list[Window]:
-    """The parts of what was seen, cut on the grid of `size`, that hold a time whose change no run has read; neighbours
-    are one window. In: `disturbed`. One action, of as many rows as there are such cells."""
-    spark = times.sparkSession
-    rows = [(i, s.window.start, s.window.end, of, v) for i, s in enumerate(seen) for of, v in s.read.items()]
-    parts = spark.createDataFrame(rows, "part int, a timestamp, b timestamp, of string, read long")
+def affected_windows(times: DataFrame, ranges: Sequence[CoveredRange], size: timedelta) -> list[Window]:
+    """The parts of the ranges, cut on the grid of `size`, that hold a time whose change no run has read; neighbours are
+    joined. In: `affected_times`. One action, whose result has a row for each such part."""
+    rows = [(i, r.window.start, r.window.end, of, v) for i, r in enumerate(ranges) for of, v in r.read.items()]
+    parts = times.sparkSession.createDataFrame(rows, "part int, a timestamp, b timestamp, of string, read long")
     inside = (F.col("event_time") >= F.col("a")) & (F.col("event_time") < F.col("b"))
-    micros = size // timedelta(microseconds=1)
-    cell = F.floor(F.unix_micros("event_time") / F.lit(micros)).cast("long")
-    met = times.join(F.broadcast(parts), "of").where(inside & (F.col("version") > F.col("read")))
-    cells = met.select("part", cell.alias("cell")).distinct().collect()
+    cell = F.floor(F.unix_micros("event_time") / F.lit(size // timedelta(microseconds=1))).cast("long")
+    unread = times.join(F.broadcast(parts), "of").where(inside & (F.col("version") > F.col("read")))
+    cells = unread.select("part", cell.alias("cell")).distinct().collect()
     found: list[Window] = []
     for part, n in sorted((r["part"], r["cell"]) for r in cells):
-        of = seen[part].window
-        start, end = max(of.start, EPOCH + size * n), min(of.end, EPOCH + size * (n + 1))
+        window = ranges[part].window
+        start, end = max(window.start, EPOCH + size * n), min(window.end, EPOCH + size * (n + 1))
         if found and found[-1].end == start:
             found[-1] = Window(found[-1].start, end)
         else:
             found.append(Window(start, end))
     return found
+
+
+def _late_rows(changes: DataFrame | NoCommits, end: datetime) -> _LateRows | None:
+    """The changes before the end of the ranges; one action."""
+    if isinstance(changes, NoCommits):
+        return None
+    rows = changes.where(F.col("event_time") < F.lit(end))
+    first, last = rows.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
+    return None if first is None else _LateRows(rows, from_micros(first), from_micros(last + 1))
+
+
+def _affected_by_connections(
+    late: _LateRows, findings: DataFrame, detections: Sequence[Detection], settings: Settings
+) -> list[DataFrame]:
+    """The late connections that a detection could match, and findings that may name a child which makes one."""
+    connections = late.rows.where(conditions_of(detections).network).select(*_AFFECTED)
+    near = findings.where(in_period(late.first - AHEAD, late.end + REACH, "finding_date"))
+    time, changed = F.col("event_time"), F.col("changed")
+    around = (changed >= time - F.lit(REACH)) & (changed <= time + F.lit(AHEAD))
+    return [connections, _findings_on_hosts(near, late.rows, settings).where(around).select(*_AFFECTED)]
+
+
+def _affected_by_processes(
+    late: _LateRows, events: Events, findings: DataFrame, detections: Sequence[Detection], settings: Settings
+) -> list[DataFrame]:
+    """Connections that a late start or end may give another process, and findings that may name it."""
+    longest, tolerances = max(d.lookback for d in detections), settings.attribution.tolerances
+    before = tolerances.start_tolerance * 2 + tolerances.clock_skew
+    after = longest + tolerances.start_tolerance * 2 + tolerances.end_grace
+    # Read as far as a change reaches: from the oldest late row back to a candidate that it could end.
+    network_events = events_in_period(events.network_events, late.first - before, late.end + after)
+    network_events = network_events.where(conditions_of(detections).network)
+    process_events = events_in_period(events.process_events, late.first - longest - before, late.end + after)
+    key = _host_key(settings)
+    of_candidates = _matching(
+        late.rows.withColumn("key_host", key),
+        _candidate_keys(network_events, process_events, detections, settings),
+        how="left_semi",
+    )
+    changed = of_candidates.select("key_host", *_IDS, F.col("event_time").alias("changed"), "version", "of")
+    connections = _matching(network_events.select(key.alias("key_host"), *_IDS, "event_time"), changed, how="inner")
+    in_reach = (F.col("event_time") >= F.col("changed") - F.lit(before)) & (
+        F.col("event_time") <= F.col("changed") + F.lit(after)
+    )
+    near = findings.where(in_period(late.first - REACH, late.end + longest + PARENT_AGE + REACH, "finding_date"))
+    starts = late.rows.where(F.col("event_kind") == "start")
+    could_be_related = (F.col("event_time") >= F.col("changed") - F.lit(REACH)) & (
+        F.col("event_time") <= F.col("changed") + F.lit(longest + PARENT_AGE)
+    )
+    related = _findings_on_hosts(near, starts, settings).where(could_be_related)
+    return [connections.where(in_reach).select(*_AFFECTED), related.select(*_AFFECTED)]
+
+
+def _host_key(settings: Settings) -> Column:
+    return F.expr(host_key("host", settings.host.match))
+
+
+def _candidate_keys(
+    network_events: DataFrame, process_events: DataFrame, detections: Sequence[Detection], settings: Settings
+) -> DataFrame:
+    """Keys of the starts that a detection could match, and of self-described connections."""
+    conditions, key = conditions_of(detections), _host_key(settings).alias("key_host")
+    found = network_events.where(conditions.self_described).select(key, *_IDS)
+    if conditions.starts is not None:
+        starts = process_events.where(F.col("event_kind") == "start").where(conditions.starts)
+        found = found.unionAll(starts.select(key, *_IDS))
+    return found.distinct()
+
+
+def _matching(left: DataFrame, right: DataFrame, *, how: Literal["inner", "left_semi"]) -> DataFrame:
+    """Rows of one host and process id, or one host and guid, on both sides; a row may come twice. `how`: left_semi or
+    inner, which adds the columns of the right side."""
+    found = []
+    for column in _IDS:
+        other = [c for c in _IDS if c != column]
+        side = right.where(F.col(column).isNotNull())
+        side = side.drop(*other) if how == "inner" else side.select("key_host", column).distinct()
+        found.append(left.join(side, ["key_host", column], how))
+    names = [c for c in found[0].columns if c in found[1].columns]
+    return found[0].select(*names).unionAll(found[1].select(*names))
+
+
+def _findings_on_hosts(findings: DataFrame, late: DataFrame, settings: Settings) -> DataFrame:
+    """`event_time` of the findings on the hosts of late rows, once for each: `changed`, `version`, `of`."""
+    key = _host_key(settings).alias("key_host")
+    changed = late.select(key, F.col("event_time").alias("changed"), "version", "of")
+    return findings.select(key, "event_time").join(changed, "key_host")

@@ -1,123 +1,243 @@
-"""First on few columns: which connections, and which process events, can still matter once the text columns are read.
+"""Which connections and process events can still matter, found on few columns before any text column is read.
 
-A scan costs by its text columns, not by its rows (3-join). So candidates, connections and lives are looked for by keys
-and names alone, a bounded number of them held by the driver, and only what is left is read whole: an hour that has
-nothing to say reads no text. Nothing here decides. What is left out could not match; `find` judges the rest.
+A scan costs by its text columns, not by its rows (docs/scale.md). So candidates, connections and process events are
+found by keys and names, the driver collects a bounded number of them, and only the rest is read in full: an hour
+without a match reads no text. Nothing is decided here: what is left out could not match, and the judge sees the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
+from functools import partial, reduce
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from procnet.attribution.attribute import Plan
 from procnet.attribution.hosts import host_key
-from procnet.attribution.keys import KEY, KEYS, events_of_connections, has_guid_only_key, with_process_ids
+from procnet.attribution.keys import (
+    KEY,
+    KEY_SCHEMA,
+    connections_of_candidates,
+    event_keys,
+    events_of_connections,
+    events_with_keys,
+    guid_only_keys,
+    has_guid_only_key,
+    with_process_ids,
+)
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
-from procnet.detections.evaluate import fields_used, wants_any_process
+from procnet.engine.candidates import candidate_scans
 from procnet.engine.driver_rows import BY_VALUE, driver_frame, read_full_rows
 from procnet.engine.full_rows import with_full_rows
-from procnet.engine.query import SINCE, Query
+from procnet.engine.query import Query
 from procnet.periods import EPOCH, micros
-from procnet.spark.collect import collect_at_most
+from procnet.settings import Settings
+from procnet.spark.collect import Collected, Empty, Rows, TooMany, collect_at_most
 from procnet.spark.concurrent import run_concurrently
-from procnet.state.completeness import unsettled
-from procnet.state.lookback import LookedUp, look_up
+from procnet.state.completeness import incomplete_keys
+from procnet.state.history import COMPLETE_FROM
+from procnet.state.lookback import Lookback, read_lookback
 
-# By these lives are told apart, and connections find them. The original name is read too: without, any program could
-# be a renamed one.
-_MEETS = ("event_time", "event_date", "host", "process_id", "process_guid", "process_name")
-_LIVES = (*_MEETS, "event_kind", "vendor_product", "source", "original_file_name")
+# Connections find process instances by these columns. The original file name is among them because without it any
+# program could be a renamed one.
+_KEY_COLUMNS = ("event_time", "event_date", "host", "process_id", "process_guid", "process_name")
+_PROCESS_COLUMNS = (*_KEY_COLUMNS, "event_kind", "vendor_product", "source", "original_file_name")
 
 
 @dataclass(frozen=True)
-class Rest:
-    """What can still matter: process events, whole where their text can matter, and connections, still to be read."""
+class RelevantEvents:
+    """What can still give findings: `contract.PROCESS_EVENTS` (text columns only where they can matter) and
+    `contract.NETWORK_EVENTS`. `reach`: no detection with a longer lookback has a candidate. `rows_collected`: rows that
+    the driver collected, by step. `lookback`: what was read beside the carried state."""
 
-    processes: DataFrame
-    connections: DataFrame
+    process_events: DataFrame
+    network_events: DataFrame
     reach: timedelta
+    plan: Plan
+    reason: str
+    rows_collected: Mapping[str, int] = field(default_factory=dict)
+    lookback: Lookback | None = None
 
 
 @dataclass(frozen=True)
-class Narrowed:
-    """`rest` is None where nothing can match; `counts` are those of the rows that the driver held."""
+class NothingRelevant:
+    """It is known already that the window has no finding; the attributes are those of RelevantEvents."""
 
-    rest: Rest | None
-    counts: Mapping[str, int]
-    looked_up: LookedUp | None = None
-
-
-def prefilter(met: DataFrame, asked: Query) -> Narrowed | None:
-    """What can still give findings; None where that is too much to hold.
-
-    In: `met`, the connections of the window that meet a candidate or stand alone: `contract.NETWORK_EVENTS` with
-    `mark`, how far back it asks, in microseconds.
-    """
-    columns = sorted({*_MEETS, *(fields_used(asked.detections) & set(NETWORK_EVENTS.names))})
-    wide = f"{wants_any_process(asked.detections)} AS wide"
-    hits = collect_at_most(met.selectExpr(*columns, _host_key(asked), wide, "mark"), asked.limit)
-    if hits is None:
-        return None
-    counts = {"connections_met": hits.num_rows}
-    if not hits.num_rows:
-        return Narrowed(None, counts)
-    reach = timedelta(microseconds=max(hits.column("mark").to_pylist()))
-    judged = [d for d in asked.detections if d.lookback <= reach]
-    again = partial(read_full_rows, asked.connections, hits, "dest_port", "process_id", "process_name", "host")
-    lives, connections = run_concurrently(asked.spark, partial(_lives, asked, hits, reach), partial(_held, again, hits))
-    if lives is None:
-        return None
-    processes = asked.around(reach)
-    looked_up = None
-    if asked.carried is not None:
-        looked_up = _look_up(asked, hits, lives, reach)
-        if looked_up is None:
-            return None
-        lives = lives.filter(pc.not_equal(lives["event_kind"], "asked")).select([*_LIVES, "host_key"])
-        if looked_up.events.num_rows:
-            processes = processes.unionByName(driver_frame(asked.spark, looked_up.events, PROCESS_EVENTS))
-            lives = pa.concat_tables([lives, looked_up.events.select(lives.column_names).cast(lives.schema)])
-        counts |= {"keys_looked_up": looked_up.keys.num_rows}
-    counts |= {"process_events_met": lives.num_rows}
-    whole = again() if connections is None else driver_frame(asked.spark, connections, NETWORK_EVENTS)
-    rest = Rest(with_full_rows(processes, lives, hits, judged), whole, reach)
-    return Narrowed(rest, counts, looked_up)
+    reason: str
+    rows_collected: Mapping[str, int] = field(default_factory=dict)
+    lookback: Lookback | None = None
 
 
-def _look_up(asked: Query, hits: pa.Table, lives: pa.Table, reach: timedelta) -> LookedUp | None:
-    """The events of the keys that what is carried does not tell enough of; None where they are too many to hold."""
-    keys = unsettled(hits, lives, micros(asked.known_from - EPOCH), asked.tolerances)
-    found = look_up(asked, keys, reach)
-    again = lives.filter(pc.equal(lives["event_kind"], "asked")).select([*KEY, "pid_since"])
-    return None if found is None else replace(found, again=again)
+def prefilter(query: Query, candidates: Collected) -> RelevantEvents | NothingRelevant:
+    """The events that can still give findings, by keys on the driver where they are few, else by joins of the tables."""
+    if isinstance(candidates, TooMany):
+        return _prefilter_by_joins(query, candidates, may_broadcast=False)
+    if _one_column_costs_the_record(query.settings):
+        return _prefilter_by_joins(query, candidates, may_broadcast=True)
+    found = _prefilter_on_driver(query, candidates.table)
+    if not isinstance(found, TooMany):
+        return found
+    # Few keys may have very many events: 500,000 starts on one, as each connection's array, took a heap of 2 GiB.
+    return _prefilter_by_joins(query, candidates, may_broadcast=False)
 
 
-def _lives(asked: Query, hits: pa.Table, reach: timedelta) -> pa.Table | None:
-    """The process events that can decide who made the connections: _LIVES and `host_key`, SINCE where something is
-    carried; None where they are too many to hold."""
-    events, keys = asked.kept(reach), hits.select(KEY)
+def _prefilter_on_driver(query: Query, candidates: pa.Table) -> RelevantEvents | NothingRelevant | TooMany:
+    connections = _collect_connections(query, candidates)
+    if isinstance(connections, TooMany):
+        return connections
+    rows = {"candidates": candidates.num_rows, "network_events": connections.table.num_rows}
+    if isinstance(connections, Empty):
+        return NothingRelevant("no connection of a candidate, and none that is self-described", rows)
+    reach = timedelta(microseconds=max(connections.table.column("lookback_us").to_pylist()))
+    processes, full_connections = run_concurrently(
+        query.spark,
+        partial(_collect_process_events, query, connections.table, reach),
+        partial(_collect_full_connections, query, connections.table),
+    )
+    if isinstance(processes, TooMany):
+        return processes
+    lookback: Lookback | None = None
+    process_rows, process_events = processes.table, query.history.available(reach)
+    if query.carried is not None:
+        found = _look_up_incomplete(query, connections.table, process_rows, reach)
+        if isinstance(found, TooMany):
+            return found
+        lookback = found
+        is_event = pc.equal(process_rows["row_kind"], "event")
+        process_rows = process_rows.filter(is_event).select([*_PROCESS_COLUMNS, "host_key"])
+        if lookback.events.num_rows:
+            looked_up = driver_frame(query.spark, lookback.events, PROCESS_EVENTS)
+            process_events = process_events.unionByName(looked_up)
+            more = lookback.events.select(process_rows.column_names).cast(process_rows.schema)
+            process_rows = pa.concat_tables([process_rows, more])
+        rows["looked_up_keys"] = lookback.keys.num_rows
+    rows["process_events"] = process_rows.num_rows
+    detections = [d for d in query.detections if d.lookback <= reach]
+    return RelevantEvents(
+        with_full_rows(process_events, process_rows, connections.table, detections),
+        _full_connections(query, connections.table)
+        if isinstance(full_connections, TooMany)
+        else driver_frame(query.spark, full_connections.table, NETWORK_EVENTS),
+        reach,
+        "broadcast",
+        f"each step found at most {query.row_limit} rows",
+        rows,
+        lookback,
+    )
+
+
+def _collect_connections(query: Query, candidates: pa.Table) -> Collected:
+    """Connections of the window that a candidate could have made, or that are self-described, and that a detection
+    could match: the columns that are needed, `host_key`, `any_process` and `lookback_us`."""
+    conditions = query.conditions
+    with_ports = query.window_network_events.where(conditions.ports)
+    connections = connections_of_candidates(
+        with_ports, candidates, query.host_match, self_described=conditions.may_be_self_described
+    )
+    # In lambdas the conditions are interpreted, for the few rows that come so far. Compiled, they would make the loop
+    # over all connections longer than the 8,000 bytes up to which the JVM compiles a method at all.
+    lookback = f"greatest(candidate, {query.self_described_lookback_us})"
+    lookback = f"CASE WHEN {conditions.network} THEN {lookback} END"
+    lookbacks = f"filter(transform(array(candidate_lookback_us), candidate -> {lookback}), l -> l IS NOT NULL)"
+    connections = connections.selectExpr(*NETWORK_EVENTS.names, f"explode({lookbacks}) AS lookback_us")
+    columns = sorted({*_KEY_COLUMNS, *(conditions.fields & set(NETWORK_EVENTS.names))})
+    any_process = f"{conditions.any_process} AS any_process"
+    return collect_at_most(
+        connections.selectExpr(*columns, _host_key(query), any_process, "lookback_us"), query.row_limit
+    )
+
+
+def _collect_process_events(query: Query, connections: pa.Table, reach: timedelta) -> Collected:
+    """The process events that can decide which process made the connections: _PROCESS_COLUMNS and `host_key`, and with
+    a carried state `row_kind` and COMPLETE_FROM."""
+    process_events, keys = query.history.with_completeness(reach), connections.select(KEY)
     if has_guid_only_key(keys):
-        more = collect_at_most(
-            with_process_ids(driver_frame(asked.spark, keys, KEYS), events, asked.hosts), asked.limit
-        )
-        if more is None:
-            return None
-        keys = more
-    since = SINCE if asked.carried is not None else ()
-    met = events_of_connections(events, keys, asked.hosts).selectExpr(*_LIVES, *since, _host_key(asked))
-    return collect_at_most(met, asked.limit)
+        frame = driver_frame(query.spark, keys, KEY_SCHEMA)
+        with_ids = collect_at_most(with_process_ids(frame, process_events, query.host_match), query.row_limit)
+        if isinstance(with_ids, TooMany):
+            return with_ids
+        keys = with_ids.table
+    completeness = ("row_kind", *COMPLETE_FROM) if query.carried is not None else ()
+    found = events_of_connections(process_events, keys, query.host_match)
+    return collect_at_most(found.selectExpr(*_PROCESS_COLUMNS, *completeness, _host_key(query)), query.row_limit)
 
 
-def _host_key(asked: Query) -> str:
-    return f"{host_key('host', asked.hosts)} AS host_key"
+def _look_up_incomplete(
+    query: Query, connections: pa.Table, process_rows: pa.Table, reach: timedelta
+) -> Lookback | TooMany:
+    """The events of the keys for which what is carried is not enough."""
+    complete_from = micros(query.history.complete_from - EPOCH)
+    found = read_lookback(
+        query.history, incomplete_keys(connections, process_rows, complete_from, query.tolerances), reach
+    )
+    if isinstance(found, TooMany):
+        return found
+    lookups = process_rows.filter(pc.equal(process_rows["row_kind"], "lookup"))
+    return replace(found, needed_again=lookups.select([*KEY, "pid_complete_from"]))
 
 
-def _held(again: Callable[[], DataFrame], some: pa.Table) -> pa.Table | None:
-    """The whole rows of some, where they are few."""
-    return collect_at_most(again(), 2 * BY_VALUE) if some.num_rows <= BY_VALUE else None
+def _collect_full_connections(query: Query, connections: pa.Table) -> Collected:
+    """The connections with all columns, where they are few."""
+    if connections.num_rows > BY_VALUE:
+        return TooMany(BY_VALUE)
+    return collect_at_most(_full_connections(query, connections), 2 * BY_VALUE)
+
+
+def _full_connections(query: Query, connections: pa.Table) -> DataFrame:
+    return read_full_rows(query.window_network_events, connections, "dest_port", "process_id", "process_name", "host")
+
+
+def _prefilter_by_joins(
+    query: Query, candidates: Collected, *, may_broadcast: bool
+) -> RelevantEvents | NothingRelevant:
+    """The same where the rows are too many for the driver, or where reading one column costs the whole record.
+
+    Without the carried state: whether it is complete is checked only for rows that the driver has collected.
+    """
+    rows = {} if isinstance(candidates, TooMany) else {"candidates": candidates.table.num_rows}
+    network_events = query.window_network_events.where(query.conditions.network)
+    keys = _keys_with_lookback(query, _candidate_frame(query, candidates), network_events)
+    few = collect_at_most(keys, query.row_limit) if may_broadcast else TooMany(query.row_limit)
+    if isinstance(few, Empty):
+        return NothingRelevant("no candidate, and no connection that is self-described", rows)
+    plan: Plan = "shuffled"
+    reach, reason = query.longest_lookback, f"a step found more than {query.row_limit} rows"
+    if isinstance(few, Rows):
+        reach = timedelta(microseconds=max(few.table.column("lookback_us").to_pylist()))
+        keys = query.spark.createDataFrame(few.table, keys.schema)
+        plan, reason = "broadcast", f"{few.table.num_rows} keys of at most {query.row_limit}"
+    keys, stored = keys.drop("lookback_us"), query.history.stored(reach)
+    has_guid_only = has_guid_only_key(few.table) if isinstance(few, Rows) else not guid_only_keys(keys).isEmpty()
+    if has_guid_only:
+        keys = with_process_ids(keys, stored, query.host_match)
+    process_events = events_with_keys(stored, keys, query.host_match, small=isinstance(few, Rows))
+    return RelevantEvents(process_events, network_events, reach, plan, reason, rows)
+
+
+def _candidate_frame(query: Query, candidates: Collected) -> DataFrame:
+    scans = reduce(DataFrame.union, candidate_scans(query, query.history.stored))
+    if isinstance(candidates, TooMany) or query.carried is not None:
+        return scans
+    return query.spark.createDataFrame(candidates.table, scans.schema)
+
+
+def _keys_with_lookback(query: Query, candidates: DataFrame, network_events: DataFrame) -> DataFrame:
+    """The keys of the candidates and of the self-described connections, with the longest `lookback_us` of each."""
+    with_lookback = network_events.withColumn("lookback_us", F.expr(query.self_described_lookback_us))
+    self_described = event_keys(with_lookback.where("lookback_us IS NOT NULL"), query.host_match, "lookback_us")
+    keys = candidates.drop("process_name").union(self_described)
+    return keys.groupBy(*KEY).agg(F.max("lookback_us").alias("lookback_us"))
+
+
+def _one_column_costs_the_record(settings: Settings) -> bool:
+    """Whether a source's records are text in one column, which its mapping parses anew in each scan."""
+    return any(s.column is not None for s in settings.sources.values())
+
+
+def _host_key(query: Query) -> str:
+    return f"{host_key('host', query.host_match)} AS host_key"

@@ -1,58 +1,41 @@
-"""One question over one window, and the events that may answer it: what every step of a run is given."""
+"""What one evaluation works on: detections, a window, and the events that they may match. Every step gets it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from procnet.attribution.attribute import broadcast_limit
-from procnet.contract import PROCESS_EVENTS
+from procnet.detections.conditions import Conditions, by_lookback, conditions_of, self_described_lookback_us
 from procnet.detections.detection import Detection
 from procnet.periods import Window
 from procnet.settings import HostMatch, Settings, Tolerances
-from procnet.spark.filters import between, in_period
-
-
-@dataclass(frozen=True)
-class CarriedEvents:
-    """Process events before `since` that can matter, in the place of the table's (runs/carry.py).
-
-    `rows`: `contract.PROCESS_EVENTS`, and `pid_since` and `guid_since`: from when on all events of the row's host and
-    id, and of its host and guid, are among them; null: not told. A row of the kind `asked` is no event, it tells that
-    of its key alone.
-    """
-
-    rows: DataFrame
-    since: datetime
-
-
-SINCE = ("pid_since", "guid_since")
+from procnet.spark.collect import driver_row_limit
+from procnet.spark.filters import events_in_period
+from procnet.state.history import CarriedRows, ProcessHistory
 
 
 @dataclass(frozen=True)
 class Query:
-    """Detections, a window, and frames with its events: `processes` as `contract.PROCESS_EVENTS` from the longest
-    lookback on, or with `carried` in part instead; `events` as `contract.NETWORK_EVENTS`."""
+    """Detections over one window. `process_events` (`contract.PROCESS_EVENTS`) and `network_events`
+    (`contract.NETWORK_EVENTS`) are of any time, lazily; `carried` replaces older process events (state/history.py)."""
 
-    processes: DataFrame
-    events: DataFrame
+    process_events: DataFrame
+    network_events: DataFrame
     detections: Sequence[Detection]
     window: Window
     settings: Settings
-    carried: CarriedEvents | None = None
+    carried: CarriedRows | None = None
 
     @property
     def spark(self) -> SparkSession:
-        return self.events.sparkSession
+        return self.network_events.sparkSession
 
     @property
-    def hosts(self) -> HostMatch:
+    def host_match(self) -> HostMatch:
         return self.settings.host.match
 
     @property
@@ -60,56 +43,49 @@ class Query:
         return self.settings.attribution.tolerances
 
     @cached_property
-    def limit(self) -> int:
-        """How many rows the driver may hold and every task be sent."""
-        return broadcast_limit(self.spark, self.settings.attribution.broadcast_limit)
+    def row_limit(self) -> int:
+        """How many rows the driver may collect and send to every task."""
+        return driver_row_limit(self.spark, self.settings.attribution.broadcast_limit)
 
     @property
-    def longest(self) -> timedelta:
+    def longest_lookback(self) -> timedelta:
         return max(d.lookback for d in self.detections)
 
-    @property
-    def connections(self) -> DataFrame:
-        """Those of the window."""
-        return between(self.events, self.window.start, self.window.end)
+    @cached_property
+    def window_network_events(self) -> DataFrame:
+        """The connections of the window: `contract.NETWORK_EVENTS`."""
+        return events_in_period(self.network_events, self.window.start, self.window.end)
 
-    def by_lookback(self) -> Mapping[timedelta, list[Detection]]:
-        groups: dict[timedelta, list[Detection]] = defaultdict(list)
-        for detection in self.detections:
-            groups[detection.lookback].append(detection)
-        return groups
+    @cached_property
+    def history(self) -> ProcessHistory:
+        """The process events that the window's connections may belong to."""
+        return ProcessHistory(
+            self.process_events,
+            self.window,
+            self.longest_lookback,
+            self.host_match,
+            self.tolerances,
+            self.row_limit,
+            self.carried,
+        )
 
-    def whole(self, age: timedelta) -> DataFrame:
-        """The table's process events from `age` before the window on: so far on both sides that the window cuts no
-        tolerance, and tiling cannot change a result."""
-        return between(self.processes, self.first(age), self._until)
+    @cached_property
+    def conditions(self) -> Conditions:
+        """What all detections together need of single events."""
+        return conditions_of(self.detections)
 
-    def around(self, age: timedelta) -> DataFrame:
-        """The same for whoever asks for what is carried, or may be missing it: `contract.PROCESS_EVENTS`."""
-        if self.carried is None:
-            return self.whole(age)
-        return self.kept(age).where("event_kind != 'asked'").select(*PROCESS_EVENTS.names)
-
-    def kept(self, age: timedelta) -> DataFrame:
-        """The same with SINCE, where something is carried, and with what is told of keys alone."""
-        if self.carried is None:
-            return self.whole(age)
-        carried = self.carried
-        told = (F.col("event_kind") == "asked") | in_period(self.first(age), carried.since)
-        # A start so early that another sensor's record of it lies before is told by what is carried, or by no one.
-        read = between(self.processes, max(carried.since, self.first(age)), self._until)
-        return carried.rows.where(told).unionByName(read.withColumns(dict.fromkeys(SINCE, F.lit(self.known_from))))
+    @cached_property
+    def conditions_by_lookback(self) -> Mapping[timedelta, Conditions]:
+        """The same for the detections of each lookback: starts are read as far back as the detections that want them
+        look, and no further (seven days of all names cost more than seven of one name and a day of the others)."""
+        return {age: conditions_of(group) for age, group in by_lookback(self.detections).items()}
 
     @property
-    def known_from(self) -> datetime:
-        """From when on starts, and the records that belong to them, are all read, whatever their key."""
-        since = self.first(self.longest) if self.carried is None else self.carried.since
-        return since + self.tolerances.start_tolerance
-
-    def first(self, age: timedelta) -> datetime:
-        """From when on the events of starts of such an age are read."""
-        return self.window.start - age - self.tolerances.start_tolerance
+    def start_conditions(self) -> Mapping[timedelta, str | None]:
+        """Lookback -> SQL condition for the starts that its detections could match."""
+        return {age: conditions.starts for age, conditions in self.conditions_by_lookback.items()}
 
     @property
-    def _until(self) -> datetime:
-        return self.window.end + self.tolerances.clock_skew + 2 * self.tolerances.start_tolerance
+    def self_described_lookback_us(self) -> str:
+        """SQL: how far back a self-described connection's process may have started, in microseconds; else null."""
+        return self_described_lookback_us(self.conditions_by_lookback)

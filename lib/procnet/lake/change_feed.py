@@ -17,9 +17,7 @@ from procnet.lake.tables import Lake
 
 @dataclass(frozen=True)
 class NoCommits:
-    """The table has no commit after version `since`."""
-
-    since: int
+    """There is no commit after the given version."""
 
 
 def changes(spark: SparkSession, ref: str, since: int, now: int) -> DataFrame | NoCommits:
@@ -28,7 +26,7 @@ def changes(spark: SparkSession, ref: str, since: int, now: int) -> DataFrame | 
     `ref` is the table's name in SQL. DataError if the table has no change data feed over all of these commits.
     """
     if since >= now:
-        return NoCommits(since)
+        return NoCommits()
     reader = spark.read.option("readChangeFeed", "true").option("startingVersion", since + 1)
     try:
         rows = reader.option("endingVersion", now).table(ref)

@@ -24,8 +24,8 @@ def create_table_sql(ref: str, name: str, maintenance: MaintenanceSettings, tabl
 
 
 def replace_table_sql(ref: str, name: str, maintenance: MaintenanceSettings, table_id: str) -> str:
-    """CREATE OR REPLACE TABLE of a contract's table, which drops its rows."""
-    return f"CREATE OR REPLACE TABLE {_definition(ref, name, maintenance, table_id)}"
+    """REPLACE TABLE by a contract's table, without rows. CREATE OR REPLACE refuses another schema of a folder's table."""
+    return f"REPLACE TABLE {_definition(ref, name, maintenance, table_id)}"
 
 
 def _definition(ref: str, name: str, maintenance: MaintenanceSettings, table_id: str) -> str:

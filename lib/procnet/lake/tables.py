@@ -61,6 +61,11 @@ class Lake:
         """Whether the table exists."""
         return self._columns(name) is not None
 
+    def is_current(self, name: str) -> bool:
+        """Whether the table exists and has all columns of the contract."""
+        columns = self._columns(name)
+        return columns is not None and not missing_columns(name, columns)
+
     def create(self) -> list[str]:
         """Create the missing tables with columns, comments and layout; returns their names.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from procnet.engine.events import OWN, changed_events, read_events, versions_of
+from procnet.engine.events import EVENT_TABLES, changed_events, read_events, versions_of
 from procnet.engine.late_data import CoveredRange, affected_times, affected_windows
 from procnet.errors import DataError, PartlyDone
 from procnet.lake.change_feed import missing_changes_as_data_error
@@ -68,7 +68,7 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
 def _current_versions(lake: Lake) -> dict[str, int]:
     """Returns the Delta version of every table that events come from. Raises DataError where a table has none."""
     versions = versions_of(lake)
-    if unversioned := [t for t, v in versions.items() if v is None] or ([] if versions else list(OWN)):
+    if unversioned := [t for t, v in versions.items() if v is None] or ([] if versions else list(EVENT_TABLES)):
         raise DataError(
             "catch-up reads the change data feed of Delta tables; "
             f"{', '.join(unversioned)} is no Delta table, or does not exist",
@@ -100,9 +100,6 @@ def _affected_windows(
     late = changed_events(lake, {t: min(r.read[t] for r in ranges) for t in current}, current)
     with missing_changes_as_data_error():
         events = read_events(lake)
-        times = affected_times(
-            late, events.processes, events.connections, lake.read("findings"), ranges, selection.detections,
-            lake.settings,
-        )  # fmt: skip
+        times = affected_times(late, events, lake.read("findings"), ranges, selection.detections, lake.settings)
         affected = [] if times is None else affected_windows(times, ranges, lake.settings.window.length)
     return [c for w in affected for c in w.chunks(_LONGEST_WINDOW)]

@@ -1,31 +1,34 @@
-"""One window: find, replace, and only then the ledger."""
+"""One window: evaluate it, replace its findings, and only then append to the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from procnet.detections.detection import Detection
 from procnet.engine.enrich import enrich
 from procnet.engine.evaluate import Evaluation, evaluate
-from procnet.engine.events import read_events
+from procnet.engine.events import Events, changed_process_events, read_events
 from procnet.engine.query import Query
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.retry import TRIES, is_conflict, retry_on_conflict
 from procnet.lake.tables import Lake
-from procnet.lake.write import replace_findings
+from procnet.lake.write import WrittenFindings, replace_findings
 from procnet.periods import EPOCH, Window
 from procnet.runs.recorder import RunInProgress, RunRecorder
 from procnet.runs.retention import refuse_deleted_period
 from procnet.runs.selection import Selection, run_fingerprints
 from procnet.settings import Settings
-from procnet.spark.filters import events_in_period
-from procnet.state.state import carried_to, carry_on, keeps_state
+from procnet.state.state import LoadedState, carries_state, load_state, save_state
+
+_NO_CONNECTIONS = Evaluation(None, "none", "the window has no connection")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class WindowReport:
     window: Window
     status: str
     plan: str
+    plan_reason: str
+    rows_collected: Mapping[str, int]
     counts: Mapping[str, int]
     seconds: Mapping[str, float]
     noisy: tuple[str, ...] = ()
@@ -55,7 +60,7 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
 
     Raises DataError where a table or column is missing; UsageError without detections, where the window's events were
     deleted by `maintain`, and where commits could be lost; WindowFailed where the window could not be evaluated or
-    written: nothing of it is then recorded as done, and running it again is safe.
+    written: it is then not recorded as done, and running it again is safe.
     """
     if not selection.detections:
         raise UsageError(
@@ -66,16 +71,14 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
     refuse_deleted_period(lake, selection, window)
     fingerprints = run_fingerprints(selection, lake.settings)
     recorder = RunRecorder(lake, kind, window=window, detections=fingerprints, broken=selection.broken)
-    attempt = recorder.attempt()
+    attempts = list[RunInProgress]()
 
-    def run(conflicts: int) -> WindowReport:
-        nonlocal attempt
-        if conflicts:
-            attempt = recorder.attempt()
-        return _once(lake, window, selection, kind, attempt, conflicts)
+    def attempt(conflicts: int) -> WindowReport:
+        attempts.append(recorder.attempt())
+        return _evaluate_and_replace(lake, selection, window, attempts[-1], conflicts)
 
     try:
-        return retry_on_conflict(run)
+        return retry_on_conflict(attempt)
     except ProcnetError:
         raise
     except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
@@ -83,73 +86,98 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
             f"window {window} failed{f', each of {TRIES} times' if is_conflict(e) else ''}: {cause(e)[:500]}",
             hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
         )
-        attempt.failed(str(failed))
+        attempts[-1].failed(str(failed))
         raise failed from e
 
 
-def _once(
-    lake: Lake, window: Window, selection: Selection, kind: str, attempt: RunInProgress, conflicts: int
+def _evaluate_and_replace(
+    lake: Lake, selection: Selection, window: Window, attempt: RunInProgress, conflicts: int
 ) -> WindowReport:
-    detections = selection.detections
-    settings, events = lake.settings, read_events(lake)
-    processes, connections = events.processes, events.connections
-    lake.read("findings")
+    events = read_events(lake)
+    lake.read("findings")  # a missing table is an error before anything is computed
     attempt.note(table_versions=events.known_versions)
     attempt.stage("open")
-    health = _health(connections, window)
+    query = Query(events.process_events, events.network_events, selection.detections, window, lake.settings)
+    health = _source_health(query.window_network_events)
     attempt.note(health=health)
-    counts = _counts(health) | ({"conflicts": conflicts} if conflicts else {})
     attempt.stage("read")
-    asked = Query(processes, connections, detections, window, settings)
-    state = carried_to(lake, asked, events) if kind == "detect" and keeps_state(asked) else None
-    if state is not None:
-        asked = replace(asked, carried=state.carried)
-        attempt.stage("state")
-    found = (
-        evaluate(asked, selection.exclusions)
-        if counts["connections"]
-        else Evaluation(None, "nothing to judge: no connection")
-    )
-    counts |= found.counts
-    plan = found.plan if state is None else f"{found.plan}; {state.told}"
+    state = _load_state(lake, query, events, attempt)
+    query = replace(query, carried=state.carried if state else None)
+    has_connections = any(source["connections"] for source in health)
+    evaluation = evaluate(query, selection.exclusions) if has_connections else _NO_CONNECTIONS
     attempt.stage("candidates")
-    findings = found.findings
-    if findings is not None:
-        longest = max(d.lookback for d in detections)
-        findings = enrich(findings, processes, connections, window, longest, settings.host.match)
-    written = replace_findings(lake, findings, window, [d.id for d in detections])
-    counts |= written.counts
+    findings = None if evaluation.findings is None else enrich(evaluation.findings, query)
+    written = replace_findings(lake, findings, window, [d.id for d in selection.detections])
     attempt.stage("findings")
-    # Of more than fits nothing is carried.
-    if state is not None and state.mark is not None and (found.counts or not counts["connections"]):
-        try:
-            carry_on(lake, asked, found.looked_up, events, state.mark)
-        except Exception as e:  # a cache: the findings are there, and the next run reads its lookback
-            plan += f"; state not left: {cause(e)[:200]}"
-        attempt.stage("carry on")
-    status = "succeeded" if counts["connections"] else "nothing_to_read"
-    budgets = {d.id: (d.written.budget or settings.detections.budget).of(window) for d in detections}
-    noisy = tuple(sorted(d for d, n in written.live.items() if n > budgets[d]))
-    run = attempt.succeeded(status, counts=counts, plan=plan, noisy=noisy)
-    return WindowReport(run.run_id, window, status, plan, counts, run.seconds, noisy)
+    reason = _save_state(lake, query, events, state, evaluation, attempt)
+    status = "succeeded" if has_connections else "nothing_to_read"
+    counts = _counts(health, conflicts) | dict(written.counts)
+    noisy = _noisy(written, selection.detections, window, lake.settings)
+    run = attempt.succeeded(
+        status, counts=counts, plan=evaluation.plan, plan_reason=reason, rows_collected=evaluation.rows_collected,
+        noisy=noisy,
+    )  # fmt: skip
+    return WindowReport(
+        run.run_id, window, status, evaluation.plan, reason, evaluation.rows_collected, counts, run.seconds, noisy
+    )
 
 
-def _health(connections: DataFrame, window: Window) -> list[dict[str, Any]]:
-    """One row a source, of the window's connections: a sensor that is silent, or has lost its ids, is seen by them."""
-    inside = events_in_period(connections, window.start, window.end)
+def _source_health(network_events: DataFrame) -> list[dict[str, Any]]:
+    """One row a source: its connections, and how many lack a host, ids, or anything that names a process. A sensor that
+    is silent or has lost its ids is seen here."""
     no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
-    of_source = inside.groupBy("source").agg(
+    by_source = network_events.groupBy("source").agg(
         F.count("*").alias("connections"),
         F.count_if(F.col("host").isNull()).alias("without_host"),
         F.count_if(no_key).alias("without_key"),
         F.count_if(no_key & F.col("process_name").isNull()).alias("without_process"),
         F.max("event_time").alias("newest"),
     )
-    return sorted((r.asDict() for r in of_source.collect()), key=lambda r: r["source"] or "")
+    return sorted((r.asDict() for r in by_source.collect()), key=lambda r: r["source"] or "")
 
 
-def _counts(health: list[dict[str, Any]]) -> dict[str, int]:
-    return {
-        "connections": sum(r["connections"] for r in health),
-        "connections_without_key": sum(r["without_key"] for r in health),
+def _counts(health: Sequence[Mapping[str, Any]], conflicts: int) -> dict[str, int]:
+    counts = {
+        "connections": sum(source["connections"] for source in health),
+        "connections_without_key": sum(source["without_key"] for source in health),
     }
+    return counts | ({"conflicts": conflicts} if conflicts else {})
+
+
+def _load_state(lake: Lake, query: Query, events: Events, attempt: RunInProgress) -> LoadedState | None:
+    """The state of the window before; None where a run of this kind and window carries none."""
+    if attempt.kind != "detect" or not carries_state(lake.settings, query.window, query.longest_lookback):
+        return None
+    versions = events.process_versions
+    changes_since = partial(changed_process_events, lake, versions)
+    state = load_state(lake, query.history, query.start_conditions, versions, changes_since)
+    attempt.stage("state")
+    return state
+
+
+def _save_state(
+    lake: Lake, query: Query, events: Events, state: LoadedState | None, evaluation: Evaluation, attempt: RunInProgress
+) -> str:
+    """Leaves the state for the next window; returns the reason of the plan, with what became of the state."""
+    if state is None:
+        return evaluation.reason
+    reason = f"{evaluation.reason}; {state.reason}"
+    # Where the driver could not collect the rows, nothing is left.
+    if state.fingerprint is None or not (evaluation.rows_collected or evaluation is _NO_CONNECTIONS):
+        return reason
+    try:
+        save_state(
+            lake, query.history, query.start_conditions, evaluation.lookback, events.process_versions, state.fingerprint
+        )
+    except Exception as e:  # a cache: the findings are committed, and the next run reads its lookback
+        reason += f"; state not saved: {cause(e)[:200]}"
+    attempt.stage("carry on")
+    return reason
+
+
+def _noisy(
+    written: WrittenFindings, detections: Sequence[Detection], window: Window, settings: Settings
+) -> tuple[str, ...]:
+    """Ids of the detections with more live findings in the window than their budget."""
+    budgets = {d.id: (d.written.budget or settings.detections.budget).of(window) for d in detections}
+    return tuple(sorted(d for d, n in written.live.items() if n > budgets[d]))

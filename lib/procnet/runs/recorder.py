@@ -57,6 +57,11 @@ class RunInProgress:
         self._stage_start = time.monotonic()
         self._facts = RunFacts()
 
+    @property
+    def kind(self) -> str:
+        """The kind of the run, as the ledger has it."""
+        return self._recorder.kind
+
     def stage(self, name: str) -> None:
         """Ends a stage, which began where the one before it ended."""
         now = time.monotonic()

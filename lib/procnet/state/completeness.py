@@ -1,8 +1,9 @@
-"""Which connections are answered by the events at hand, where those of before a time are not all at hand (3-join).
+"""Which connections are answered for certain by the events at hand, although older events are not all at hand.
 
-Of a key (host and process id, host and guid) all events from some time on are known. Older ones can then change no
-answer where a start that is known outdoes all that is older (2-semantics, 2): so few must be looked up. Told of rows of
-the driver, in plain Python: whoever is settled gets the very answer that all events would give, and a test holds that.
+For a key (host and process id, host and guid) all events from some time on are at hand. Older events can then change no
+answer where a start at hand takes precedence over all that is older (docs/semantics.md, R2), so few keys must be looked
+up. Plain Python over rows that the driver has collected: a connection found complete gets the very answer that all
+events would give, and a test holds that.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Hit:
-    """A connection: its keys, its time and how far back it asks (microseconds), the image that its record names."""
+class Connection:
+    """A connection: its keys, its time and its lookback (microseconds), the image that its record names."""
 
     host: str | None
     pid: int | None
     guid: str | None
     time: int
-    age: int
+    lookback: int
     name: str | None
 
 
 @dataclass(frozen=True)
-class Group:
-    """Starts on one process id so close to each other that sensors may tell of one by several: a life begins between
-    the first and the last of them, of one of the names."""
+class StartGroup:
+    """Starts on one process id so close together that several may be records of one start: an instance begins between
+    the first and the last of them, and has one of the names."""
 
     first: int
     last: int
@@ -42,98 +43,105 @@ class Group:
 
 
 @dataclass
-class Known:
-    """What is known of one key: since when all its events, and its starts."""
+class KeyHistory:
+    """What is at hand for one key: its starts, and from when on all its events."""
 
-    since: int
+    complete_from: int
     starts: list[tuple[int, int | None, str | None]] = field(default_factory=list)  # time, process id, name
 
-    def groups(self, tolerance: int) -> list[Group]:
-        """Groups of starts all of whose records are known: lives from the first of them on are sure."""
+    def complete_groups(self, tolerance: int) -> list[StartGroup]:
+        """The groups all of whose records are at hand: instances from the first of them on are certain."""
         found: list[list[tuple[int, int | None, str | None]]] = []
         for start in sorted(self.starts, key=lambda s: s[0]):
             if found and start[0] <= found[-1][-1][0] + tolerance:
                 found[-1].append(start)
             else:
                 found.append([start])
-        groups = [Group(g[0][0], g[-1][0], frozenset(name for _, _, name in g)) for g in found]
-        return [g for g in groups if g.first >= self.since]
+        groups = [StartGroup(g[0][0], g[-1][0], frozenset(name for _, _, name in g)) for g in found]
+        return [g for g in groups if g.first >= self.complete_from]
 
 
-class Told:
-    """The events at hand, by their keys. In: `lives` with `host_key`, `process_id`, `process_guid`, `event_time`,
-    `event_kind` (start, end, asked), `process_name`, `pid_since` and `guid_since`; `known_from`: since when all starts
-    are known, whatever their key, in microseconds. Of each key events are known from `start_tolerance` earlier on."""
+class EventsAtHand:
+    """The process events at hand, by key.
 
-    def __init__(self, lives: pa.Table, known_from: int, tolerances: Tolerances) -> None:
-        self._by_pid = defaultdict[Any, Known](lambda: Known(known_from))
-        self._by_guid = defaultdict[Any, Known](lambda: Known(known_from))
+    In: `events` with `host_key`, `process_id`, `process_guid`, `event_time`, `event_kind` (start, end; null for a
+    lookup), `process_name`, `pid_complete_from` and `guid_complete_from`; `complete_from`: from when on all starts are
+    at hand, whatever their key, in microseconds. The events of a key are at hand from `start_tolerance` before that.
+    """
+
+    def __init__(self, events: pa.Table, complete_from: int, tolerances: Tolerances) -> None:
+        self._by_pid = defaultdict[Any, KeyHistory](lambda: KeyHistory(complete_from))
+        self._by_guid = defaultdict[Any, KeyHistory](lambda: KeyHistory(complete_from))
         self._tolerance = micros(tolerances.start_tolerance)
         self._slack = micros(tolerances.end_grace) + 2 * self._tolerance
         columns = ("host_key", "process_id", "process_guid", "event_kind", "process_name")
-        for (host, pid, guid, kind, name), time, pid_since, guid_since in zip(
-            zip(*(lives.column(c).to_pylist() for c in columns), strict=True),
-            *(_micros(lives, c) for c in ("event_time", "pid_since", "guid_since")),
+        for (host, pid, guid, kind, name), time, pid_from, guid_from in zip(
+            zip(*(events.column(c).to_pylist() for c in columns), strict=True),
+            *(_micros(events, c) for c in ("event_time", "pid_complete_from", "guid_complete_from")),
             strict=True,
         ):
-            for known, key, since in ((self._by_pid, pid, pid_since), (self._by_guid, guid, guid_since)):
+            for histories, key, complete in ((self._by_pid, pid, pid_from), (self._by_guid, guid, guid_from)):
                 if host is None or key is None:
                     continue
-                one = known[host, key]
-                one.since = one.since if since is None else min(one.since, since)
-                if kind == "start":
-                    one.starts.append((time, pid, name))
-        self._groups = {key: one.groups(self._tolerance) for key, one in self._by_pid.items()}
+                history = histories[host, key]
+                if complete is not None:
+                    history.complete_from = min(history.complete_from, complete)
+                if kind == "start" and time is not None:
+                    history.starts.append((time, pid, name))
+        self._groups = {key: history.complete_groups(self._tolerance) for key, history in self._by_pid.items()}
 
-    def settles(self, hit: Hit) -> bool:
-        """Whether no event that is not at hand can change who made the connection, or when that one ended."""
-        if hit.host is None or (hit.pid is None and hit.guid is None):
-            return True  # it joins nothing
-        first = hit.time - hit.age
-        by_pid, by_guid = self._by_pid[hit.host, hit.pid], self._by_guid[hit.host, hit.guid]
-        all_by_pid = hit.pid is None or by_pid.since <= first
-        if hit.guid is None:
-            return all_by_pid or self._outdone(hit)
-        if hit.pid is None:
-            # Of a guid alone all starts must agree in their id, which tells when each of them ended.
-            ids = [(time, pid) for time, pid, _ in by_guid.starts if pid is not None]
-            return by_guid.since <= first and all(self._lives_from(hit.host, pid, time) for time, pid in ids)
-        # The latest start with the guid answers, and an older one of either key could not.
-        groups = [g for g in self._groups.get((hit.host, hit.pid), ()) if g.last <= hit.time]
-        return (all_by_pid and by_guid.since <= first) or any(
-            pid == hit.pid and by_guid.since <= time and any(g.first <= time <= g.last for g in groups)
-            for time, pid, _ in by_guid.starts
+    def are_complete_for(self, connection: Connection) -> bool:
+        """Whether no event that is not at hand can change which process made the connection, or when it ended."""
+        host, pid, guid = connection.host, connection.pid, connection.guid
+        if host is None or (pid is None and guid is None):
+            return True  # it matches no process
+        earliest = connection.time - connection.lookback
+        by_pid, by_guid = self._by_pid[host, pid], self._by_guid[host, guid]
+        pid_is_complete = pid is None or by_pid.complete_from <= earliest
+        if guid is None:
+            return pid_is_complete or self._older_is_irrelevant(connection)
+        if pid is None:
+            # All starts with this guid must agree in the process id, which says when each of them ended.
+            ids = [(time, other) for time, other, _ in by_guid.starts if other is not None]
+            return by_guid.complete_from <= earliest and all(self._ends_are_known(host, i, time) for time, i in ids)
+        # The latest start with the guid answers, and no older start of either key could.
+        groups = [g for g in self._groups.get((host, pid), ()) if g.last <= connection.time]
+        return (pid_is_complete and by_guid.complete_from <= earliest) or any(
+            other == pid and by_guid.complete_from <= time and any(g.first <= time <= g.last for g in groups)
+            for time, other, _ in by_guid.starts
         )
 
-    def _lives_from(self, host: str, pid: int, time: int) -> bool:
+    def _ends_are_known(self, host: str, pid: int, time: int) -> bool:
         return any(g.first <= time for g in self._groups.get((host, pid), ())[:1])
 
-    def _outdone(self, hit: Hit) -> bool:
-        """Whether a start that is known stands between the connection and whatever is older on its process id."""
-        groups = [g for g in self._groups.get((hit.host, hit.pid), ()) if g.first <= hit.time]
-        # Long enough before, no older life was just closed when it connected.
-        if groups and groups[0].last <= hit.time - self._slack:
+    def _older_is_irrelevant(self, connection: Connection) -> bool:
+        """Whether a start at hand stands between the connection and whatever is older on its process id."""
+        time, name = connection.time, connection.name
+        groups = [g for g in self._groups.get((connection.host, connection.pid), ()) if g.first <= time]
+        # So long before that no older instance can have ended shortly before the connection.
+        if groups and groups[0].last <= time - self._slack:
             return True
-        # Or the latest is of the image that the record names: it answers, alive or closed, before any older life does.
-        names = groups[-1].names if groups and groups[-1].last <= hit.time else frozenset[str | None]()
-        return len(names) == 1 and (hit.name is None or names <= {hit.name, None})
+        # Or the latest has the image that the record names: alive or ended, it takes precedence over any older one.
+        names = groups[-1].names if groups and groups[-1].last <= time else frozenset[str | None]()
+        return len(names) == 1 and (name is None or names <= {name, None})
 
 
-def unsettled(hits: pa.Table, lives: pa.Table, known_from: int, tolerances: Tolerances) -> pa.Table:
-    """The keys (`host_key`, `process_id`, `process_guid`) of the connections that the events at hand do not settle.
+def incomplete_keys(network_events: pa.Table, events: pa.Table, complete_from: int, tolerances: Tolerances) -> pa.Table:
+    """The keys (`host_key`, `process_id`, `process_guid`) of the connections for which the events are not complete.
 
-    In: `hits` with those and `event_time`, `mark` (microseconds of lookback) and `process_name`; `lives` as `Told`.
+    In: `network_events` with these keys, `event_time`, `lookback_us` and `process_name`; `events` and `complete_from`
+    as for EventsAtHand.
     """
-    told, keys = Told(lives, known_from, tolerances), ["host_key", "process_id", "process_guid"]
-    open_ = [not told.settles(hit) for hit in _hits(hits)]
-    return hits.select(keys).filter(open_).group_by(keys).aggregate([])
+    at_hand, keys = EventsAtHand(events, complete_from, tolerances), ["host_key", "process_id", "process_guid"]
+    is_incomplete = [not at_hand.are_complete_for(connection) for connection in _connections(network_events)]
+    return network_events.select(keys).filter(is_incomplete).group_by(keys).aggregate([])
 
 
-def _hits(hits: pa.Table) -> Iterator[Hit]:
-    columns = (hits.column(c).to_pylist() for c in ("host_key", "process_id", "process_guid"))
-    told = (_micros(hits, "event_time"), hits.column("mark").to_pylist(), hits.column("process_name").to_pylist())
-    for values in zip(*columns, *told, strict=True):
-        yield Hit(*values)
+def _connections(network_events: pa.Table) -> Iterator[Connection]:
+    keys = (network_events.column(c).to_pylist() for c in ("host_key", "process_id", "process_guid"))
+    others = (network_events.column(c).to_pylist() for c in ("lookback_us", "process_name"))
+    for values in zip(*keys, _micros(network_events, "event_time"), *others, strict=True):
+        yield Connection(*values)
 
 
 def _micros(table: pa.Table, column: str) -> list[int | None]:

@@ -1,8 +1,7 @@
-"""Keys whose events are not carried, read from the lookback: what the hour leaves open, what late rows have changed."""
+"""Keys whose events are not carried, read from the lookback: what the window leaves open, what late rows changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,50 +12,57 @@ from pyspark.sql import functions as F
 from procnet.attribution.hosts import host_filter, host_key
 from procnet.attribution.keys import events_of_connections
 from procnet.contract import PROCESS_EVENTS
-from procnet.engine.query import Query
-from procnet.spark.collect import collect_at_most
+from procnet.spark.collect import Collected, TooMany, collect_at_most
+from procnet.state.history import ProcessHistory
 
-_NOTHING = pa.table({n: pa.nulls(0) for n in (*PROCESS_EVENTS.names, "host_key")})
+_NO_EVENTS = pa.table({n: pa.nulls(0) for n in (*PROCESS_EVENTS.names, "host_key")})
 
 
 @dataclass(frozen=True)
-class LookedUp:
-    """What was read: `keys` (`plan.KEY`) and all their `events`, from `reach` before the window up to where events of
-    every key are read: `contract.PROCESS_EVENTS` and `host_key`."""
+class Lookback:
+    """All process events of some keys, read from the tables.
+
+    `keys` (KEY) and all their `events` (`contract.PROCESS_EVENTS` and `host_key`), from `reach` before the window up to
+    the time from which events of every key are at hand. `needed_again`: keys of earlier lookups that this window needed
+    too, with `pid_complete_from`.
+    """
 
     keys: pa.Table
     events: pa.Table
     reach: timedelta
-    again: pa.Table | None = None  # keys of an earlier look that were asked for again, with `pid_since`
+    needed_again: pa.Table | None = None
 
 
-def look_up(asked: Query, keys: pa.Table, reach: timedelta) -> LookedUp | None:
-    """Read them; None where they are too many to hold. Of a guid alone its process ids are asked too: when such a
-    process ends is told by its id."""
+def read_lookback(history: ProcessHistory, keys: pa.Table, reach: timedelta) -> Lookback | TooMany:
+    """Read the events of the keys (KEY). For a guid without a process id the process ids of its starts are read too,
+    since end events and later starts are found by the id."""
     if not keys.num_rows:
-        return LookedUp(keys, _NOTHING, reach)
-    events = _events_on(asked, keys, reach)
-    if events is not None and (more := _ids_of(events, keys)).num_rows:
-        ended = _events_on(asked, more, reach)
-        if ended is None:
-            return None
-        keys, events = pa.concat_tables([keys, more]), pa.concat_tables([events, ended])
-    return None if events is None else LookedUp(keys, events, reach)
+        return Lookback(keys, _NO_EVENTS, reach)
+    found = _events_of(history, keys, reach)
+    if isinstance(found, TooMany):
+        return found
+    events = found.table
+    if (more := _process_ids_of_guids(events, keys)).num_rows:
+        ends = _events_of(history, more, reach)
+        if isinstance(ends, TooMany):
+            return ends
+        keys, events = pa.concat_tables([keys, more]), pa.concat_tables([events, ends.table])
+    return Lookback(keys, events, reach)
 
 
-def _events_on(asked: Query, keys: pa.Table, reach: timedelta) -> pa.Table | None:
-    hosts: Sequence[str | None] = keys.column("host_key").to_pylist()
-    since = asked.known_from - asked.tolerances.start_tolerance
-    table = asked.whole(reach).where(host_filter(hosts, asked.hosts)).where(F.col("event_time") < F.lit(since))
-    # Of a guid all, on whatever process id: what is told of it is asked again for connections of another id.
-    met = events_of_connections(table, keys, asked.hosts, all_of_guids=True)
-    host = f"{host_key('host', asked.hosts)} AS host_key"
-    return collect_at_most(met.selectExpr(*PROCESS_EVENTS.names, host), asked.limit)
+def _events_of(history: ProcessHistory, keys: pa.Table, reach: timedelta) -> Collected:
+    on_hosts = host_filter(keys.column("host_key").to_pylist(), history.host_match)
+    before = history.complete_from - history.tolerances.start_tolerance
+    stored = history.stored(reach).where(on_hosts).where(F.col("event_time") < F.lit(before))
+    # All events of a guid, on whatever process id: the lookup is used again for connections with another id.
+    events = events_of_connections(stored, keys, history.host_match, all_of_guids=True)
+    host = f"{host_key('host', history.host_match)} AS host_key"
+    return collect_at_most(events.selectExpr(*PROCESS_EVENTS.names, host), history.row_limit)
 
 
-def _ids_of(events: pa.Table, keys: pa.Table) -> pa.Table:
-    """Keys of the process ids of starts that are asked by their guid alone."""
-    lone = keys.filter(pc.is_null(keys["process_id"])).select(["host_key", "process_guid"])
+def _process_ids_of_guids(events: pa.Table, keys: pa.Table) -> pa.Table:
+    """Keys with the process ids of the starts that were looked up by a guid without a process id."""
+    guid_only = keys.filter(pc.is_null(keys["process_id"])).select(["host_key", "process_guid"])
     starts = events.filter(pc.and_(pc.equal(events["event_kind"], "start"), pc.is_valid(events["process_id"])))
-    met = starts.select(keys.column_names).join(lone, ["host_key", "process_guid"], join_type="left semi")
-    return met.group_by(keys.column_names).aggregate([]).select(keys.column_names).cast(keys.schema)
+    found = starts.select(keys.column_names).join(guid_only, ["host_key", "process_guid"], join_type="left semi")
+    return found.group_by(keys.column_names).aggregate([]).select(keys.column_names).cast(keys.schema)

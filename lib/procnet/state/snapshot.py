@@ -1,8 +1,13 @@
-"""The events that can still answer after a window, of those that its run was given: what the next run is told."""
+"""What can still matter after a window, of the events that its run had: what the run of the next window starts from.
+
+These are the starts that a detection could match, as far back as its lookback, and from each on all events of its keys;
+and the keys that had to be looked up, since the next windows need them again.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 
@@ -11,73 +16,78 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.attribution.hosts import host_key
-from procnet.attribution.keys import KEY, KEYS, event_keys
+from procnet.attribution.keys import KEY, KEY_SCHEMA, event_keys
 from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
-from procnet.detections.evaluate import starts_wanted
-from procnet.engine.query import SINCE, Query
-from procnet.state.lookback import LookedUp
+from procnet.state.history import CARRIED_COLUMNS, COMPLETE_FROM, ProcessHistory
+from procnet.state.lookback import Lookback
 
-ROWS = (*PROCESS_EVENTS.names, *SINCE)
-TOLD = T.StructType([OPEN_PROCESSES[n] for n in ("host", *KEY[1:], "pid_since", "event_time")])
+_LOOKUP = T.StructType([OPEN_PROCESSES[n] for n in ("host", *KEY[1:], "pid_complete_from", "looked_up_at")])
 
 
-def left_open(asked: Query, looked_up: LookedUp | None) -> DataFrame:
-    """What can matter after the window, as `Carried.rows`."""
-    end, tolerance, kept = asked.window.end, asked.tolerances.start_tolerance, asked.kept(asked.longest)
-    events = kept.where("event_kind IN ('start', 'end')").where(F.col("event_time") < F.lit(end))
-    events = events.select(*PROCESS_EVENTS.names)
-    if looked_up is not None and looked_up.events.num_rows:
-        more = asked.spark.createDataFrame(looked_up.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
-        events = events.unionByName(more)
-    told = _still_told(asked, looked_up)
-    tracks = [told.select(F.col("host").alias("host_key"), *KEY[1:], F.col("pid_since").alias("since"))]
-    for age, group in asked.by_lookback().items():
-        if (wanted := starts_wanted(group)) is not None:
-            starts = events.where(f"event_kind = 'start' AND {wanted}")
+def snapshot(
+    history: ProcessHistory, start_conditions: Mapping[timedelta, str | None], lookback: Lookback | None
+) -> DataFrame:
+    """What the next window needs, as `CarriedRows.rows`.
+
+    `start_conditions`: lookback -> SQL condition for the starts that detections of this lookback could match.
+    `lookback`: what this window has read beside the carried rows.
+    """
+    end, tolerance = history.window.end, history.tolerances.start_tolerance
+    events = history.available(history.longest_lookback).where(F.col("event_time") < F.lit(end))
+    if lookback is not None and lookback.events.num_rows:
+        read = history.spark.createDataFrame(lookback.events.select(PROCESS_EVENTS.names), PROCESS_EVENTS)
+        events = events.unionByName(read)
+    lookups = _recent_lookups(history, lookback)
+    needed = [lookups.select(F.col("host").alias("host_key"), *KEY[1:], F.col("pid_complete_from").alias("since"))]
+    for age, condition in start_conditions.items():
+        if condition is not None:
+            starts = events.where(f"event_kind = 'start' AND {condition}")
             starts = starts.where(F.col("event_time") >= F.lit(end - age - tolerance))
-            tracks.append(event_keys(starts.withColumn("since", F.col("event_time")), asked.hosts, "since"))
-    tracked = reduce(DataFrame.unionByName, tracks)
-    rows = events.selectExpr("*", f"{host_key('host', asked.hosts)} AS host_key")
-    for key, since in zip(KEY[1:], SINCE, strict=True):
-        side = tracked.where(F.col(key).isNotNull()).groupBy("host_key", key).agg(F.min("since").alias(since))
+            needed.append(event_keys(starts.withColumn("since", F.col("event_time")), history.host_match, "since"))
+    needed_keys = reduce(DataFrame.unionByName, needed)
+    rows = events.selectExpr(
+        "*", f"{host_key('host', history.host_match)} AS host_key", "'event' AS row_kind",
+        "CAST(NULL AS timestamp) AS looked_up_at",
+    )  # fmt: skip
+    for key, complete_from in zip(KEY[1:], COMPLETE_FROM, strict=True):
+        of_key = needed_keys.where(F.col(key).isNotNull()).groupBy("host_key", key)
+        side = of_key.agg(F.min("since").alias(complete_from))
         rows = rows.join(F.broadcast(side), on=["host_key", key], how="left")
-    held = reduce(or_, [F.coalesce(F.col("event_time") >= F.col(s) - F.lit(tolerance), F.lit(False)) for s in SINCE])
-    # What was looked up may be carried too: of few rows the doubles are dropped.
-    return rows.where(held).select(*ROWS).distinct().unionByName(told)
+    is_needed = [F.coalesce(F.col("event_time") >= F.col(c) - F.lit(tolerance), F.lit(False)) for c in COMPLETE_FROM]
+    # An event that was looked up may be carried too: `distinct` drops the copies, of few rows.
+    carried = rows.where(reduce(or_, is_needed)).select(*CARRIED_COLUMNS).distinct()
+    return carried.unionByName(lookup_rows(lookups))
 
 
-def _still_told(asked: Query, looked_up: LookedUp | None) -> DataFrame:
-    """Rows of the kind `asked`: keys that were looked up, now or within the longest lookback."""
-    end = asked.window.end
-    keys = [asked.spark.createDataFrame([], TOLD)]
-    if asked.carried is not None:
-        recent = asked.carried.rows.where("event_kind = 'asked'").where(
-            F.col("event_time") >= F.lit(end - asked.longest)
-        )
-        keys.append(recent.select(*TOLD.names))
-    if looked_up is not None:
-        if looked_up.keys.num_rows:
-            keys.append(told_of(asked, looked_up, end))
-        if looked_up.again is not None and looked_up.again.num_rows:
-            again = asked.spark.createDataFrame(looked_up.again).withColumnRenamed("host_key", "host")
-            keys.append(again.withColumn("event_time", F.lit(end)).select(*TOLD.names))
-    newest = F.min("pid_since").alias("pid_since"), F.max("event_time").alias("event_time")
-    return as_rows(reduce(DataFrame.unionByName, keys).groupBy("host", *KEY[1:]).agg(*newest))
+def lookups_of(history: ProcessHistory, lookback: Lookback, at: datetime) -> DataFrame:
+    """The keys of a lookback, looked up at a time: `host` (a host key), `process_id`, `process_guid`,
+    `pid_complete_from`, `looked_up_at`."""
+    keys = history.spark.createDataFrame(lookback.keys, KEY_SCHEMA).withColumnRenamed("host_key", "host")
+    complete_from = F.lit(history.window.start - lookback.reach)
+    return keys.withColumns({"pid_complete_from": complete_from, "looked_up_at": F.lit(at)}).select(*_LOOKUP.names)
 
 
-def told_of(asked: Query, found: LookedUp, at: datetime) -> DataFrame:
-    """The keys that were looked up at a time, by their host's key, and since when their events are known."""
-    keys = asked.spark.createDataFrame(found.keys, KEYS).withColumnRenamed("host_key", "host")
-    since = F.lit(asked.window.start - found.reach)
-    return keys.withColumns({"pid_since": since, "event_time": F.lit(at)}).select(*TOLD.names)
+def lookup_rows(lookups: DataFrame) -> DataFrame:
+    """Lookups as `CarriedRows.rows`. In: the columns of `lookups_of`."""
+    values = {n: F.col(n) for n in _LOOKUP.names}
+    values |= {"guid_complete_from": F.col("pid_complete_from"), "row_kind": F.lit("lookup")}
+    fields = [OPEN_PROCESSES[n] for n in CARRIED_COLUMNS]
+    return lookups.select(*[values.get(f.name, F.lit(None).cast(f.dataType)).alias(f.name) for f in fields])
 
 
-def as_rows(told: DataFrame) -> DataFrame:
-    """The keys of `told_of` as rows of the kind `asked`."""
-    values = {n: F.col(n) for n in TOLD.names} | {
-        "guid_since": F.col("pid_since"),
-        "event_kind": F.lit("asked"),
-        "event_date": F.col("event_time").cast("date"),
-    }
-    shape = [OPEN_PROCESSES[n] for n in ROWS]
-    return told.select(*[values.get(f.name, F.lit(None).cast(f.dataType)).alias(f.name) for f in shape])
+def _recent_lookups(history: ProcessHistory, lookback: Lookback | None) -> DataFrame:
+    """One row a key that was looked up for this window, or for one within the longest lookback before its end."""
+    end = history.window.end
+    lookups = [history.spark.createDataFrame([], _LOOKUP)]
+    if history.carried is not None:
+        carried = history.carried.rows.where("row_kind = 'lookup'")
+        recent = carried.where(F.col("looked_up_at") >= F.lit(end - history.longest_lookback))
+        lookups.append(recent.select(*_LOOKUP.names))
+    if lookback is not None:
+        if lookback.keys.num_rows:
+            lookups.append(lookups_of(history, lookback, end))
+        if lookback.needed_again is not None and lookback.needed_again.num_rows:
+            again = history.spark.createDataFrame(lookback.needed_again).withColumnRenamed("host_key", "host")
+            lookups.append(again.withColumn("looked_up_at", F.lit(end)).select(*_LOOKUP.names))
+    newest = F.min("pid_complete_from").alias("pid_complete_from"), F.max("looked_up_at").alias("looked_up_at")
+    return reduce(DataFrame.unionByName, lookups).groupBy("host", *KEY[1:]).agg(*newest)
