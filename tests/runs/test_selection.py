@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from procnet.runs.exclusions import enabled_exclusions, usable_exclusions
 from pyspark.sql import SparkSession
 
 from cli.command import Said, procnet
@@ -18,7 +17,7 @@ from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import DataError, DetectionError, ExclusionError
 from procnet.lake.tables import Lake
 from procnet.periods import Window
-from procnet.runs.selection import select_detections
+from procnet.runs.selection import enabled_exclusions, select_detections, usable_exclusions
 from procnet.settings import Budget, DetectionSettings, ExclusionSettings, Settings, default_conf_dir
 
 SHIPPED = default_conf_dir() / "detections"
