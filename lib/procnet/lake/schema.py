@@ -24,7 +24,7 @@ def create_table_sql(ref: str, name: str, maintenance: MaintenanceSettings, tabl
 
 
 def replace_table_sql(ref: str, name: str, maintenance: MaintenanceSettings, table_id: str) -> str:
-    """REPLACE TABLE by a contract's table, without rows. CREATE OR REPLACE refuses another schema of a folder's table."""
+    """REPLACE TABLE by an empty one of the contract; CREATE OR REPLACE refuses to change a folder's schema."""
     return f"REPLACE TABLE {_definition(ref, name, maintenance, table_id)}"
 
 
