@@ -60,7 +60,7 @@ each = pytest.mark.parametrize("detection", DETECTIONS, ids=[d.path.stem for d i
 
 # Defects of the join: a detection without a process block cannot have them. docs/defects.md says what that comes to.
 JOINED = (1, 2, 4, 5, 6, 7, 9, 14)
-CANNOT = "it asks for no process, so nothing is joined"
+CANNOT = "a detection without a process block: nothing is joined"
 
 
 @dataclass(frozen=True, repr=False)
@@ -327,5 +327,5 @@ def test_the_page_says_what_each_detection_chose(judged: Judged) -> None:
 def chosen(judged: Judged, d: Detection) -> list[str]:
     choices = ["left out" if restricts(d, column) else "found" for column in ("direction", "action", "dest_ip")]
     some = ", ".join(map(str, sorted(ports_of(d) or ())))
-    port = some or ("any that is known" if restricts(d, "dest_port") else "not asked")
-    return [*choices, port, "found" if judged.found(Pair(14, d)) else "too little"]
+    port = some or ("any known" if restricts(d, "dest_port") else "any")
+    return [*choices, port, "found" if judged.found(Pair(14, d)) else "not enough"]
