@@ -1,4 +1,4 @@
-"""What the tests of single records share: where the samples lie, and how rows are held against what is written here."""
+"""Shared by the tests of single records: the folder of the samples, and rows as plain values to compare."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NOW = datetime(2026, 3, 2, tzinfo=timezone.utc)
 Row = dict[str, Any]
 
 
-def told(frame: DataFrame) -> list[Row]:
-    """Rows without what is null, times as text (in the session's zone, which is UTC)."""
+def rows_without_nulls(frame: DataFrame) -> list[Row]:
+    """Rows as dictionaries without null values, times as text (in the session's zone, which is UTC)."""
     times = [f.name for f in frame.schema if isinstance(f.dataType, T.TimestampType | T.DateType)]
     rows = frame.withColumns({n: F.col(n).cast("string") for n in times}).collect()
     return [{n: v for n, v in row.asDict().items() if v is not None} for row in rows]

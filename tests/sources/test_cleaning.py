@@ -1,4 +1,4 @@
-"""Clean-up of raw values: what each becomes, and that cleaning twice changes nothing and never fails. One job each."""
+"""Cleaning of raw values: what each becomes; cleaning twice changes nothing, and nothing fails. One job each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import random
 import pytest
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from procnet.sources import cleaning as clean
+from procnet.sources import cleaning, columns
+from procnet.sources.columns import TYPED
+from procnet.sources.mapping import COLUMNS
+from procnet.vocabulary import LOWER_CASE_COLUMNS
 
 pytestmark = pytest.mark.spark
 
@@ -33,14 +37,14 @@ PIECES = ["0x", "{", "}", "-", "0", "9", "99999999999", "a", "É", "\\", "/", ".
           "2026-03-01", "T10:00:00", "+02:00", "%%14593", "\x00", "&lt;"]  # fmt: skip
 
 
-def _clean(name: str, raw: Column) -> Column:
-    function = getattr(clean, name)
-    return function(raw if name == "command_line" else clean.known(clean.stripped(raw)))  # type: ignore[no-any-return]
+def cleaned(name: str, raw: Column) -> Column:
+    function = getattr(cleaning, name)
+    return function(raw if name == "command_line" else cleaning.known(cleaning.stripped(raw)))  # type: ignore[no-any-return]
 
 
 def test_each_value(spark: SparkSession) -> None:
-    columns = [_clean(f, F.lit(raw)).cast("string").alias(str(i)) for i, (f, raw, _) in enumerate(CASES)]
-    row = spark.range(1).select(*columns).first()
+    values = [cleaned(f, F.lit(raw)).cast("string").alias(str(i)) for i, (f, raw, _) in enumerate(CASES)]
+    row = spark.range(1).select(*values).first()
     assert row is not None
     wrong = [(f, raw, want, got) for (f, raw, want), got in zip(CASES, row, strict=True) if got != want]
     assert wrong == []
@@ -51,8 +55,16 @@ def test_cleaning_twice_changes_nothing_and_nothing_fails(spark: SparkSession) -
     raw = ["".join(rng.choices(PIECES, k=rng.randint(0, 6))) for _ in range(3000)]
     names = sorted({f for f, _, _ in CASES} | {"address", "lowered"})
     frame = spark.createDataFrame([(r,) for r in raw], "raw string")
-    once = frame.select("raw", *(_clean(n, F.col("raw")).cast("string").alias(n) for n in names))
+    once = frame.select("raw", *(cleaned(n, F.col("raw")).cast("string").alias(n) for n in names))
     changed = once.select(
-        *(F.count_if(~F.col(n).eqNullSafe(_clean(n, F.col(n)).cast("string"))).alias(n) for n in names)
+        *(F.count_if(~F.col(n).eqNullSafe(cleaned(n, F.col(n)).cast("string"))).alias(n) for n in names)
     )
     assert changed.first().asDict() == dict.fromkeys(names, 0)  # type: ignore[union-attr]
+
+
+def test_cleaning_lowers_the_lower_case_columns_and_no_others(spark: SparkSession) -> None:
+    """Conditions compare these columns without a case conversion. Addresses get another spelling altogether."""
+    texts = [c for c in COLUMNS if c not in TYPED and c not in ("src_ip", "dest_ip")]
+    row = spark.range(1).select(*(columns.cleaned(c, [(F.lit("aBC"), T.StringType())]).alias(c) for c in texts)).first()
+    assert row is not None
+    assert {c for c in texts if row[c] == "abc"} == LOWER_CASE_COLUMNS

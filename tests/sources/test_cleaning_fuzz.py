@@ -1,8 +1,8 @@
-"""Clean-up of raw values against many made-up ones: nothing raises, and cleaning twice changes nothing.
+"""Cleaning of many generated values: nothing raises, and cleaning twice changes nothing.
 
-What is judged is the clean-up as the mappings call it: `stripped`, then `known`, then the function. Spark runs in ANSI
-mode, so a cast that raises ends the whole job, here as in an ingest. The second pass reads the first one's result as
-text, which is what a canonical table is when it is mapped again: numbers and times by their text (`cast as string`).
+Values are cleaned as the mappings do it: `stripped`, then `known`, then the function. Spark runs in ANSI mode, so a
+cast that raises ends the whole job, here as in an ingest. The second pass reads the first one's result as text, as a
+canonical table that is mapped again: numbers and times by their text (`cast as string`).
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from hypothesis import strategies as st
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from procnet.sources import cleaning as clean
+from procnet.sources import cleaning
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.usefixtures("compiled")]
 # A hundred thousand in every run of the suite; a million by PROCNET_FUZZ_ROWS=1000000, a minute on two cores.
 ROWS = int(os.environ.get("PROCNET_FUZZ_ROWS", "100000"))
 SEED, PIECES = 20260301, 6
 
-# `whole` is in process_id, port and size, and takes what none of those does.
+# `whole` is used by process_id, port and size, and accepts more than each of them.
 FUNCTIONS: dict[str, Callable[[Column], Column]] = {
     "known": lambda c: c,
-    "lowered": clean.lowered,
-    "host": clean.host,
-    "guid": clean.guid,
-    "base_name": clean.base_name,
-    "whole": clean.whole,
-    "process_id": clean.process_id,
-    "port": clean.port,
-    "transport": clean.transport,
-    "integrity_level": clean.integrity_level,
-    "address": clean.address,
-    "time": clean.time,
+    "lowered": cleaning.lowered,
+    "host": cleaning.host,
+    "guid": cleaning.guid,
+    "base_name": cleaning.base_name,
+    "whole": cleaning.whole,
+    "process_id": cleaning.process_id,
+    "port": cleaning.port,
+    "transport": cleaning.transport,
+    "integrity_level": cleaning.integrity_level,
+    "address": cleaning.address,
+    "time": cleaning.time,
 }
 
-# Pieces that are put together at random. Each family makes values that one function takes, and near misses of them;
-# every function gets all of them. Whole values stand among the pieces, so that some come out unspoilt.
+# Pieces that are concatenated at random. Each family makes values that one function accepts, and near misses of them;
+# every function gets all of them. Complete values are among the pieces, so that some results are valid.
 NOISE = ["", "", "", " ", "\t", "\r\n", ".", "-", "\u00a0", "\u2028", "\x00", "\x0b", "\x85", "\ufeff"]
 FAMILIES: dict[str, list[str]] = {
     "address": [
@@ -77,7 +77,7 @@ FAMILIES: dict[str, list[str]] = {
 
 
 DIGITS = [str(n) for n in range(10)]
-# Pieces by their place, so that values that are nearly right are many: a date, a time, a fraction, a zone.
+# Pieces by their place (a date, a time, a fraction, a zone), so that many values are nearly valid.
 SHAPES: dict[str, list[list[str]]] = {
     "time": [
         ["2026-03-01", "0000-01-01", "0001-01-01", "1970-01-01", "9999-12-31", "2024-02-29", "2023-02-29"],
@@ -111,25 +111,24 @@ SHAPES: dict[str, list[list[str]]] = {
 }  # fmt: skip
 
 
-def test_values_made_of_pieces(spark: SparkSession) -> None:
+def test_cleaning_twice_changes_no_generated_value(spark: SparkSession) -> None:
     numbers = spark.range(0, ROWS, 1, 2)
-    assert violations(numbers.select(made_up(F.col("id")).alias("raw"))) == {}
+    assert violations(numbers.select(generated(F.col("id")).alias("raw"))) == {}
 
 
-def test_values_that_hypothesis_thinks_of(spark: SparkSession) -> None:
-    values = drawn()
+def test_cleaning_twice_changes_no_value_of_hypothesis(spark: SparkSession) -> None:
+    values = hypothesis_values()
     assert len(values) >= 3000
     assert violations(spark.createDataFrame([(v,) for v in values], "raw string").coalesce(1)) == {}
 
 
-def made_up(number: Column) -> Column:
-    """Pieces put together, in half of the values of one family at random and in the other half by their place; all told
-    by the number and the seed."""
+def generated(number: Column) -> Column:
+    """A value made of pieces: of one family at random, or by their place. Number and seed determine it."""
     shapes = [*([family] * PIECES for family in FAMILIES.values()), *SHAPES.values()]
     places = [place for shape in shapes for place in [*shape, *[[""]] * (PIECES - len(shape))]]
     most = max(map(len, places))
-    # One table of pieces: where there are fewer of them than the most, they begin again. One literal, since thousands
-    # of them take longer to say than to judge.
+    # One table in which every place has the same number of pieces (short lists repeat), and one literal: Spark takes
+    # longer to analyse thousands of literals than to run them.
     table = F.split(F.lit("|".join(place[i % len(place)] for place in places for i in range(most))), r"\|")
 
     def pick(what: int, of: int) -> Column:
@@ -144,8 +143,8 @@ def made_up(number: Column) -> Column:
     return F.concat(*pieces)
 
 
-def drawn() -> list[str]:
-    """Values by Hypothesis, the same ones every time; only collected, since one job judges them all."""
+def hypothesis_values() -> list[str]:
+    """Values of Hypothesis, the same in every run. They are only collected here: one job cleans them all."""
     found: list[str] = []
     pieces = st.one_of(st.sampled_from([p for family in FAMILIES.values() for p in family]), st.text(max_size=3))
     value = st.one_of(
@@ -174,28 +173,30 @@ def drawn() -> list[str]:
 def violations(frame: DataFrame) -> dict[str, tuple[int, list[tuple[str, ...]]]]:
     """Function -> number of values that a second pass changes, and the five shortest: raw, once, twice. One job.
 
-    Nothing is filtered: Spark would push the condition down and write the functions out in it, one inside the other.
+    There is no filter: Spark would push its condition down and inline the nested functions in it.
     """
     once = cleaned(frame, dict.fromkeys(FUNCTIONS, "raw"), "once")
     twice = cleaned(once, {name: f"once_{name}" for name in FUNCTIONS}, "twice")
-    told = []
+    aggregates = []
     for name in FUNCTIONS:
         first, second = F.col(f"once_{name}"), F.col(f"twice_{name}")
         differs = ~first.eqNullSafe(second)
         value = F.struct(F.length("raw"), "raw", first, second)
         found = F.slice(F.array_sort(F.collect_set(F.when(differs, value))), 1, 5)
-        told.append(F.struct(F.count_if(differs), found).alias(name))
-    row = twice.agg(*told).first()
+        aggregates.append(F.struct(F.count_if(differs), found).alias(name))
+    row = twice.agg(*aggregates).first()
     assert row is not None
     return {
         n: (count, [tuple(map(ascii, v[1:])) for v in found]) for n, (count, found) in row.asDict().items() if count
     }
 
 
-def cleaned(frame: DataFrame, given_: dict[str, str], made: str) -> DataFrame:
-    """Every function on its column. Each step is in columns of its own, as the mappings have it: an argument is named
-    several times, and would be written out at every place."""
-    inputs = sorted(set(given_.values()))
-    frame = frame.withColumns({f"_{i}": clean.stripped(F.col(i)) for i in inputs})
-    frame = frame.withColumns({f"_{i}": clean.known(F.col(f"_{i}")) for i in inputs})
-    return frame.withColumns({f"{made}_{n}": FUNCTIONS[n](F.col(f"_{i}")).cast("string") for n, i in given_.items()})
+def cleaned(frame: DataFrame, input_of: dict[str, str], prefix: str) -> DataFrame:
+    """Every function on its column. Each step is in columns of its own, as in normalize.py, because Spark inlines a
+    nested argument at every reference."""
+    inputs = sorted(set(input_of.values()))
+    frame = frame.withColumns({f"_{i}": cleaning.stripped(F.col(i)) for i in inputs})
+    frame = frame.withColumns({f"_{i}": cleaning.known(F.col(f"_{i}")) for i in inputs})
+    return frame.withColumns(
+        {f"{prefix}_{n}": FUNCTIONS[n](F.col(f"_{i}")).cast("string") for n, i in input_of.items()}
+    )

@@ -1,4 +1,4 @@
-"""Files into a lake: every record is an event, skipped or put aside with its reason, and nothing is added twice."""
+"""Ingest of files: every record is an event, skipped, or quarantined with its reason; nothing is added twice."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def read_in(spark: SparkSession, lake: Path, *paths: Path, source: str = "window
 
 @pytest.fixture(scope="module")
 def bad(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, IngestReport, IngestReport, Path]:
-    """A folder in which most is wrong, read twice: the second time with a file that holds one new event."""
+    """A folder of mostly unusable records, ingested twice: the second time with a file that has one new event."""
     raw, lake = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("lake")
-    whole = json.dumps(CONNECTION)
+    text = json.dumps(CONNECTION)
     write(
-        raw / "mixed.json", START, CONNECTION, CONNECTION, whole[:60], {"EventID": 11}, {"EventID": 11},
+        raw / "mixed.json", START, CONNECTION, CONNECTION, text[:60], {"EventID": 11}, {"EventID": 11},
         sysmon(3, **{"@timestamp": "yesterday"}), sysmon(3, Hostname="-"), sysmon(3, ProcessId="many"),
         sysmon(5, ProcessId="-"),
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_every_record_is_counted_once(bad: tuple[Lake, IngestReport, IngestRepor
     }  # fmt: skip
 
 
-def test_rows_before_the_cut_of_a_gzip_are_kept(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
+def test_rows_before_the_cut_of_a_gzip_are_read(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
     _, report, _, _ = bad
     assert sum(n for reason, n in report.quarantined.items() if reason.startswith("damaged gzip")) == 1
     assert 100 < report.process_events < 400
@@ -88,7 +88,7 @@ def test_a_second_ingest_adds_what_is_new_and_no_more(bad: tuple[Lake, IngestRep
     assert lake.read("process_events").count() == first.new["process_events"]
 
 
-def test_quarantine_says_where(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
+def test_quarantine_names_file_and_line(bad: tuple[Lake, IngestReport, IngestReport, Path]) -> None:
     lake, _, _, raw = bad
     rows = lake.read("quarantine").where("file like '%mixed.json'").select("line", "reason", "file", "raw").collect()
     assert {(r.line, r.reason) for r in rows} == {
@@ -118,7 +118,7 @@ def test_unknown_source(spark: SparkSession) -> None:
         load_source("winlogbeat5")
 
 
-def test_a_broken_mapping_says_all_that_is_wrong(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_invalid_mapping_reports_every_problem(spark: SparkSession, tmp_path: Path) -> None:
     file = write(
         tmp_path / "mine.yml", "reader: json", "record: map<string,string>", "event_id: record['id']",
         "given: {broken: nosuch(record)}",
@@ -135,7 +135,7 @@ def test_a_broken_mapping_says_all_that_is_wrong(spark: SparkSession, tmp_path: 
     assert "events.one.columns.process_id: record[" in lines[2]
 
 
-def test_a_condition_that_is_none(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_condition_must_be_boolean(spark: SparkSession, tmp_path: Path) -> None:
     file = write(
         tmp_path / "mine.yml", "reader: json", "record: map<string,string>", "event_id: record['id']",
         "events: {one: {kind: end, when: \"record['a']\", columns: {event_time: \"record['t']\", host: asked_host}}}",

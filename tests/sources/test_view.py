@@ -1,4 +1,4 @@
-"""Raw tables read in place: the same events as when they are taken in, and predicates that still reach the files."""
+"""Raw tables read in place: the same events as after an ingest, and predicates that still reach the files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from procnet.readers.frames import read_table
 from procnet.settings import Settings, SourceSettings
 from procnet.sources.normalize import Normalized, normalize
 from procnet.sources.validate import load_source
-from procnet.sources.view import canonical_view
+from procnet.sources.view import InPlace, canonical_view
 from procnet.spark.filters import in_period
 
 pytestmark = pytest.mark.spark
@@ -35,10 +35,12 @@ STARTS = "_time timestamp, dest string, process_id bigint, process_exec string, 
 
 
 def plan_of(frame: DataFrame) -> str:
-    frame.sparkSession.conf.set("spark.sql.maxMetadataStringLength", "10000")  # else filters are cut in the text
-    with redirect_stdout(StringIO()) as told:
+    frame.sparkSession.conf.set(
+        "spark.sql.maxMetadataStringLength", "10000"
+    )  # otherwise filters are shortened in the text
+    with redirect_stdout(StringIO()) as output:
         frame.explain()
-    return told.getvalue()
+    return output.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +61,9 @@ def test_predicates_reach_the_files(spark: SparkSession, raw: Path, tmp_path: Pa
     mine.write_text("like: cim\nas_is: [process_name, host, dest_port]\n")
     view = canonical_view(read_table(spark, str(raw / table)), load_source(mine), "network_events")
     assert view is not None
-    asked = in_period(WINDOW.start, WINDOW.end) & F.col("dest_port").isin(80, 443)
-    asked = asked & (F.col("process_name") == "msiexec.exe") & (F.col("host") == "pc1")
-    plan = plan_of(view.where(asked).select("dest_ip"))
+    condition = in_period(WINDOW.start, WINDOW.end) & F.col("dest_port").isin(80, 443)
+    condition = condition & (F.col("process_name") == "msiexec.exe") & (F.col("host") == "pc1")
+    plan = plan_of(view.where(condition).select("dest_ip"))
     pushed = plan[plan.index("PushedFilters") :].split("ReadSchema")[0]
     for column in ("GreaterThanOrEqual(event_time", "LessThan(event_time", "In(dest_port, ["):
         assert column in pushed, plan
@@ -70,7 +72,7 @@ def test_predicates_reach_the_files(spark: SparkSession, raw: Path, tmp_path: Pa
     assert "src_ip" not in plan[plan.index("ReadSchema") :]
 
 
-def test_without_a_promise_time_and_port_reach_the_files_all_the_same(spark: SparkSession, raw: Path) -> None:
+def test_without_as_is_time_predicates_reach_the_files(spark: SparkSession, raw: Path) -> None:
     view = canonical_view(read_table(spark, str(raw / "connections")), load_source("cim"), "network_events")
     assert view is not None
     plan = plan_of(view.where(in_period(WINDOW.start, WINDOW.end)).select("dest_ip"))
@@ -79,32 +81,32 @@ def test_without_a_promise_time_and_port_reach_the_files_all_the_same(spark: Spa
     assert "LessThan(event_time" in pushed, plan
 
 
-def test_in_place_says_what_taking_in_says(spark: SparkSession, raw: Path) -> None:
+def test_in_place_gives_the_rows_of_an_ingest(spark: SparkSession, raw: Path) -> None:
     source = load_source("cim")
     for table, place in (("network_events", "connections"), ("process_events", "starts")):
         frame = read_table(spark, str(raw / place))
         view = canonical_view(frame, source, table)
         assert view is not None
-        told = normalize(frame, source, ingest_time=TEN)
-        taken = getattr(Normalized(told.records.persist(), told.source, TEN), table)
-        there = [c for c in view.columns if c != "ingest_time"]
-        assert sorted(view.select(*there).collect()) == sorted(taken.select(*there).collect())
-        assert view.schema.simpleString() == taken.schema.simpleString()
+        normalized = normalize(frame, source, ingest_time=TEN)
+        ingested = getattr(Normalized(normalized.records.persist(), normalized.source, TEN), table)
+        columns = [c for c in view.columns if c != "ingest_time"]
+        assert sorted(view.select(*columns).collect()) == sorted(ingested.select(*columns).collect())
+        assert view.schema.simpleString() == ingested.schema.simpleString()
 
 
-def test_records_that_lie_as_texts_in_a_column(spark: SparkSession) -> None:
+def test_records_that_are_texts_in_a_column(spark: SparkSession) -> None:
     record = {"EventID": 3, "SourceName": "Microsoft-Windows-Sysmon", "Hostname": "pc2.", "ProcessId": "88"}
     record |= {"@timestamp": "2026-03-02T10:00:11Z", "Image": "C:\\w\\MSIEXEC.exe", "DestinationPort": "80"}
     raw = spark.createDataFrame([(json.dumps(record), None)], "raw string, problem string")
-    view = canonical_view(raw, load_source("windows_flat"), "network_events", name="mine")
+    view = canonical_view(raw, load_source("windows_flat"), "network_events", InPlace(name="mine"))
     assert view is not None
-    asked = view.where((F.col("process_name") == "msiexec.exe") & (F.col("dest_port") == 80))
-    told = asked.select("source", "host", "process_id", "process_name", F.col("event_time").cast("string")).collect()
-    assert [tuple(r) for r in told] == [("mine", "pc2", 88, "msiexec.exe", "2026-03-02 10:00:11")]
+    matching = view.where((F.col("process_name") == "msiexec.exe") & (F.col("dest_port") == 80))
+    rows = matching.select("source", "host", "process_id", "process_name", F.col("event_time").cast("string")).collect()
+    assert [tuple(r) for r in rows] == [("mine", "pc2", 88, "msiexec.exe", "2026-03-02 10:00:11")]
 
 
 def test_sources_side_by_side_are_detected_in_place(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
-    """Starts from one table, connections from the other; nothing is taken into the lake but the finding."""
+    """Starts from one table, connections from the other; only the finding is written to the lake."""
     tables = (str(raw / "starts"), str(raw / "connections"))
     sources = {"edr": SourceSettings(mapping="cim", tables=tables, clock_ahead=timedelta(seconds=1))}
     settings = Settings(lake=tmp_path / "lake", sources=sources)
@@ -115,12 +117,12 @@ def test_sources_side_by_side_are_detected_in_place(spark: SparkSession, raw: Pa
     report = detect(spark, settings, WINDOW, msiexec)
     assert [(h["source"], h["connections"]) for h in sources_seen(lake).collect()] == [("edr", 2)]
     rows = lake.read("findings").orderBy("event_time").collect()
-    told = [
+    found = [
         (r["source"], r["host"], r["attribution"], r["dest_port"], r["process"], str(r["event_time"])) for r in rows
     ]
-    assert told == [
+    assert found == [
         ("edr", "pc1.corp.example", "host_pid", 443, "msiexec /i http://192.0.2.7/a.msi", "2026-03-02 10:00:04"),
-    ], "the connection that lies twice in its table is one"
+    ], "a connection that is twice in its table is one"
     assert report.counts["connections"] == 2
 
 
@@ -135,22 +137,22 @@ def test_normalize_replaces_its_window_and_no_more(spark: SparkSession, raw: Pat
     assert times == ["2026-03-02 10:00:05", "2026-03-02 11:23:20"]
 
 
-def test_columns_that_must_be_there_are_all_told(spark: SparkSession, tmp_path: Path) -> None:
+def test_every_missing_required_column_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     raw = spark.createDataFrame([(1, "x")], "pid int, path string")
     raw.write.parquet(str(tmp_path / "raw"))
     in_place = Settings(lake=tmp_path, sources={"s": SourceSettings(mapping="cim", tables=(str(tmp_path / "raw"),))})
-    with pytest.raises(DataError) as taken_in:
+    with pytest.raises(DataError) as ingested:
         normalize(raw, load_source("cim"), ingest_time=TEN)
     with pytest.raises(DataError) as read:
         read_events(Lake(spark, in_place))
-    for e in (taken_in.value, read.value):
+    for e in (ingested.value, read.value):
         assert "no column for event_time: looked for event_time, _time" in e.message
         assert "no column for host: looked for host, dest, dvc, src" in e.message
         assert "the table has pid, path" in e.message
         assert "--host NAME" in (e.hint or "")
 
 
-def test_a_column_that_is_not_there_is_told(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
+def test_a_missing_text_column_is_reported(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
     wrong = SourceSettings(mapping="windows_xml", tables=(str(raw / "starts"),), column="xml")
     with pytest.raises(DataError, match="has no column xml; it has _time, dest"):
         read_events(Lake(spark, Settings(lake=tmp_path, sources={"s": wrong})))

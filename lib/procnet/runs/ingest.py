@@ -19,7 +19,7 @@ from procnet.runs.ingested_files import files_to_read
 from procnet.runs.recorder import RunRecorder
 from procnet.sources.mapping import read_mapping
 from procnet.sources.normalize import Normalized, normalize
-from procnet.sources.read import read_raw, sort_out
+from procnet.sources.read import files_and_tables, read_raw
 from procnet.sources.validate import load_source
 
 
@@ -98,7 +98,7 @@ def ingest(
     """
     attempt = RunRecorder(lake, "ingest").attempt()
     mapping = read_mapping(source)
-    files, _ = sort_out(mapping, paths)
+    files, _ = files_and_tables(mapping, paths)
     refuse_unsafe_commits(lake)
     new_tables = lake.create()
     inputs = files_to_read(lake, mapping, host, files, again=again or "runs" in new_tables)

@@ -17,7 +17,7 @@ from procnet.periods import Window
 from procnet.runs.recorder import RunRecorder
 from procnet.sources.read import read_raw
 from procnet.sources.validate import load_source
-from procnet.sources.view import canonical_view
+from procnet.sources.view import InPlace, canonical_view
 from procnet.spark.filters import in_period
 
 # Sort order of a table's files: the columns by which a detection's scan filters (the fetch of one detection's process
@@ -57,7 +57,7 @@ def normalize_tables(
     attempt.stage("open")
     counts = {}
     for table, columns in SORTED_BY.items():
-        view = canonical_view(raw, mapping, table, host=host)
+        view = canonical_view(raw, mapping, table, InPlace(host=host))
         if view is None:
             continue
         rows = view.where(in_period(window.start, window.end)).distinct().withColumn("ingest_time", F.lit(now))

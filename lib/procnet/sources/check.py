@@ -1,10 +1,10 @@
-"""A sample of raw records through a source's mapping, and what a person who writes one must know of the outcome."""
+"""Checks a source's mapping against a sample of raw records, and reports what to change in the mapping."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,17 +15,22 @@ from pyspark.sql import types as T
 
 from procnet.contract import TABLES
 from procnet.periods import as_utc
-from procnet.sources.mapping import MADE, SourceMapping
+from procnet.sources.mapping import NOT_MAPPED, SourceMapping
 from procnet.sources.normalize import normalize
 from procnet.sources.read import read_raw
 from procnet.sources.validate import load_source
 
-_FEW = 0.05  # of the events; above it a lack is worth a word
+_EVENT_TABLES = ("process_events", "network_events")
+_REPORTED_SHARE = 0.05  # of the events of a table; missing values above it are reported
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Events of one canonical table of a sample: number, share of nulls by column, one of them and its raw text."""
+    """The events of one canonical table in a sample.
+
+    without_key: events with neither process_id nor process_guid. nulls: share of nulls by column.
+    example, raw: the event with the fewest nulls, and the record that it comes from.
+    """
 
     table: str
     events: int
@@ -37,7 +42,13 @@ class Kind:
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of a sample of records, and what to change; `verdict` is empty where nothing is."""
+    """The result of a check.
+
+    sample: records read. skipped: records of other events by event id. quarantined: unusable records by reason.
+    hosts: the first names of `host_count`. delay: from the newest event to now.
+    in_place: for a table, column -> whether predicates on it reach the table's files, and why not.
+    verdict: what to change in the mapping; empty if nothing.
+    """
 
     source: str
     sample: int
@@ -48,12 +59,12 @@ class Checked:
     host_count: int
     oldest: datetime | None
     newest: datetime | None
-    delay: timedelta | None  # from the newest event to now
-    in_place: Mapping[str, str]  # of a table: column whose predicates reach the files -> how, or why not
+    delay: timedelta | None
+    in_place: Mapping[str, str]
     verdict: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Returns the result for `--json`; `delay` is in seconds."""
         return {**asdict(self), "delay": self.delay.total_seconds() if self.delay is not None else None}
 
 
@@ -66,121 +77,138 @@ def check_source(
     host: str | None = None,
     now: datetime,
 ) -> Checked:
-    """Read up to `sample` records of files or tables as a source. SourceError for the mapping, DataError for a path."""
+    """Returns what a source makes of up to `sample` records of files or tables.
+
+    SourceError for an unknown or invalid source, DataError for a path that does not exist.
+    """
     source = load_source(name)
     raw = read_raw(spark, source, paths, sample=sample)
-    # The sample is taken once, so that each canonical row can be shown beside the record that it comes from.
-    taken = raw.toArrow()
-    texts = [_text(r) for r in taken.to_pylist()]
-    local = spark.createDataFrame(taken, raw.schema)
-    told = normalize(local, source, host=host, ingest_time=now).records.collect()
-    rows = [{**r.asDict(), "whole": text} for r, text in zip(told, texts, strict=True)]
-    used = [r for r in rows if r["reason"] is None and r["event"] is not None]
-    kinds = tuple(k for t in ("process_events", "network_events") if (k := _kind(t, used)) is not None)
-    times = sorted(as_utc(r["event_time"]) for r in used)
-    hosts = sorted({r["host"] for r in used})
-    in_place = _in_place(raw, source) if source.reader == "table" else {}
+    # The sample is collected once, so that each canonical row stands beside the record that it comes from.
+    sampled = raw.toArrow()
+    texts = [_text(r) for r in sampled.to_pylist()]
+    frame = spark.createDataFrame(sampled, raw.schema)
+    records = normalize(frame, source, host=host, ingest_time=now).records.collect()
+    rows = [{**r.asDict(), "text": text} for r, text in zip(records, texts, strict=True)]
+    events = [r for r in rows if r["reason"] is None and r["event"] is not None]
+    times = sorted(as_utc(r["event_time"]) for r in events)
+    hosts = sorted({r["host"] for r in events})
     checked = Checked(
         source=source.name,
         sample=len(rows),
-        kinds=kinds,
-        skipped=_counted(r["event_id"] or "none" for r in rows if r["reason"] is None and r["event"] is None),
-        quarantined=_counted(r["reason"] for r in rows if r["reason"] is not None),
+        kinds=tuple(_kind(t, of_table) for t in _EVENT_TABLES if (of_table := _events_of(t, events))),
+        skipped=_counts(r["event_id"] or "none" for r in rows if r["reason"] is None and r["event"] is None),
+        quarantined=_counts(r["reason"] for r in rows if r["reason"] is not None),
         hosts=tuple(hosts[:5]),
         host_count=len(hosts),
         oldest=times[0] if times else None,
         newest=times[-1] if times else None,
         delay=now - times[-1] if times else None,
-        in_place=in_place,
+        in_place=_in_place(raw, source) if source.reader == "table" else {},
         verdict=(),
     )
     return replace(checked, verdict=tuple(_verdict(checked)))
 
 
-def _kind(table: str, used: list[dict[str, Any]]) -> Kind | None:
+def _events_of(table: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [r for r in events if (r["event_kind"] == "network") == (table == "network_events")]
+
+
+def _kind(table: str, events: list[dict[str, Any]]) -> Kind:
     schema, _ = TABLES[table]
-    of_it = [r for r in used if (r["event_kind"] == "network") == (table == "network_events")]
-    if not of_it:
-        return None
-    columns = [c for c in schema.names if c not in MADE]
-    nulls = {c: round(sum(r[c] is None for r in of_it) / len(of_it), 4) for c in columns}
-    # The fullest one shows most of the mapping.
-    best = max(of_it, key=lambda r: sum(r[c] is not None for c in columns))
+    columns = [c for c in schema.names if c not in NOT_MAPPED]
+    example = max(events, key=lambda r: sum(r[c] is not None for c in columns))
     return Kind(
-        table,
-        len(of_it),
-        sum(r["process_id"] is None and r["process_guid"] is None for r in of_it),
-        nulls,
-        {c: best[c] for c in columns},
-        best["whole"],
+        table=table,
+        events=len(events),
+        without_key=sum(r["process_id"] is None and r["process_guid"] is None for r in events),
+        nulls={c: round(sum(r[c] is None for r in events) / len(events), 4) for c in columns},
+        example={c: example[c] for c in columns},
+        raw=example["text"],
     )
 
 
 def _text(row: dict[str, Any]) -> str:
-    """A raw record as text: as it was read, or a table's row without what is null."""
+    """Returns a raw record as text: the text of a file's record, or a table's row as JSON without nulls."""
     if "problem" in row:
         return str(row["raw"])
     return json.dumps({k: v for k, v in row.items() if v is not None and k != "file"}, default=str, ensure_ascii=False)
 
 
-def _counted(keys: Iterable[str]) -> dict[str, int]:
+def _counts(keys: Iterable[str]) -> dict[str, int]:
+    """Returns the number of occurrences of each key, most frequent first."""
     return dict(Counter(keys).most_common())
 
 
 def _in_place(raw: DataFrame, source: SourceMapping) -> dict[str, str]:
-    """Which predicates reach the files of a table that is read in place (see view.py)."""
-    there = {f.name.lower(): f.dataType for f in raw.schema}
-    told = {}
+    """Returns, by column, whether predicates reach the files of a table that is read in place (see view.py)."""
+    types = {f.name.lower(): f.dataType for f in raw.schema}
+    result = {}
     for column in ("event_time", "host", "process_name", "dest_port"):
-        asked = next((c[column] for e in source.all_events.values() if column in (c := source.columns_of(e))), ())
-        bare = [there[x.lower()] for x in asked if x.lower() in there]
-        if len(bare) != 1:
-            told[column] = "no: it is not one column of the table"
+        texts = next((c[column] for e in source.all_events.values() if column in (c := source.columns_of(e))), ())
+        raw_columns = [types[x.lower()] for x in texts if x.lower() in types]
+        if len(raw_columns) != 1:
+            result[column] = "no: it is not one column of the table"
         elif column == "event_time":
-            typed = isinstance(bare[0], T.TimestampType)
-            told[column] = "yes" if typed else f"no: it is {bare[0].simpleString()}, not timestamp"
+            is_time = isinstance(raw_columns[0], T.TimestampType)
+            result[column] = "yes" if is_time else f"no: it is {raw_columns[0].simpleString()}, not timestamp"
+        elif column in source.as_is:
+            result[column] = "yes"
         else:
-            told[column] = "yes" if column in source.as_is else f"only with as_is: [{column}], if it is in its spelling"
-    return told
+            result[column] = f"only with as_is: [{column}], if the table has it in canonical spelling"
+    return result
 
 
 def _verdict(c: Checked) -> list[str]:
-    events = sum(k.events for k in c.kinds)
+    """Returns one sentence for each thing to change."""
     if not c.sample:
         return ["there are no records"]
-    if not events:
-        skipped = ", ".join(f"{i} ({n})" for i, n in list(c.skipped.items())[:5])
-        reasons = ", ".join(f"{r} ({n})" for r, n in list(c.quarantined.items())[:3])
-        seen = "; ".join(x for x in (skipped and f"other events: {skipped}", reasons) if x)
-        return [f"no record is an event of {c.source}: {seen}. Another source, or another `when` under events"]
-    said = []
+    if not c.kinds:
+        return [_no_events(c)]
+    return [*_unusable(c), *_absent_tables(c), *_missing_values(c), *_times(c)]
+
+
+def _no_events(c: Checked) -> str:
+    skipped = ", ".join(f"{i} ({n})" for i, n in list(c.skipped.items())[:5])
+    reasons = ", ".join(f"{r} ({n})" for r, n in list(c.quarantined.items())[:3])
+    found = "; ".join(x for x in (skipped and f"other events: {skipped}", reasons) if x)
+    return f"no record is an event of {c.source}: {found}. Use another source, or change `when` under events"
+
+
+def _unusable(c: Checked) -> Iterator[str]:
     for reason, n in c.quarantined.items():
-        said.append(f"{n} of {c.sample} records cannot be used: {reason}. {_CURES.get(reason, '')}".rstrip())
-    tables = {k.table: k for k in c.kinds}
+        yield f"{n} of {c.sample} records cannot be used: {reason}. {_REMEDIES.get(reason, '')}".rstrip()
+
+
+def _absent_tables(c: Checked) -> Iterator[str]:
+    tables = {k.table for k in c.kinds}
     for table, what in (("process_events", "starts"), ("network_events", "connections")):
         if table not in tables:
-            said.append(f"no {what} in the sample: read more (--sample), or look at the `when` of these events")
-    starts, connections = tables.get("process_events"), tables.get("network_events")
+            yield f"no {what} in the sample: read more (--sample), or look at the `when` of these events"
+
+
+def _missing_values(c: Checked) -> Iterator[str]:
     for k in c.kinds:
-        if k.without_key > _FEW * k.events:
+        if k.without_key > _REPORTED_SHARE * k.events:
             share = f"{k.without_key / k.events:.0%} of {k.table}"
-            said.append(f"{share} have neither process_id nor process_guid: no process can be told. Map one of them")
-    if starts and starts.nulls["process_name"] > _FEW:
-        said.append(
-            f"{starts.nulls['process_name']:.0%} of process_events have no process_name: map it or process_path"
-        )
-    if connections and min(connections.nulls["dest_ip"], connections.nulls["dest_host"]) > _FEW:
-        said.append(f"{connections.nulls['dest_ip']:.0%} of network_events have no dest_ip: map it, or dest_host")
-    if connections and connections.nulls["dest_port"] > _FEW:
-        said.append(f"{connections.nulls['dest_port']:.0%} of network_events have no dest_port: detections miss them")
+            yield f"{share} have neither process_id nor process_guid and cannot be attributed: map one of them"
+    tables = {k.table: k.nulls for k in c.kinds}
+    if (starts := tables.get("process_events")) and starts["process_name"] > _REPORTED_SHARE:
+        yield f"{starts['process_name']:.0%} of process_events have no process_name: map it or process_path"
+    if connections := tables.get("network_events"):
+        if min(connections["dest_ip"], connections["dest_host"]) > _REPORTED_SHARE:
+            yield f"{connections['dest_ip']:.0%} of network_events have no dest_ip: map it, or dest_host"
+        if connections["dest_port"] > _REPORTED_SHARE:
+            yield f"{connections['dest_port']:.0%} of network_events have no dest_port: detections miss them"
+
+
+def _times(c: Checked) -> Iterator[str]:
     if c.delay is not None and c.delay < timedelta(minutes=-5):
-        said.append(f"the newest event is {-c.delay} ahead of now: a clock or a time zone is wrong (clock_ahead)")
+        yield f"the newest event is {-c.delay} ahead of now: a clock or a time zone is wrong (clock_ahead)"
     if c.in_place and c.in_place["event_time"] != "yes":
-        said.append(f"read in place, a window reads all files: event_time {c.in_place['event_time'][4:]}")
-    return said
+        yield f"read in place, a window reads all files: event_time {c.in_place['event_time'][4:]}"
 
 
-_CURES = {
+_REMEDIES = {
     "no time": "Look at event_time: which column is the record's time, and how is it spelled?",
     "no host": "--host NAME gives one to records that name none; or map host",
     "process_id is no number": "Look at process_id: it takes decimal and 0x hexadecimal",

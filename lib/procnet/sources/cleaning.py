@@ -1,12 +1,11 @@
-"""Clean-up of raw values, shared by all sources: pure Column functions that never fail and change nothing twice.
+"""Cleaning functions for raw values, shared by all sources: pure Column functions, idempotent, without errors.
 
-Text goes through `stripped`, then `known`; what is left is what the other functions take. Each refers to its argument
-several times: give each step a column of its own (as load.py does), since Spark would write a nested argument out at
-every place, and five nested ones make a plan that takes longer than the data does.
+Text goes through `stripped` and `known` first. The other functions take that text (or, with `kind`, a value that has a
+type already) and return the canonical value of contract.py, or null for a value that they cannot read. Spark 4 runs in
+ANSI mode, in which a plain cast fails the whole job on one bad row, so every cast of text here is a `try_cast`.
 
-The others take such text (or, where `kind` is given, a value that is typed already) and give the canonical value of
-contract.py, or null where it cannot be read. Spark 4 runs in ANSI mode, in which a plain cast fails the whole job on
-one bad row: every cast of text here is a `try_cast`.
+Each function refers to its argument several times. Give each step a column of its own, as normalize.py does: Spark
+inlines a nested argument at every reference, and with five nested steps the plan takes longer than the data.
 """
 
 from __future__ import annotations
@@ -19,113 +18,128 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.predicates.address import canonical_address
-from procnet.vocabulary import INTEGRITY_LEVELS, NULL_WORDS, PROTOCOLS
+from procnet.vocabulary import BLANKS, INTEGRITY_LABEL, INTEGRITY_LEVELS, NULL_WORDS, PORTS, PROCESS_IDS, PROTOCOLS
 
 TEXT = T.StringType()
-_LONGEST = max(map(len, NULL_WORDS))
-_BLANK = " \t\r\n"
-_WHOLE = r"^(0[xX][0-9a-fA-F]+|[+-]?[0-9]+)$"
-_CIVIL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
-# Also `1.591367999305988E9`, as Spark spells a JSON number with a fraction that it reads as text.
-_DIGITS = r"^[0-9]{1,18}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?$"
-_FILETIME_1970 = 116_444_736_000_000_000  # 1970 on the FILETIME clock: units of 100 ns since 1601
-_YEAR_10000 = 253_402_300_800_000_000  # in microseconds; Spark writes later years, Python and Delta's readers fail
+_LONGEST_NULL_WORD = max(map(len, NULL_WORDS))
+_WHOLE_NUMBER = r"^(0[xX][0-9a-fA-F]+|[+-]?[0-9]+)$"
+_DATE_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
+# Includes `1.591367999305988E9`: Spark's spelling of a JSON number with a fraction that is read as text.
+_NUMBER = r"^[0-9]{1,18}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?$"
+_FILETIME_1970 = 116_444_736_000_000_000  # 1970 as FILETIME: units of 100 ns since 1601
+# In microseconds. Spark can write later years, but Python and Delta's readers fail on them.
+_YEAR_10000 = 253_402_300_800_000_000
 
 
 def stripped(c: Column) -> Column:
-    """Text without blanks at its ends."""
-    # Spark's trim with characters of one's own costs a microsecond a value, a quarter of an ingest, and few values need
-    # it. What begins with a blank sorts before "!", the character after the last of them: one byte is compared.
-    blank = reduce(or_, map(c.endswith, _BLANK), c < "!")
-    return F.when(blank, F.trim(c, F.lit(_BLANK))).otherwise(c)
+    """Returns text without blanks (space, tab, line break) at its ends."""
+    # Spark's trim with given characters costs a microsecond a value, a quarter of an ingest, and few values need it.
+    # Text that begins with a blank sorts before "!", the character after the last blank: one byte is compared.
+    has_blank = reduce(or_, map(c.endswith, BLANKS), c < "!")
+    return F.when(has_blank, F.trim(c, F.lit(BLANKS))).otherwise(c)
 
 
 def known(c: Column) -> Column:
-    """Stripped text, null where it is a null word."""
+    """Returns stripped text, null if it is one of vocabulary.NULL_WORDS."""
     return F.when(~_is_null_word(c), c)
 
 
 def command_line(c: Column) -> Column:
-    """A command line as it is, null where it is a null word. Its blanks are evidence and stay."""
-    return F.when(~((F.octet_length(c) <= 4 * _LONGEST) & _is_null_word(F.trim(c, F.lit(_BLANK)))), c)
+    """Returns a command line unchanged, null if it is a null word. Its blanks are evidence and stay."""
+    return F.when(~((F.octet_length(c) <= 4 * _LONGEST_NULL_WORD) & _is_null_word(F.trim(c, F.lit(BLANKS)))), c)
 
 
 def lowered(c: Column) -> Column:
-    """Text in lower case."""
+    """Returns text in lower case."""
     return F.lower(c)
 
 
 def host(c: Column) -> Column:
-    """A host's name: lower case, the root's dot cut (2-semantics, Host equality)."""
-    return F.lower(F.when(c.endswith("."), known(F.rtrim(c, F.lit(_BLANK + ".")))).otherwise(c))
+    """Returns a host name in lower case, without the dot of the DNS root at its end (docs/semantics.md, R2)."""
+    return F.lower(F.when(c.endswith("."), known(F.rtrim(c, F.lit(BLANKS + ".")))).otherwise(c))
 
 
 def guid(c: Column) -> Column:
-    """A unique key: braces off, upper case. The zero guid (Sysmon's for a process it does not know) and 0 -> null."""
-    bare = F.when(c.startswith("{") | c.endswith("}"), known(F.trim(c, F.lit(_BLANK + "{}")))).otherwise(c)
-    # The trim stands between two cases: to Spark `lower(upper(x))` is `lower(x)`, which is not so for a sharp s.
+    """Returns a unique process key in upper case without braces; null for 0 and the zero guid.
+
+    Sysmon writes the zero guid for a process that it does not know.
+    """
+    bare = F.when(c.startswith("{") | c.endswith("}"), known(F.trim(c, F.lit(BLANKS + "{}")))).otherwise(c)
+    # The trim separates two case changes: Spark's optimizer makes `lower(upper(x))` `lower(x)`, wrong for a sharp s.
     return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z"), known(F.trim(F.upper(bare))))
 
 
 def base_name(c: Column) -> Column:
-    """Last part of a Windows, device or unix path, lower case: `\\device\\harddiskvolume2\\a\\B.exe` -> `b.exe`."""
+    """Returns the file name of a Windows, device or unix path in lower case.
+
+    `\\device\\harddiskvolume2\\a\\B.exe` -> `b.exe`.
+    """
     last = F.substring_index(F.substring_index(c, "\\", -1), "/", -1)
-    return F.lower(known(F.trim(last, F.lit(_BLANK))))
+    return F.lower(known(F.trim(last, F.lit(BLANKS))))
 
 
 def whole(c: Column, kind: T.DataType = TEXT) -> Column:
-    """A whole number as BIGINT: decimal or 0x hex text, or a number. What is none, or beyond 64 bits, -> null."""
+    """Returns a whole number as BIGINT, from decimal text, hexadecimal text with 0x, or a number.
+
+    Null for other text and for numbers beyond 64 bits.
+    """
     if not isinstance(kind, T.StringType):
         return c.try_cast("bigint")
-    # conv() raises on overflow in ANSI mode, so only what fits 63 bits may reach it.
+    # conv() raises on overflow in ANSI mode, so only numbers of at most 60 bits reach it.
     digits = F.ltrim(F.substring(c, 3, 64), F.lit("0"))
     hexadecimal = F.when(F.length(digits) <= 15, F.conv(F.concat(F.lit("0"), digits), 16, 10).try_cast("bigint"))
     plain = c.try_cast("bigint")
-    return F.when(c.rlike(_WHOLE), F.when(F.lower(c).startswith("0x"), hexadecimal).otherwise(plain))
+    return F.when(c.rlike(_WHOLE_NUMBER), F.when(F.lower(c).startswith("0x"), hexadecimal).otherwise(plain))
 
 
 def process_id(c: Column, kind: T.DataType = TEXT) -> Column:
-    """A process id, 1 .. 2^32-1 (Windows DWORD). 0 is the idle process and what sensors write for unknown: null."""
-    return _between(whole(c, kind), 1, 2**32 - 1)
+    """Returns a process id, 1 .. 2^32-1 (Windows DWORD).
+
+    Null for 0, which is the idle process and what sensors write for an unknown one.
+    """
+    return _between(whole(c, kind), *PROCESS_IDS)
 
 
 def port(c: Column, kind: T.DataType = TEXT) -> Column:
-    """A port, 0 .. 65535, as INT."""
-    return _between(whole(c, kind), 0, 65535).cast("int")
+    """Returns a port, 0 .. 65535, as INT."""
+    return _between(whole(c, kind), *PORTS).cast("int")
 
 
 def size(c: Column, kind: T.DataType = TEXT) -> Column:
-    """A count of bytes, not negative."""
+    """Returns a count of bytes, 0 or more."""
     return _between(whole(c, kind), 0, 2**63 - 1)
 
 
 def is_whole(c: Column) -> Column:
-    """Whether text spells a whole number at all; tells an unusable number from a value of the wrong type."""
-    return c.rlike(_WHOLE)
+    """Returns whether text spells a whole number of any size.
+
+    That separates a number out of range, which becomes null, from a value of the wrong type, which is an error.
+    """
+    return c.rlike(_WHOLE_NUMBER)
 
 
 def transport(c: Column) -> Column:
-    """Transport protocol, lower case; IANA numbers become names, other numbers stay."""
+    """Returns a transport protocol in lower case; IANA numbers become names, unknown numbers stay."""
     return _renamed(F.lower(c), PROTOCOLS)
 
 
 def integrity_level(c: Column) -> Column:
-    """low, medium, high or system, from the word or from the mandatory label's SID or name."""
-    # Splunk's XML has the label by its name: `Mandatory Label\High Mandatory Level`.
-    word = F.regexp_extract(F.lower(c), r"^mandatory label\\(\w+)( plus)? mandatory level$", 1)
+    """Returns low, medium, high or system, from that word or from the SID or name of a mandatory label."""
+    # Splunk's XML has the label's name: `Mandatory Label\High Mandatory Level`.
+    word = F.regexp_extract(F.lower(c), INTEGRITY_LABEL, 1)
     return _renamed(F.when(word != "", known(word)).otherwise(F.lower(c)), INTEGRITY_LEVELS)
 
 
 def address(c: Column) -> Column:
-    """An IP address in its canonical spelling, else null."""
+    """Returns an IP address in its canonical spelling; null for other text."""
     return canonical_address(c)
 
 
 def time(c: Column, kind: T.DataType = TEXT) -> Column:
-    """A time as TIMESTAMP. Timestamps stay; text is ISO 8601 (no zone: UTC, whatever the session's zone) or a number.
+    """Returns a time as TIMESTAMP, from a timestamp, ISO 8601 text or a number. Text without a zone is UTC.
 
-    A number's size says its unit, since the clocks are decades of magnitude apart: seconds below 1e11 (year 5138),
-    milliseconds below 1e14, microseconds below 1e17, above that FILETIME (100 ns since 1601; 1.3e17 is 2018).
+    The unit of a number follows from its size: seconds below 1e11 (year 5138), milliseconds below 1e14, microseconds
+    below 1e17, above that FILETIME (100 ns since 1601; 1.3e17 is 2018). Text and numbers outside 1970 to 9999 are null.
     """
     if isinstance(kind, T.TimestampType):
         return c
@@ -133,11 +147,11 @@ def time(c: Column, kind: T.DataType = TEXT) -> Column:
         return time(c.cast("string"))
     if not isinstance(kind, T.StringType):
         return _epoch(c.try_cast("decimal(38,6)"))
-    # The guard matters: a bare cast reads `12:30` as a time of today, and a year alone as its first of January.
-    zoned = F.when(c.rlike(_CIVIL + r"(\.[0-9]*)?$"), F.concat(c, F.lit("Z"))).otherwise(c)
-    # Named once and asked about as a list's element, since Spark would read the text again for each bound.
-    at = F.get(F.filter(F.array(zoned.try_cast("timestamp")), lambda t: _is_telling(F.unix_micros(t))), F.lit(0))
-    return F.when(c.rlike(_CIVIL), at).when(c.rlike(_DIGITS), _epoch(c.try_cast("decimal(38,6)")))
+    # The pattern is needed: a cast reads `12:30` as a time of today, and a bare year as its first of January.
+    zoned = F.when(c.rlike(_DATE_TIME + r"(\.[0-9]*)?$"), F.concat(c, F.lit("Z"))).otherwise(c)
+    # An array with one element, because Spark would otherwise parse the text again for each bound.
+    at = F.get(F.filter(F.array(zoned.try_cast("timestamp")), lambda t: _is_plausible(F.unix_micros(t))), F.lit(0))
+    return F.when(c.rlike(_DATE_TIME), at).when(c.rlike(_NUMBER), _epoch(c.try_cast("decimal(38,6)")))
 
 
 def _epoch(n: Column) -> Column:
@@ -147,18 +161,18 @@ def _epoch(n: Column) -> Column:
         .when(n < 10**17, n)
         .when(n < 10**18, (n - _FILETIME_1970) / 10)
     ).try_cast("bigint")
-    return F.when(_is_telling(micros), F.timestamp_micros(micros))
+    return F.when(_is_plausible(micros), F.timestamp_micros(micros))
 
 
-def _is_telling(micros: Column) -> Column:
-    # 0 is what exporters write for "no time", and no telemetry is older than 1970.
+def _is_plausible(micros: Column) -> Column:
+    # Exporters write 0 for "no time", and no telemetry is older than 1970.
     return (micros > 0) & (micros < _YEAR_10000)
 
 
 def _is_null_word(text: Column) -> Column:
-    # The length is asked first: most values are too long to be one, and are not put in lower case for it.
-    # In letters, not bytes: the sign of the kelvin has three bytes, and its small form is k.
-    return (F.length(text) <= _LONGEST) & F.lower(text).isin(*NULL_WORDS)
+    # The length is compared first, because most values are too long to be a null word and need no lower case then.
+    # Characters are counted and not bytes: the kelvin sign has three bytes, and its lower case is k.
+    return (F.length(text) <= _LONGEST_NULL_WORD) & F.lower(text).isin(*NULL_WORDS)
 
 
 def _between(c: Column, low: int, high: int) -> Column:

@@ -1,4 +1,4 @@
-"""Which clean-up each canonical column gets, and what columns say of one another. Pure Columns; see clean.py."""
+"""Assigns each canonical column its cleaning function, and derives columns from others. Pure Column functions."""
 
 from __future__ import annotations
 
@@ -8,81 +8,80 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.sources import cleaning as clean
+from procnet.sources import cleaning
+from procnet.vocabulary import ADDRESS_COLUMNS, ADDRESS_LIKE, BASE_NAMES, COMMAND_LINE_COLUMNS, LOWER_CASE_COLUMNS
 
-Typed = Callable[[Column, T.DataType], Column]
-# Columns whose raw value may be typed already; all others are read as text.
-TYPED: dict[str, Typed] = {
-    **dict.fromkeys(("event_time", "process_start_time"), clean.time),
-    **dict.fromkeys(("process_id", "parent_process_id"), clean.process_id),
-    **dict.fromkeys(("src_port", "dest_port"), clean.port),
-    **dict.fromkeys(("bytes", "bytes_in", "bytes_out"), clean.size),
+Step = Callable[[Column], Column]
+# Columns whose raw value may have a type already; all others are read as text.
+TYPED: dict[str, Callable[[Column, T.DataType], Column]] = {
+    **dict.fromkeys(("event_time", "process_start_time"), cleaning.time),
+    **dict.fromkeys(("process_id", "parent_process_id"), cleaning.process_id),
+    **dict.fromkeys(("src_port", "dest_port"), cleaning.port),
+    **dict.fromkeys(("bytes", "bytes_in", "bytes_out"), cleaning.size),
 }
-_TEXT: dict[str, Callable[[Column], Column]] = {
-    **dict.fromkeys(("process_guid", "parent_process_guid"), clean.guid),
-    **dict.fromkeys(("process_name", "parent_process_name"), clean.base_name),
-    **dict.fromkeys(("src_ip", "dest_ip"), clean.address),
-    **dict.fromkeys(("direction", "action", "app", "protocol_version"), clean.lowered),
-    "integrity_level": clean.integrity_level,
-    "transport": clean.transport,
-    "host": clean.host,
-    "dest_host": clean.host,
+_TEXT: dict[str, Step] = {
+    **dict.fromkeys(LOWER_CASE_COLUMNS, cleaning.lowered),  # the functions below return lower case too
+    **dict.fromkeys(("process_guid", "parent_process_guid"), cleaning.guid),
+    **dict.fromkeys(BASE_NAMES.values(), cleaning.base_name),
+    **dict.fromkeys(ADDRESS_COLUMNS, cleaning.address),
+    "integrity_level": cleaning.integrity_level,
+    "transport": cleaning.transport,
+    "host": cleaning.host,
+    "dest_host": cleaning.host,
 }
-_COMMAND_LINES = ("command_line", "parent_command_line")
-# A wrong type in one of these spoils the record: without it no process can be told, or a wrong one.
+# Text that is no number in one of these makes a record unusable: its process would be unknown, or a wrong one.
 NUMBERS = ("process_id", "dest_port")
-_ADDRESS_LIKE = r"^[0-9.]+$|:"  # no host name has a colon or is all digits and dots
 
 
 def as_read(column: str, value: Column, kind: T.DataType) -> Column:
-    """A raw value as the clean-up takes it: typed where the column has a use for the type, else text."""
+    """Returns a raw value as its cleaning function takes it: with its type for a column of TYPED, else as text."""
     return value if column in TYPED or isinstance(kind, T.StringType) else value.cast("string")
 
 
 def stripped(column: str, value: Column) -> Column:
-    """Text without blanks at its ends, but a command line's: there they are evidence."""
-    return value if column in _COMMAND_LINES else clean.stripped(value)
+    """Returns text without blanks at its ends; command lines are unchanged, because their blanks are evidence."""
+    return value if column in COMMAND_LINE_COLUMNS else cleaning.stripped(value)
 
 
 def known(column: str, value: Column) -> Column:
-    """Stripped text, null where it is a null word."""
-    return clean.command_line(value) if column in _COMMAND_LINES else clean.known(value)
+    """Returns stripped text, null if it is a null word."""
+    return cleaning.command_line(value) if column in COMMAND_LINE_COLUMNS else cleaning.known(value)
 
 
 def cleaned(column: str, values: Sequence[tuple[Column, T.DataType]]) -> Column:
-    """The canonical value of a column: the first of its known raw values that is usable, else null."""
-    return F.coalesce(*(_clean(column, value, kind) for value, kind in values))
+    """Returns the canonical value of a column: the first of its known raw values that can be read, else null."""
+    return F.coalesce(*(_cleaned_value(column, value, kind) for value, kind in values))
 
 
-def _clean(column: str, value: Column, kind: T.DataType) -> Column:
+def _cleaned_value(column: str, value: Column, kind: T.DataType) -> Column:
     if column in TYPED:
         return TYPED[column](value, kind)
     return _TEXT[column](value) if column in _TEXT else value
 
 
 def is_no_number(values: Sequence[tuple[Column, T.DataType]]) -> Column:
-    """Whether one of the raw values is known text that spells no number."""
+    """Returns whether one of the known raw values is text that spells no number."""
     wrong = F.lit(False)
     for text in [v for v, kind in values if isinstance(kind, T.StringType)]:
-        wrong = wrong | F.coalesce(~clean.is_whole(text), F.lit(False))
+        wrong = wrong | F.coalesce(~cleaning.is_whole(text), F.lit(False))
     return wrong
 
 
-def completed(
-    columns: Mapping[str, Column], by: Callable[[Column, Callable[[Column], Column]], Column] = lambda c, step: step(c)
+def with_derived(
+    columns: Mapping[str, Column], apply: Callable[[Column, Step], Column] = lambda c, step: step(c)
 ) -> dict[str, Column]:
-    """Columns with what follows from others: a name from its path, the protocol's version from the address.
+    """Returns the columns with process names derived from paths, and the protocol version from the address.
 
-    `by` says how a step that names its argument several times is put on a column.
+    `apply` applies a step that refers to its argument several times to a column.
     """
-    done = dict(columns)
-    for name, path in (("process_name", "process_path"), ("parent_process_name", "parent_process_path")):
-        done[name] = F.coalesce(columns[name], by(columns[path], clean.base_name))
-    # The CIM's `dest` is an address or a name; an address is no name.
-    done["dest_host"] = by(columns["dest_host"], lambda c: F.when(~c.rlike(_ADDRESS_LIKE), c))
-    done["protocol_version"] = F.coalesce(columns["protocol_version"], by(columns["dest_ip"], _version))
-    return done
+    derived = dict(columns)
+    for path, name in BASE_NAMES.items():
+        derived[name] = F.coalesce(columns[name], apply(columns[path], cleaning.base_name))
+    # The CIM's `dest` is an address or a name; an address is not a host name.
+    derived["dest_host"] = apply(columns["dest_host"], lambda c: F.when(~c.rlike(ADDRESS_LIKE), c))
+    derived["protocol_version"] = F.coalesce(columns["protocol_version"], apply(columns["dest_ip"], _ip_version))
+    return derived
 
 
-def _version(address: Column) -> Column:
+def _ip_version(address: Column) -> Column:
     return F.when(address.contains(":"), "ipv6").when(address.isNotNull(), "ipv4")

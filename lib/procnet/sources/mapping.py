@@ -1,10 +1,10 @@
-"""A source as a person writes it: conf/sources/NAME.yml -> a frozen, checked SourceMapping.
+"""The mapping of a source: conf/sources/NAME.yml as a frozen, checked SourceMapping.
 
-A source is a container of records. It says how a record is read (`reader`, `record` or `table`), what the container
-calls the things that events are told apart by (`given`), and which canonical column comes from where (`columns`, per
-kind of event in `events`), all as Spark SQL expressions. `use` names a shared file of events (conf/sources/shared), so
-that what Sysmon and Windows Security records hold is written once for all the containers that carry them; `like` names
-another source of which this one says only what differs.
+A source is a format of records. Its file says how a record is read (`reader`, with `record` or `table`), defines names
+for values that several expressions use (`given`), and maps canonical columns (`columns`, also per event in `events`).
+All expressions are Spark SQL. `use` names a shared file of events (conf/sources/shared), so that Sysmon's and Windows
+Security's records are mapped once for all the formats that carry them. `like` names a source whose values this file
+overrides.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import SourceError
 from procnet.settings import default_conf_dir
 
-# Columns that the loader makes itself.
-MADE = ("event_kind", "source", "ingest_time", "event_date")
+# Canonical columns that no mapping may fill: normalization sets them.
+NOT_MAPPED = ("event_kind", "source", "ingest_time", "event_date")
 COLUMNS: tuple[str, ...] = tuple(
-    dict.fromkeys(n for table in (PROCESS_EVENTS, NETWORK_EVENTS) for n in table.names if n not in MADE)
+    dict.fromkeys(n for table in (PROCESS_EVENTS, NETWORK_EVENTS) for n in table.names if n not in NOT_MAPPED)
 )
-# Names that every expression may use beside the record's own: where the record was read, and the host that was asked.
-FILE, ASKED_HOST = "file", "asked_host"
+# Names that every expression may use beside the record's own: the file of the record, and the host that the caller
+# gives (--host).
+FILE, HOST_OPTION = "file", "asked_host"
 
 
-def _alternatives(value: object) -> object:
+def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-# One expression, or several of which the first that gives a usable value counts.
-Expressions = Annotated[tuple[str, ...], BeforeValidator(_alternatives), Field(min_length=1)]
+# One expression, or alternatives: the first that gives a usable value counts.
+Expressions = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 Columns = dict[str, Expressions]
 _Model = TypeVar("_Model", bound="_Frozen")
 
@@ -43,7 +44,7 @@ class _Frozen(BaseModel):
 
 
 class EventMapping(_Frozen):
-    """One kind of event: when a record is one, and what its columns are beside those that all events share."""
+    """One event of a source: the condition on its records, and the columns that only this event fills in this way."""
 
     kind: Literal["start", "end", "network"]
     when: str
@@ -56,7 +57,7 @@ class _Events(_Frozen):
     events: dict[str, EventMapping] = {}
 
     @model_validator(mode="after")
-    def _canonical(self) -> _Events:
+    def _only_canonical_columns(self) -> _Events:
         for place, columns in (("", self.columns), *((f"events.{n}.", e.columns) for n, e in self.events.items())):
             if unknown := sorted(set(columns) - set(COLUMNS)):
                 raise ValueError(f"{place}columns: {', '.join(unknown)}: no canonical column that a source may fill")
@@ -64,9 +65,11 @@ class _Events(_Frozen):
 
 
 class SourceMapping(_Events):
-    """A source: `record` is the Spark type that a raw record is parsed to, `table` the columns of a raw table.
+    """A source. `record` is the Spark type of a parsed record, `table` the columns of a raw table, as DDL.
 
-    Records are JSON (a row of CSV and an event of EVTX come as an object) or XML.
+    Records are XML for the reader xml, else JSON: a CSV row and an EVTX event are read as objects.
+    as_is: columns that a table has in their canonical spelling, so that predicates reach its files.
+    event_date: a partition column that is the UTC date of event_time and nothing else.
     """
 
     name: str
@@ -74,14 +77,14 @@ class SourceMapping(_Events):
     reader: Literal["json", "csv", "evtx", "xml", "table"]
     record: str | None = None
     table: str | None = None
-    event_id: str = Field(description="what skipped records are counted by")
-    as_is: tuple[str, ...] = ()  # columns that the table holds in their canonical spelling: predicates reach its files
-    event_date: str | None = None  # a partition column that is the UTC date of event_time, and of nothing else
+    event_id: str = Field(description="expression by which skipped records are counted")
+    as_is: tuple[str, ...] = ()
+    event_date: str | None = None
     shared: _Events = Field(default=_Events(), exclude=True)
     path: Path = Path()
 
     @model_validator(mode="after")
-    def _whole(self) -> SourceMapping:
+    def _is_complete(self) -> SourceMapping:
         wanted, other = ("table", "record") if self.reader == "table" else ("record", "table")
         if getattr(self, wanted) is None or getattr(self, other) is not None:
             raise ValueError(f"reader {self.reader} needs `{wanted}` and no `{other}`")
@@ -97,56 +100,69 @@ class SourceMapping(_Events):
 
     @property
     def all_events(self) -> dict[str, EventMapping]:
-        """Events of the shared file, then its own; one of the same name replaces the shared one."""
+        """Returns the events by name: of the shared file, then its own, which replace shared ones of the same name."""
         return {**self.shared.events, **self.events}
 
     def columns_of(self, event: EventMapping) -> Columns:
-        """What fills an event's columns: its own, else the source's, else the shared file's."""
+        """Returns the expressions of an event's columns: its own, else the source's, else the shared file's."""
         schema = NETWORK_EVENTS if event.kind == "network" else PROCESS_EVENTS
         merged = {**self.shared.columns, **self.columns, **event.columns}
         return {column: merged[column] for column in schema.names if column in merged}
 
 
 def sources_folder() -> Path:
-    """Where the shipped sources are."""
+    """Returns the folder of the shipped sources."""
     return default_conf_dir() / "sources"
 
 
 def known_sources(folder: Path | None = None) -> list[str]:
-    """Names of the sources of a folder, by file."""
+    """Returns the names of the sources in a folder (default: the shipped ones), sorted."""
     return sorted(p.stem for p in (folder or sources_folder()).glob("*.yml"))
 
 
 def read_mapping(name_or_path: str | Path, folder: Path | None = None) -> SourceMapping:
-    """A source by name or file, checked in itself; `load.load_source` judges the expressions too. SourceError."""
+    """Returns a source by its name in `folder` (default: the shipped ones) or by its file. SourceError.
+
+    Does not analyse the expressions, which needs Spark: `validate.load_source` does.
+    """
     folder = folder or sources_folder()
-    asked = Path(name_or_path)
-    by_file = asked.suffix in (".yml", ".yaml")
-    path = asked if by_file else folder / f"{name_or_path}.yml"
+    is_file = Path(name_or_path).suffix in (".yml", ".yaml")
+    path = Path(name_or_path) if is_file else folder / f"{name_or_path}.yml"
     if not path.is_file():
         known = ", ".join(known_sources(folder)) or "none"
-        what = f"source file {path} does not exist" if by_file else f"unknown source {str(name_or_path)!r}"
+        what = f"source file {path} does not exist" if is_file else f"unknown source {str(name_or_path)!r}"
         raise SourceError(f"{what}; known sources: {known}", hint=f"sources are the files of {folder}")
     values = _yaml(path)
     if (like := values.pop("like", None)) is not None:
-        base = next((p for p in (path.parent / f"{like}.yml", sources_folder() / f"{like}.yml") if p.is_file()), None)
-        if base is None:
-            raise SourceError(f"{path}: like: {like}: no such source; known: {', '.join(known_sources())}")
-        values = _changed(_yaml(base), values)
+        values = _overridden(_yaml(_base_file(path, like)), values)
     if (use := values.pop("use", None)) is not None:
-        # Beside the file that asks for it, else among the shipped ones: a user's own source may use those.
-        places = [base / "shared" / f"{use}.yml" for base in (path.parent, sources_folder())]
-        shared = next((p for p in places if p.is_file()), None)
-        if shared is None:
-            raise SourceError(f"{path}: use: {use}: no shared events at {' or '.join(map(str, places))}")
+        shared = _shared_file(path, use)
         values["shared"] = _checked(_Events, _yaml(shared), shared)
     return _checked(SourceMapping, {"name": path.stem, **values, "path": path}, path)
 
 
-def _changed(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Another source's values with what is said anew in their place; groups are merged, all else is replaced."""
-    both = {k: _changed(base[k], v) for k, v in values.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
-    return {**base, **values, **both}
+def _base_file(path: Path, like: str) -> Path:
+    """Returns the file of the source that `like` in `path` names: beside `path`, else a shipped one."""
+    places = (path.parent / f"{like}.yml", sources_folder() / f"{like}.yml")
+    if (base := next((p for p in places if p.is_file()), None)) is None:
+        raise SourceError(f"{path}: like: {like}: no such source; known: {', '.join(known_sources())}")
+    return base
+
+
+def _shared_file(path: Path, use: str) -> Path:
+    """Returns the shared file that `use` in `path` names: beside `path`, else a shipped one."""
+    places = [folder / "shared" / f"{use}.yml" for folder in (path.parent, sources_folder())]
+    if (shared := next((p for p in places if p.is_file()), None)) is None:
+        raise SourceError(f"{path}: use: {use}: no shared events at {' or '.join(map(str, places))}")
+    return shared
+
+
+def _overridden(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the values of `base` overridden by `values`. Mappings are merged; everything else is replaced."""
+    merged = {
+        k: _overridden(base[k], v) for k, v in values.items() if isinstance(v, dict) and isinstance(base.get(k), dict)
+    }
+    return {**base, **values, **merged}
 
 
 def _yaml(path: Path) -> dict[str, Any]:

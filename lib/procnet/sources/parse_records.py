@@ -1,65 +1,83 @@
-"""A raw frame as the mapping's expressions see it: its columns or its parsed record, and where each record was read."""
+"""Parses a raw frame into the columns that a mapping's expressions refer to, with the place of each record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.readers.record import RAW_SCHEMA
-from procnet.sources.mapping import ASKED_HOST, FILE, SourceMapping
+from procnet.sources.mapping import FILE, HOST_OPTION, SourceMapping
 from procnet.sources.schema_drift import conformed
 
-CORRUPT = "corrupt"
+CORRUPT = "corrupt"  # whether the text could not be parsed as the source's record
 PLACE = ("line", "raw", "problem")
 
 
-def records_of(raw: DataFrame, source: SourceMapping, host: str | None, keep: Sequence[str] = ()) -> DataFrame:
-    """The raw frame as the mapping's expressions see it, and beside it place, text and what is wrong with a record;
-    `keep` are raw columns that stay as they are."""
-    there = {f.name.lower(): f for f in raw.schema}
-    parsed = source.reader != "table" or {"raw", "problem"} <= set(there)
+def parse_records(raw: DataFrame, source: SourceMapping, host: str | None, keep: Sequence[str] = ()) -> DataFrame:
+    """Returns the columns that expressions may use, beside `file`, PLACE, CORRUPT and `keep` (raw columns, unchanged).
+
+    They are the declared columns of a table, or `record`, the parsed text. A table that has its records as texts gets
+    both. `host` is what the expressions read as `asked_host`.
+    """
+    is_text = source.reader != "table" or {"raw", "problem"} <= {c.lower() for c in raw.columns}
+    # Null of no type where no host is given: schema_drift.missing_columns then reports a missing host.
+    host_option = F.lit(host).alias(HOST_OPTION)
+    return _parsed_texts(raw, source, host_option, keep) if is_text else _table_rows(raw, source, host_option, keep)
+
+
+def _table_rows(raw: DataFrame, source: SourceMapping, host_option: Column, keep: Sequence[str]) -> DataFrame:
+    """Returns the declared columns of a table; `raw`, the text of a record, is the row as JSON."""
+    actual = {f.name.lower(): f for f in raw.schema}
+    columns = [conformed(f, actual.get(f.name.lower())) for f in struct_of(f"{source.table}, {FILE} string")]
+    place = {
+        "raw": F.to_json(F.struct(*raw.columns)),
+        "line": F.lit(None).cast("bigint"),
+        "problem": F.lit(None).cast("string"),
+    }
+    return raw.select(
+        *columns, *keep, host_option, *(c.alias(n) for n, c in place.items()), F.lit(False).alias(CORRUPT)
+    )
+
+
+def _parsed_texts(raw: DataFrame, source: SourceMapping, host_option: Column, keep: Sequence[str]) -> DataFrame:
+    """Returns `record`, parsed from the text in `raw`; for a source of tables also its fields as columns."""
+    names = {c.lower() for c in raw.columns}
     place = struct_of(RAW_SCHEMA)
-    asked_host = F.lit(host).alias(ASKED_HOST)  # of no type where nobody asked: see drift.lacking
-    if not parsed:
-        columns = [conformed(f, there.get(f.name.lower())) for f in struct_of(f"{source.table}, {FILE} string")]
-        none = F.lit(None).cast("string")
-        extra = {"raw": F.to_json(F.struct(*raw.columns)), "line": none.cast("bigint"), "problem": none}
-        return raw.select(
-            *columns, *keep, asked_host, *(c.alias(n) for n, c in extra.items()), F.lit(False).alias(CORRUPT)
-        )
-    columns = [F.col(f.name) if f.name in there else F.lit(None).cast(f.dataType).alias(f.name) for f in place]
+    columns = [F.col(f.name) if f.name in names else F.lit(None).cast(f.dataType).alias(f.name) for f in place]
     ddl = source.record or source.table or ""
     kind = T.DataType.fromDDL(ddl)
-    schema: T.StructType | str = ddl
-    if isinstance(kind, T.StructType):
-        schema = T.StructType([*kind, T.StructField(CORRUPT, T.StringType())])
-    corrupt = {"columnNameOfCorruptRecord": CORRUPT}
-    if source.reader == "xml":  # blanks at the end of a command line are evidence
-        record = F.from_xml("raw", schema, {**corrupt, "ignoreSurroundingSpaces": "false"})
-    else:
-        record = F.from_json("raw", schema, corrupt)
-    frame = raw.select(*columns, *keep, asked_host, record.alias("record"))
+    frame = raw.select(*columns, *keep, host_option, _parsed(source, ddl, kind).alias("record"))
     broken = F.col("record").isNull()
     if isinstance(kind, T.StructType):
         broken = broken | F.col(f"record.{CORRUPT}").isNotNull()
-    if source.reader == "table":  # its expressions name columns: the fields of a record in a file
+    if source.reader == "table":
         fields = [F.col("record")[f.name].alias(f.name) for f in struct_of(ddl) if f.name != FILE]
-        frame = frame.select(*(f.name for f in place), *keep, ASKED_HOST, "record", *fields)
+        frame = frame.select(*(f.name for f in place), *keep, HOST_OPTION, "record", *fields)
     return frame.withColumn(CORRUPT, broken)
 
 
+def _parsed(source: SourceMapping, ddl: str, kind: T.DataType) -> Column:
+    schema: T.StructType | str = ddl
+    if isinstance(kind, T.StructType):
+        schema = T.StructType([*kind, T.StructField(CORRUPT, T.StringType())])
+    options = {"columnNameOfCorruptRecord": CORRUPT}
+    if source.reader == "xml":  # blanks at the end of a command line are evidence
+        return F.from_xml("raw", schema, {**options, "ignoreSurroundingSpaces": "false"})
+    return F.from_json("raw", schema, options)
+
+
 def with_given(frame: DataFrame, source: SourceMapping) -> DataFrame:
-    """The frame of `records_of` with what `given` names, of the source and then of its shared file."""
+    """Returns a frame of `parse_records` with the columns that `given` defines, of the source and its shared file."""
     for name, text in {**source.given, **source.shared.given}.items():
         frame = frame.withColumn(name, F.expr(text))
     return frame
 
 
 def struct_of(ddl: str) -> T.StructType:
-    """The columns that a DDL text names."""
+    """Returns the columns of a DDL text."""
     kind = T.DataType.fromDDL(ddl)
     assert isinstance(kind, T.StructType)
     return kind

@@ -1,4 +1,4 @@
-"""A table's columns as a mapping knows them: what it lacks is null, at any depth; what it has more is left alone."""
+"""Reads a table as its mapping declares it: columns and fields that it lacks are null, additional ones are ignored."""
 
 from __future__ import annotations
 
@@ -9,70 +9,75 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.errors import DataError
-from procnet.sources.mapping import ASKED_HOST, FILE, SourceMapping
+from procnet.sources.mapping import FILE, HOST_OPTION, SourceMapping
+from procnet.spark import sql
 
 REQUIRED = ("event_time", "host")
 
 
-def conformed(wanted: T.StructField, there: T.StructField | None) -> Column:
-    """The column that `wanted` names, so that every field of its type can be asked for; null where it is not there.
+def conformed(declared: T.StructField, actual: T.StructField | None) -> Column:
+    """Returns the declared column of a table, so that every declared field can be selected; null if it is missing.
 
-    A scalar keeps the table's own type, since the clean-up reads each type as what it is. Structs are rebuilt by
-    field, which Spark's optimizer sees through: a field that is asked for is still the only one read.
+    A scalar keeps the table's own type, because cleaning depends on it. Structs are rebuilt by field; Spark's optimizer
+    prunes them, so only the selected fields are read.
     """
-    if there is None:
-        # Of no type, where fields are not asked for: so it is seen that the table has no such column (see view.py).
-        nested = isinstance(wanted.dataType, T.StructType | T.ArrayType | T.MapType)
-        return (F.lit(None).cast(wanted.dataType) if nested else F.lit(None)).alias(wanted.name)
-    return _as(F.col(f"`{there.name}`"), there.dataType, wanted.dataType).alias(wanted.name)
+    if actual is None:
+        # A missing scalar is null of no type (void), by which `missing_columns` recognizes it.
+        nested = isinstance(declared.dataType, T.StructType | T.ArrayType | T.MapType)
+        return (_null(declared.dataType) if nested else F.lit(None)).alias(declared.name)
+    return _conformed_value(F.col(sql.column(actual.name)), actual.dataType, declared.dataType).alias(declared.name)
 
 
-def _as(value: Column, there: T.DataType, wanted: T.DataType) -> Column:
-    if isinstance(wanted, T.StructType):
-        if isinstance(there, T.StructType):
-            return _struct(value, there, wanted)
-        if isinstance(there, T.StringType):  # JSON in a text column, as exports flatten what is nested
-            return F.from_json(value, wanted)
-        return F.lit(None).cast(wanted)
-    if isinstance(wanted, T.ArrayType) and isinstance(there, T.ArrayType):
-        if isinstance(wanted.elementType, T.StructType) and isinstance(there.elementType, T.StructType):
-            inner, outer = there.elementType, wanted.elementType
-            return F.transform(value, lambda x: _struct(x, inner, outer))
+def _conformed_value(value: Column, actual: T.DataType, declared: T.DataType) -> Column:
+    if isinstance(declared, T.StructType):
+        if isinstance(actual, T.StructType):
+            return _conformed_struct(value, actual, declared)
+        # JSON in a text column: exports flatten nested columns to that.
+        return F.from_json(value, declared) if isinstance(actual, T.StringType) else _null(declared)
+    if isinstance(declared, T.ArrayType) and isinstance(actual, T.ArrayType):
+        if isinstance(declared.elementType, T.StructType) and isinstance(actual.elementType, T.StructType):
+            inner, outer = actual.elementType, declared.elementType
+            return F.transform(value, lambda x: _conformed_struct(x, inner, outer))
         return value
-    if isinstance(wanted, T.MapType | T.ArrayType) and there.typeName() != wanted.typeName():
-        return (
-            F.from_json(value, wanted.simpleString()) if isinstance(there, T.StringType) else F.lit(None).cast(wanted)
-        )
+    if isinstance(declared, T.MapType | T.ArrayType) and actual.typeName() != declared.typeName():
+        return F.from_json(value, declared.simpleString()) if isinstance(actual, T.StringType) else _null(declared)
     return value
 
 
-def _struct(value: Column, there: T.StructType, wanted: T.StructType) -> Column:
-    has = {f.name.lower(): f for f in there}
-    fields = [
-        _as(value.getField(has[f.name.lower()].name), has[f.name.lower()].dataType, f.dataType).alias(f.name)
-        if f.name.lower() in has
-        else F.lit(None).cast(f.dataType).alias(f.name)
-        for f in wanted
-    ]
+def _conformed_struct(value: Column, actual: T.StructType, declared: T.StructType) -> Column:
+    by_name = {f.name.lower(): f for f in actual}
+    fields = []
+    for field in declared:
+        found = by_name.get(field.name.lower())
+        column = (
+            _null(field.dataType)
+            if found is None
+            else _conformed_value(value.getField(found.name), found.dataType, field.dataType)
+        )
+        fields.append(column.alias(field.name))
     return F.when(value.isNotNull(), F.struct(*fields))
 
 
-def lacking(asked: Mapping[str, Iterable[str]], kinds: Mapping[str, T.DataType]) -> list[str]:
-    """What every event must have and a table has no column at all for.
+def _null(kind: T.DataType) -> Column:
+    return F.lit(None).cast(kind)
 
-    `asked` are the names of a canonical column's raw values, `kinds` their types.
+
+def missing_columns(raw_values: Mapping[str, Iterable[str]], types: Mapping[str, T.DataType]) -> list[str]:
+    """Returns the columns of REQUIRED for which a table has none of the raw values.
+
+    `raw_values` are the names of each canonical column's raw values, `types` their types.
     """
-    return [c for c in REQUIRED if all(isinstance(kinds[name], T.NullType) for name in asked[c])]
+    return [c for c in REQUIRED if all(isinstance(types[name], T.NullType) for name in raw_values[c])]
 
 
-def not_there(raw: DataFrame, source: SourceMapping, columns: Sequence[str]) -> DataError:
-    """The error that says what was looked for, under every spelling, and what the table has."""
+def missing_columns_error(raw: DataFrame, source: SourceMapping, columns: Sequence[str]) -> DataError:
+    """Returns the error that names every expression the mapping looked for, and the columns that the table has."""
     problems = []
     for column in columns:
-        told = [x for e in source.all_events.values() for x in source.columns_of(e)[column] if x != ASKED_HOST]
-        problems.append(f"no column for {column}: looked for {', '.join(dict.fromkeys(told))}")
-    there = ", ".join(c for c in raw.columns if c != FILE)
+        texts = [x for e in source.all_events.values() for x in source.columns_of(e)[column] if x != HOST_OPTION]
+        problems.append(f"no column for {column}: looked for {', '.join(dict.fromkeys(texts))}")
+    found = ", ".join(c for c in raw.columns if c != FILE)
     return DataError(
-        "\n".join([*problems, f"the table has {there}"]),
+        "\n".join([*problems, f"the table has {found}"]),
         hint=f"map them: like: {source.name}, with columns of your own; --host NAME gives all rows a host",
     )

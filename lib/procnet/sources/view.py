@@ -1,14 +1,15 @@
-"""A raw table as canonical events, in place: a lazy frame through which predicates still reach the files.
+"""Presents a raw table as canonical events in place: a lazy frame whose predicates still reach the table's files.
 
-What normalize.py gives for a lake that takes the rows in, this gives for one that leaves them where they are. It reads
-only what its table asks for: rows of other events are left out first, and a column that all of its events fill alike is
-that expression and no CASE. So where the raw column has the canonical type (a timestamp, an integer) or is said to hold
-the canonical spelling (`as_is`), it passes through as it stands, and Spark pushes predicates on it into the scan.
+normalize.py serves a lake that stores the events; this module serves one that reads them where they are. The view reads
+only its own table's columns: rows of other events are filtered out first, and an expression that all events share is
+no CASE. So a raw column that has the canonical type (a timestamp, an integer) or is declared to have the canonical
+spelling (`as_is`) passes through unchanged, and Spark pushes predicates on it into the scan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial, reduce
 from operator import or_
@@ -18,114 +19,136 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import TABLES
-from procnet.sources.columns import TYPED, as_read, cleaned, completed, known, stripped
-from procnet.sources.mapping import COLUMNS, SourceMapping
-from procnet.sources.normalize import alternatives, case
-from procnet.sources.parse_records import records_of, with_given
-from procnet.sources.schema_drift import lacking
+from procnet.sources.alternatives import EVENT, RawValues, event_number, raw_values
+from procnet.sources.columns import TYPED, Step, as_read, cleaned, known, stripped, with_derived
+from procnet.sources.mapping import COLUMNS, EventMapping, SourceMapping
+from procnet.sources.parse_records import parse_records, with_given
+from procnet.sources.schema_drift import missing_columns
 
 
-def canonical_view(
-    raw: DataFrame,
-    source: SourceMapping,
-    table: str,
-    *,
-    name: str | None = None,
-    host: str | None = None,
-    short_hosts: bool = False,
-    clock_ahead: timedelta = timedelta(0),
-    keep: Sequence[str] = (),
-) -> DataFrame | None:
-    """`contract.PROCESS_EVENTS` or `NETWORK_EVENTS`, as `table` says, of a raw frame; None where it can hold none.
+@dataclass(frozen=True)
+class InPlace:
+    """How a raw table is presented.
 
-    `name` is what the rows call their source (default: the mapping's). `host` is taken where a record names none,
-    `short_hosts` cuts domains off, `clock_ahead` is how far the sensors' clocks run ahead: it is taken off event_time.
-    Nothing is put aside here: a row without time or host stays and joins nothing. ingest_time is null. `keep` are raw
-    columns that come along, as the change data feed's are.
+    name: value of `source` (default: the mapping's name).
+    host: host of records that name none.
+    short_hosts: host names are cut at the first dot.
+    clock_ahead: how far the sensors' clocks are ahead; it is subtracted from event_time.
+    keep: raw columns that are added unchanged, such as those of the change data feed.
+    """
+
+    name: str | None = None
+    host: str | None = None
+    short_hosts: bool = False
+    clock_ahead: timedelta = timedelta(0)
+    keep: Sequence[str] = ()
+
+
+_DEFAULT = InPlace()
+
+
+def canonical_view(raw: DataFrame, source: SourceMapping, table: str, options: InPlace = _DEFAULT) -> DataFrame | None:
+    """Returns `contract.PROCESS_EVENTS` or `NETWORK_EVENTS`, as `table` says, of a raw frame, with `options.keep`.
+
+    None if the source maps no such events, or the raw frame has no column for their time or host. No row is
+    quarantined: one without a time or a host stays, and joins nothing. ingest_time is null.
     """
     schema, _ = TABLES[table]
+    options = replace(options, name=options.name or source.name)
     events = [e for e in source.all_events.values() if (e.kind == "network") == (table == "network_events")]
     if not events:
         return None
-    frame = with_given(records_of(raw, source, host, keep), source)
-    number = case((F.expr(e.when), F.lit(i)) for i, e in enumerate(events))
-    parsed = "record" in frame.columns
-    if not parsed:  # where columns are asked, `when` may reach the files too
-        frame = frame.where(reduce(or_, [F.expr(e.when) for e in events]))
-    frame = frame.withColumn("_event", number)
-    asked = alternatives(source, events, whole=True)
-    # What is written in the canonical spelling is not cleaned; only its first expression counts.
-    plain = {c: next(iter(values.values())) for c, values in asked.items() if c in source.as_is and values}
-    rest = {c: several for c, several in asked.items() if c not in plain}
-    values = [v.alias(n) for several in rest.values() for n, v in several.items()]
-    day = [F.expr(source.event_date).alias("_date")] if source.event_date else []
-    event = _once(F.col("_event")) if parsed else F.col("_event")
-    frame = frame.select(event.alias("_event"), *day, *(v.alias(c) for c, v in plain.items()), *values, *keep)
-    frame = frame.where(F.col("_event").isNotNull())
-    kinds = {f.name: f.dataType for f in frame.schema}
-    if lacking({c: [c] if c in plain else list(rest[c]) for c in asked}, kinds):
+    values = raw_values(source, events, all_rows_match=True)
+    # A column in `as_is` is not cleaned, and only its first alternative is used.
+    unchanged = {c: next(iter(several.values())) for c, several in values.items() if c in source.as_is and several}
+    to_clean = {c: several for c, several in values.items() if c not in unchanged}
+    rows = _event_rows(raw, source, events, options)
+    frame = _raw_value_columns(rows, source, unchanged, to_clean, options.keep)
+    types = {f.name: f.dataType for f in frame.schema}
+    if missing_columns({c: [c] if c in unchanged else list(to_clean[c]) for c in values}, types):
         return None
-    typed = {f.name: f.dataType for f in schema}
-    done = {c: F.col(c) for c in plain} | {c: _cleaned(c, list(several), kinds) for c, several in rest.items()}
-    columns = {c: done[c].cast(typed[c]) for c in typed if c in done}
-    if clock_ahead:
-        columns["event_time"] = columns["event_time"] - F.lit(clock_ahead)
-    first = frame.select("_event", *(["_date"] if day else []), *(v.alias(c) for c, v in columns.items()), *keep)
-    return _finished(
-        first, schema, plain=set(plain), events=[e.kind for e in events], name=name or source.name, short=short_hosts,
-        keep=keep,
-    )  # fmt: skip
+    canonical = {c: F.col(c) for c in unchanged}
+    canonical |= {c: _cleaned(c, list(several), types) for c, several in to_clean.items()}
+    columns = {f.name: canonical[f.name].cast(f.dataType) for f in schema if f.name in canonical}
+    if options.clock_ahead:
+        columns["event_time"] = columns["event_time"] - F.lit(options.clock_ahead)
+    date = ["_date"] if source.event_date else []
+    frame = frame.select(EVENT, *date, *(v.alias(c) for c, v in columns.items()), *options.keep)
+    return _conformed(frame, schema, events, set(unchanged), options)
 
 
-def _cleaned(column: str, names: list[str], kinds: dict[str, T.DataType]) -> Column:
-    """A column's clean-up in which each raw value stands once.
+def _event_rows(raw: DataFrame, source: SourceMapping, events: Sequence[EventMapping], options: InPlace) -> DataFrame:
+    """Returns the columns that the mapping's expressions may use, and EVENT; for a table only the rows of `events`."""
+    frame = with_given(parse_records(raw, source, options.host, options.keep), source)
+    if not _is_parsed(frame):  # conditions on columns may reach the files too
+        frame = frame.where(reduce(or_, [F.expr(e.when) for e in events]))
+    return frame.withColumn(EVENT, event_number(events))
 
-    Spark writes a filter on a column out in the column's own expressions; steps that name their argument several times,
-    one on top of the other, made filters that no optimizer came to the end of.
+
+def _raw_value_columns(
+    rows: DataFrame, source: SourceMapping, unchanged: dict[str, Column], to_clean: RawValues, keep: Sequence[str]
+) -> DataFrame:
+    """Returns EVENT, `_date` if the source has one, the unchanged columns, and each raw value to clean by its name."""
+    event = _computed_once(F.col(EVENT)) if _is_parsed(rows) else F.col(EVENT)
+    date = [F.expr(source.event_date).alias("_date")] if source.event_date else []
+    values = [v.alias(n) for several in to_clean.values() for n, v in several.items()]
+    frame = rows.select(event.alias(EVENT), *date, *(v.alias(c) for c, v in unchanged.items()), *values, *keep)
+    return frame.where(F.col(EVENT).isNotNull())
+
+
+def _is_parsed(frame: DataFrame) -> bool:
+    """Returns whether the rows were parsed from texts."""
+    return "record" in frame.columns
+
+
+def _cleaned(column: str, names: list[str], types: dict[str, T.DataType]) -> Column:
+    """Returns the canonical value of a column, written so that each raw value occurs once in the expression.
+
+    Spark replaces a filter on a column by a filter on its expression. Nested steps that name their argument several
+    times made filters on which the optimizer did not finish.
     """
     values = []
-    for n in names:
-        kind = kinds[n]
-        if isinstance(kind, T.NullType):  # a column that the table has not got
+    for name in names:
+        kind = types[name]
+        if isinstance(kind, T.NullType):  # the table has no such column
             continue
-        value = as_read(column, F.col(n), kind)
+        value = as_read(column, F.col(name), kind)
         if isinstance(kind, T.StringType) or column not in TYPED:
-            value = _in_one(_in_one(value, partial(stripped, column)), partial(known, column))
-            values.append(_in_one(value, lambda v: cleaned(column, [(v, T.StringType())])))
+            value = _apply_once(_apply_once(value, partial(stripped, column)), partial(known, column))
+            values.append(_apply_once(value, lambda v: cleaned(column, [(v, T.StringType())])))
         else:
             values.append(cleaned(column, [(value, kind)]))
     return F.coalesce(*values) if values else F.lit(None)
 
 
-def _in_one(value: Column, step: Callable[[Column], Column]) -> Column:
+def _apply_once(value: Column, step: Step) -> Column:
+    """Returns `step(value)` as a lambda over an array of one element: `value` occurs once, however often it is used."""
     return F.get(F.transform(F.array(value), step), F.lit(0))
 
 
-def _once(value: Column) -> Column:
-    """A value that Spark computes where it stands: what is parsed is parsed once a row, not once a filter above it."""
+def _computed_once(value: Column) -> Column:
+    """Returns the value in a nondeterministic expression, which Spark does not copy into the filters above it.
+
+    Each record is then parsed once a row and not once a filter.
+    """
     return F.when(F.rand() < 2, value)
 
 
-def _finished(
-    frame: DataFrame,
-    schema: T.StructType,
-    *,
-    plain: set[str],
-    events: list[str],
-    name: str,
-    short: bool,
-    keep: Sequence[str],
+def _conformed(
+    frame: DataFrame, schema: T.StructType, events: Sequence[EventMapping], unchanged: set[str], options: InPlace
 ) -> DataFrame:
-    there = {c: F.col(c) for c in schema.names if c in frame.columns}
-    of_all = {c: there.get(c, F.lit(None).cast("string")) for c in COLUMNS}
-    columns = {c: v for c, v in completed(of_all, _in_one).items() if c in there}
-    columns |= {c: there[c] for c in plain if c in there}
-    if short:
+    """Returns the columns of `schema` and `options.keep`: derived columns and stamps are set, missing ones are null."""
+    found = {c: F.col(c) for c in schema.names if c in frame.columns}
+    all_columns = {c: found.get(c, F.lit(None).cast("string")) for c in COLUMNS}
+    columns = {c: v for c, v in with_derived(all_columns, _apply_once).items() if c in found}
+    columns |= {c: found[c] for c in unchanged if c in found}
+    if options.short_hosts:
         columns["host"] = F.substring_index("host", ".", 1)
     columns["event_date"] = F.col("_date").cast("date") if "_date" in frame.columns else F.to_date("event_time")
-    columns["source"] = F.lit(name)
-    kinds = [F.lit(k) for k in events]
+    columns["source"] = F.lit(options.name)
     if "event_kind" in schema.names:
-        columns["event_kind"] = kinds[0] if len(set(events)) == 1 else F.get(F.array(*kinds), F.col("_event"))
-    rest = {f.name: F.lit(None) for f in schema if f.name not in columns}
-    return frame.select(*({**columns, **rest}[f.name].cast(f.dataType).alias(f.name) for f in schema), *keep)
+        kinds = [F.lit(e.kind) for e in events]
+        same = len({e.kind for e in events}) == 1
+        columns["event_kind"] = kinds[0] if same else F.get(F.array(*kinds), F.col(EVENT))
+    missing = {f.name: F.lit(None) for f in schema if f.name not in columns}
+    return frame.select(*({**columns, **missing}[f.name].cast(f.dataType).alias(f.name) for f in schema), *options.keep)
