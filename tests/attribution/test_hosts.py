@@ -8,10 +8,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from oracle import host_key
-from procnet.attribution.attribute import _gib, broadcast_limit
 from procnet.attribution.hosts import host_filter
 from procnet.attribution.hosts import host_key as sql_key
 from procnet.settings import HostMatch
+from procnet.spark.collect import _gib, driver_row_limit
 
 HOSTS = (
     "ws1",
@@ -62,7 +62,7 @@ def test_no_row_on_the_key_of_a_host_is_left_out(spark: SparkSession, match: Hos
         held = {r["host"] for r in kept if r[f"k{i}"]}
         assert held >= {h for h in HOSTS if host_key(h, match) in keys}
         assert len(held) < len(HOSTS), "it tells something"
-    assert host_filter(HOSTS, match, most=3) == "true"
+    assert host_filter(HOSTS, match, limit=3) == "true"
     assert not rows.where(host_filter([None], match)).count()
 
 
@@ -77,5 +77,5 @@ def test_sizes_as_spark_spells_them(size: str, gib: float) -> None:
 @pytest.mark.spark
 def test_what_may_be_held_follows_from_the_heap(spark: SparkSession) -> None:
     heap = _gib(spark.conf.get("spark.driver.memory", "1g") or "1g")
-    assert broadcast_limit(spark, None) == int(65_536 * heap)
-    assert broadcast_limit(spark, 7) == 7
+    assert driver_row_limit(spark, None) == int(65_536 * heap)
+    assert driver_row_limit(spark, 7) == 7

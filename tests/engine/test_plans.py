@@ -27,7 +27,7 @@ from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.predicates.model import All, Field, Predicate
 from procnet.settings import Settings, default_conf_dir
-from procnet.spark.collect import collect_at_most
+from procnet.spark.collect import Empty, TooMany, collect_at_most
 from random_lakes import at
 
 MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
@@ -113,40 +113,37 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         spark.conf.unset(key)
 
 
-# What the driver holds, in turn: candidates of each lookback by name and by original name, the connections that these
-# meet and the process events on their keys, all on few columns; then, of few, the connections whole.
-CANDIDATES, HELD = ("by_name", "renamed", "by_name 2", "renamed 2"), ("hits", "lives", "whole")
+# What the driver collects, in turn: candidates of each lookback by name and by original name, their connections and the
+# process events on the connections' keys, all with few columns; then the few connections with all columns.
+CANDIDATES = ("by_name", "renamed", "by_name 2", "renamed 2")
+COLLECTED = ("connections", "process_events", "full_connections")
 
 
-def ask(lake: Lake, detections: Sequence[Detection], bounded: Callable[[DataFrame, int], Any]) -> dict[str, Any]:
-    """What `find` builds: the rows that are held first (of the shuffled plan candidates alone), then pairs, and
-    findings of those; `bounded` decides which plan."""
-    kept: dict[str, Any] = {}
-    answers = attribute
+def frames_of(lake: Lake, detections: Sequence[Detection], collect: Callable[[DataFrame, int], Any]) -> dict[str, Any]:
+    """The frames that `evaluate` builds: those that are collected (of the shuffled plan only candidates), the pairs and
+    the findings; `collect` decides which plan."""
+    frames: dict[str, Any] = {}
 
-    def keep(rows: DataFrame, most: int) -> Any:
-        is_candidate = rows.columns == [*KEY, "process_name", "mark"]
-        kept[next(n for n in (CANDIDATES if is_candidate else HELD) if n not in kept)] = rows
-        return bounded(rows, most)
+    def record_collected(rows: DataFrame, limit: int) -> Any:
+        is_candidate = rows.columns == [*KEY, "process_name", "lookback_us"]
+        frames[next(n for n in (CANDIDATES if is_candidate else COLLECTED) if n not in frames)] = rows
+        return collect(rows, limit)
 
-    def in_turn(spark: SparkSession, *asks: Callable[[], Any]) -> list[Any]:
-        return [ask() for ask in asks]
+    def in_turn(spark: SparkSession, *tasks: Callable[[], Any]) -> list[Any]:
+        return [task() for task in tasks]
 
-    def keep_pairs(*frames: DataFrame, **rules: Any) -> DataFrame:
-        kept["pairs"] = answers(*frames, **rules)
-        return kept["pairs"]
+    def record_pairs(*events: DataFrame, **rules: Any) -> DataFrame:
+        frames["pairs"] = attribute(*events, **rules)
+        return frames["pairs"]
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("evaluate", "prefilter"):
-            patch.setattr(f"procnet.engine.{module}.collect_at_most", keep)
-        patch.setattr("procnet.engine.evaluate.attribute", keep_pairs)
-        for module in ("evaluate", "prefilter"):
+        for module in ("candidates", "prefilter"):
+            patch.setattr(f"procnet.engine.{module}.collect_at_most", record_collected)
             patch.setattr(f"procnet.engine.{module}.run_concurrently", in_turn)
-        processes, connections = lake.read("process_events"), lake.read("network_events")
-        kept["findings"] = evaluate(
-            Query(processes, connections, detections, Window(TEN, NOON), lake.settings)
-        ).findings
-    return kept
+        patch.setattr("procnet.engine.evaluate.attribute", record_pairs)
+        events = lake.read("process_events"), lake.read("network_events")
+        frames["findings"] = evaluate(Query(*events, detections, Window(TEN, NOON), lake.settings)).findings
+    return frames
 
 
 @pytest.fixture(scope="module")
@@ -158,11 +155,12 @@ def msiexec() -> Detection:
 @pytest.fixture(scope="module")
 def broadcast(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     """The shipped detection's plans, run: adaptive execution has made up its mind."""
-    asked = ask(lake, [msiexec], collect_at_most)
-    assert {name: len(frame.collect()) for name, frame in asked.items()} == {
-        "by_name": 2, "renamed": 0, "hits": 1, "lives": 2, "whole": 1, "pairs": 1, "findings": 1,
+    frames = frames_of(lake, [msiexec], collect_at_most)
+    assert {name: len(frame.collect()) for name, frame in frames.items()} == {
+        "by_name": 2, "renamed": 0, "connections": 1, "process_events": 2, "full_connections": 1, "pairs": 1,
+        "findings": 1,
     }  # fmt: skip
-    return {name: tree(frame) for name, frame in asked.items()}
+    return {name: tree(frame) for name, frame in frames.items()}
 
 
 @pytest.fixture(scope="module")
@@ -171,28 +169,28 @@ def many(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("prefilter", "driver_rows"):
             patch.setattr(f"procnet.engine.{module}.BY_VALUE", 0)
-        asked = ask(lake, [msiexec], collect_at_most)
-    assert [len(asked[name].collect()) for name in ("pairs", "findings")] == [1, 1]
-    return {name: tree(frame) for name, frame in asked.items()}
+        frames = frames_of(lake, [msiexec], collect_at_most)
+    assert [len(frames[name].collect()) for name in ("pairs", "findings")] == [1, 1]
+    return {name: tree(frame) for name, frame in frames.items()}
 
 
 @pytest.fixture(scope="module")
 def shuffled(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     """The same where no key is few enough. Not run: what is forced is seen before, and compiling it takes seconds."""
-    asked = ask(lake, [msiexec], lambda keys, most: None)
-    return {name: tree(asked[name]) for name in ("by_name", "renamed", "pairs")}
+    frames = frames_of(lake, [msiexec], lambda keys, limit: TooMany(limit))
+    return {name: tree(frames[name]) for name in ("by_name", "renamed", "pairs")}
 
 
 def test_connections_are_met_with_candidates_where_they_are_read(broadcast: dict[str, Node]) -> None:
     """One scan by key and name; only the rows that are left of it are moved, to the driver."""
-    [above] = broadcast["hits"].above("network_events")
+    [above] = broadcast["connections"].above("network_events")
     assert {n for n in above if "Join" in n} == {"BroadcastHashJoinExec"}
     assert not [n for n in above[above.index("BroadcastHashJoinExec") :] if "Exchange" in n]
 
 
 def test_few_pairs_are_found_without_a_scan_of_connections(broadcast: dict[str, Node]) -> None:
     """Few connections are read whole while lives are looked for, told to the scan by value: nothing is sent to it."""
-    [above] = broadcast["whole"].above("network_events")
+    [above] = broadcast["full_connections"].above("network_events")
     assert not [n for n in above if "Join" in n]
     assert not broadcast["pairs"].scans("network_events")
     assert "SortMergeJoinExec" not in broadcast["pairs"].names()
@@ -211,22 +209,22 @@ def test_pairs_are_found_where_connections_are_read(many: dict[str, Node]) -> No
 
 def test_few_columns_are_read_first(broadcast: dict[str, Node]) -> None:
     """What goes through the whole lookback, and through all connections, reads no text that only describes."""
-    [connections] = broadcast["hits"].scans("network_events")
+    [connections] = broadcast["connections"].scans("network_events")
     assert connections.columns == KEYS - {"event_kind"} | {"dest_port", "original_file_name"}
-    [lives] = broadcast["lives"].scans("process_events")
-    assert lives.columns == KEYS | {"original_file_name", "vendor_product", "source"}
+    [process_events] = broadcast["process_events"].scans("process_events")
+    assert process_events.columns == KEYS | {"original_file_name", "vendor_product", "source"}
 
 
 def test_text_is_read_of_the_names_and_hosts_that_are_left(broadcast: dict[str, Node]) -> None:
-    for plan, table, told in (
-        ("whole", "network_events", ("EqualTo(host,a)", "EqualTo(dest_port,443)")),
+    for plan, table, filters in (
+        ("full_connections", "network_events", ("EqualTo(host,a)", "EqualTo(dest_port,443)")),
         ("findings", "process_events", ("EqualTo(host,a)", "EqualTo(process_name,msiexec.exe)")),
     ):
         scans = broadcast[plan].scans(table)
         assert scans
         for scan in scans:
             assert "record_id" in scan.columns
-            assert all(t in scan.pushed for t in told)
+            assert all(f in scan.pushed for f in filters)
 
 
 def test_broadcast_builds_and_sends_the_lives_once(many: dict[str, Node]) -> None:
@@ -240,7 +238,7 @@ def test_broadcast_builds_and_sends_the_lives_once(many: dict[str, Node]) -> Non
 def test_detections_of_several_lookbacks_share_one_pass(lake: Lake, msiexec: Detection) -> None:
     """Connections and processes are read as for one lookback, the latter as far back as the longest looks."""
     other = replace(msiexec, id="other", lookback=timedelta(days=1, hours=2))
-    findings = ask(lake, [msiexec, other], collect_at_most)["findings"]
+    findings = frames_of(lake, [msiexec, other], collect_at_most)["findings"]
     assert sorted(r["detection_id"] for r in findings.collect()) == [msiexec.id, "other"]
     plan = tree(findings)
     [joined] = [
@@ -316,13 +314,13 @@ KEYS = {"event_time", "event_kind", "host", "process_id", "process_guid", "proce
 def test_the_scan_for_candidates_is_by_name_and_narrow(
     lake: Lake, msiexec: Detection, process: Predicate | None, name: str, columns: list[set[str]]
 ) -> None:
-    """It goes through the whole lookback: each text column that it reads costs more than the rows do (3-join)."""
-    kept = ask(
+    """It goes through the whole lookback: each text column that it reads costs more than the rows do (docs/scale.md)."""
+    frames = frames_of(
         lake,
         [replace(msiexec, process=process or msiexec.process)],
-        lambda keys, most: keys.limit(0).toArrow(),  # nothing to ask: it ends here
+        lambda keys, limit: Empty(keys.limit(0).toArrow()),  # no candidate and no connection: it ends here
     )
-    scans = [scan for name in CANDIDATES if name in kept for scan in tree(kept[name]).scans("process_events")]
+    scans = [scan for name in CANDIDATES if name in frames for scan in tree(frames[name]).scans("process_events")]
     assert [scan.columns for scan in scans] == [KEYS | more for more in columns]
     assert all("EqualTo(event_kind,start)" in scan.pushed for scan in scans)
     assert f"EqualTo(process_name,{name})" in scans[0].pushed

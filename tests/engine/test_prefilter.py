@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from detection_files import detection
 from procnet.attribution.attribute import attribute_connections
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.detections.conditions import conditions_of
 from procnet.detections.detection import Detection
-from procnet.detections.evaluate import judge, starts_wanted
+from procnet.detections.judge import judge
 from procnet.engine.evaluate import evaluate
 from procnet.engine.query import Query
 from procnet.periods import Window
@@ -129,7 +131,9 @@ def test_nothing_is_lost_by_asking_less(spark: SparkSession, monkeypatch: pytest
     assert narrowed is not None
     pairs = attribute_connections(*events, max_age=timedelta(seconds=5), plan="broadcast")
     found = narrowed.selectExpr("'find'", "detection_id", *TOLD)
-    whole = judge(pairs, detections).selectExpr("'all'", "detection.id", *TOLD_OF_PAIRS)
+    whole = judge(pairs.withColumn("max_age", F.lit(timedelta(seconds=5))), detections).selectExpr(
+        "'all'", "detection.id", *TOLD_OF_PAIRS
+    )
     told: dict[str, dict[str, set[str]]] = {d.id: {"find": set(), "all": set()} for d in detections}
     for who, detection_id, *row in found.unionAll(whole).collect():
         told[detection_id][who].add(str(row))
@@ -144,7 +148,7 @@ def test_nothing_is_lost_by_asking_less(spark: SparkSession, monkeypatch: pytest
 @pytest.mark.spark
 def test_a_start_is_asked_for_where_another_record_may_fill_either_field(spark: SparkSession) -> None:
     same = {"a": NAME, "b": {"process_name|fieldref": "original_file_name"}, "condition": "a and b"}
-    wanted = starts_wanted([detection(process=same)])
+    wanted = conditions_of([detection(process=same)]).starts
     assert wanted is not None
     records = [("msiexec.exe", None), ("msiexec.exe", "msiexec.exe"), ("msiexec.exe", "x"), ("x", None)]
     frame = spark.createDataFrame(records, "process_name string, original_file_name string")
@@ -153,7 +157,8 @@ def test_a_start_is_asked_for_where_another_record_may_fill_either_field(spark: 
 
 @pytest.mark.spark
 def test_no_start_is_asked_for_where_none_can_be_told_by_its_name() -> None:
-    assert starts_wanted([asking(n) for n in range(len(ASKED)) if not ASKED[n][0] or ASKED[n][1] == "not a"]) is None
+    detections = [asking(n) for n in range(len(ASKED)) if not ASKED[n][0] or ASKED[n][1] == "not a"]
+    assert conditions_of(detections).starts is None
 
 
 TOLD = ("attribution", "connection_record_id", "process_record_id", "unix_micros(process_time)",
@@ -186,9 +191,9 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
         findings = evaluate(Query(*of, asked, EVER, settings)).findings
         return [] if findings is None else sorted(str(r) for r in findings.collect())
 
-    counts = evaluate(Query(*twice, detections[2:], EVER, Settings())).counts
-    few = counts["connections_met"]
-    assert few < counts["process_events_met"]
+    counts = evaluate(Query(*twice, detections[2:], EVER, Settings())).rows_collected
+    few = counts["network_events"]
+    assert few < counts["process_events"]
     alone = [found([d]) for d in detections]
     together = sorted(row for rows in alone for row in rows)
     assert found(detections) == together
@@ -197,7 +202,7 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
     assert found(detections[2:], few, twice) == sorted(row for rows in alone[2:] for row in rows)
     held = Settings.model_validate({"attribution": {"broadcast_limit": few}})
     plan = evaluate(Query(*twice, detections[2:], EVER, held)).plan
-    assert plan.startswith("shuffled"), "few keys, whose events are many, are no few arrays"
+    assert plan == "shuffled", "few keys, whose events are many, are no few arrays"
     named = [sum("attribution='event'" not in row for row in rows) for rows in alone]
     assert 0 < named[0] < named[1]
     assert alone[2]

@@ -1,4 +1,4 @@
-"""Whoever is settled gets from the events at hand the very answer that all events give: told by the oracle."""
+"""A connection found complete gets the answer of all events from the events at hand, as the oracle says."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from oracle import attribute, host_key
 from procnet.periods import EPOCH, micros
 from procnet.settings import HostMatch, Tolerances
-from procnet.state.completeness import Hit, Told
+from procnet.state.completeness import Connection, EventsAtHand
 from random_lakes import NOON, Lake, Row, seeded
 
 AGES = (timedelta(seconds=4), timedelta(seconds=9))
 TOLERANCES = (Tolerances(), Tolerances(timedelta(0), timedelta(0), timedelta(0)))
-LIVES = pa.schema(
+EVENTS = pa.schema(
     [("host_key", pa.string()), ("process_id", pa.int64()), ("process_guid", pa.string()),
-     *((n, pa.timestamp("us", "UTC")) for n in ("event_time", "pid_since", "guid_since")),
+     *((n, pa.timestamp("us", "UTC")) for n in ("event_time", "pid_complete_from", "guid_complete_from")),
      ("event_kind", pa.string()), ("process_name", pa.string())]
 )  # fmt: skip
 
@@ -29,7 +29,7 @@ def key(row: Row) -> str | None:
 
 
 def at_hand(lake: Lake, known_from: datetime, tolerance: timedelta, dice: random.Random) -> tuple[list[Row], pa.Table]:
-    """All events from a time on, and of some keys from an earlier one on; and how `Told` hears of them."""
+    """All events from a time on, and of some keys from an earlier one on; and how EventsAtHand gets them."""
     since: dict[tuple[str | None, str, object], datetime] = {}
     for row in dice.sample(lake.processes, dice.randint(0, len(lake.processes))):
         first = min(known_from, row["event_time"]) - timedelta(seconds=dice.choice((0, 0, 0, 30)))
@@ -40,41 +40,41 @@ def at_hand(lake: Lake, known_from: datetime, tolerance: timedelta, dice: random
     def told(row: Row, column: str) -> datetime | None:
         return since.get((key(row), column, row[column]))
 
-    rows, lives = [], []
+    rows, events = [], []
     for row in lake.processes:
         sinces = [told(row, column) for column in ("process_id", "process_guid")]
         if any(row["event_time"] >= s - tolerance for s in (known_from, *sinces) if s is not None):
             rows.append(row)
-            lives.append({**{n: row.get(n) for n in LIVES.names}, "host_key": key(row),
-                          "pid_since": sinces[0], "guid_since": sinces[1]})  # fmt: skip
+            events.append({**{n: row.get(n) for n in EVENTS.names}, "host_key": key(row),
+                          "pid_complete_from": sinces[0], "guid_complete_from": sinces[1]})  # fmt: skip
     for (host, column, value), first in since.items():
-        lives.append({"host_key": host, column: value, "event_kind": "asked", "event_time": NOON,
-                      "pid_since": first, "guid_since": first})  # fmt: skip
-    return rows, pa.Table.from_pylist(lives, LIVES)
+        events.append({"host_key": host, column: value, "event_kind": None, "event_time": NOON,
+                      "pid_complete_from": first, "guid_complete_from": first})  # fmt: skip
+    return rows, pa.Table.from_pylist(events, EVENTS)
 
 
-def hit(row: Row, age: timedelta) -> Hit:
+def connection(row: Row, age: timedelta) -> Connection:
     time = micros(row["event_time"] - EPOCH)
-    return Hit(key(row), row["process_id"], row["process_guid"], time, micros(age), row["process_name"])
+    return Connection(key(row), row["process_id"], row["process_guid"], time, micros(age), row["process_name"])
 
 
 def compared(lakes: Sequence[Lake], tolerances: Tolerances, dice: random.Random) -> tuple[int, int]:
-    """How many connections are settled though something is not at hand, and how many are not."""
-    settled = open_ = 0
+    """How many connections are complete though something is not at hand, and how many are not."""
+    complete = open_ = 0
     for lake in lakes:
         start = NOON + timedelta(seconds=dice.randint(1, 9))
         known_from = start - tolerances.start_tolerance
-        rows, lives = at_hand(lake, known_from, tolerances.start_tolerance, dice)
-        told = Told(lives, micros(known_from - EPOCH), tolerances)
+        rows, events = at_hand(lake, known_from, tolerances.start_tolerance, dice)
+        at_hand_events = EventsAtHand(events, micros(known_from - EPOCH), tolerances)
         for row in (c for c in lake.connections if c["event_time"] >= start):
-            if not told.settles(hit(row, max(AGES))):
+            if not at_hand_events.are_complete_for(connection(row, max(AGES))):
                 open_ += 1
                 continue
-            settled += len(rows) < len(lake.processes)
+            complete += len(rows) < len(lake.processes)
             for age in AGES:
                 few, all_ = (attribute(r, [row], max_age=age, tolerances=tolerances)[0] for r in (rows, lake.processes))
-                assert few == all_, f"{row}\nof {start}, age {age}\n{lake}\nat hand\n{lives.to_pylist()}"
-    return settled, open_
+                assert few == all_, f"{row}\nof {start}, age {age}\n{lake}\nat hand\n{events.to_pylist()}"
+    return complete, open_
 
 
 def denser(lake: Lake) -> Lake:
@@ -88,7 +88,7 @@ def denser(lake: Lake) -> Lake:
 
 
 @pytest.mark.parametrize("tolerances", TOLERANCES)
-def test_the_settled_are_answered_as_by_all_events(tolerances: Tolerances) -> None:
+def test_complete_connections_are_answered_as_by_all_events(tolerances: Tolerances) -> None:
     lakes = seeded(5000, 21)
-    settled, open_ = compared([*lakes[:1500], *map(denser, lakes[1500:])], tolerances, random.Random(21))
-    assert min(settled, open_) > 300
+    complete, open_ = compared([*lakes[:1500], *map(denser, lakes[1500:])], tolerances, random.Random(21))
+    assert min(complete, open_) > 300

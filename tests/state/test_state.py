@@ -21,13 +21,14 @@ from procnet.api import detect
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.detection import Detection
 from procnet.engine.evaluate import Evaluation, evaluate
-from procnet.engine.query import CarriedEvents, Query
+from procnet.engine.query import Query
 from procnet.periods import Window
 from procnet.settings import AttributionSettings, Settings
 from procnet.spark.collect import materialized
 from procnet.spark.filters import in_period
-from procnet.state.lookback import look_up
-from procnet.state.snapshot import left_open
+from procnet.state.history import CarriedRows
+from procnet.state.lookback import Lookback, read_lookback
+from procnet.state.snapshot import snapshot
 from random_lakes import NOON, Row, drawn, seeded
 
 KERBEROS = {"a": {"dest_port": 88}, "condition": "a"}
@@ -53,8 +54,9 @@ def chained(first: Query, windows: Sequence[Window]) -> Iterator[tuple[Query, Ev
         found = evaluate(asked)
         yield asked, found
         since = window.end - 2 * asked.tolerances.start_tolerance
-        rows = left_open(asked, found.looked_up).where((F.col("event_kind") == "asked") | (F.col("event_time") < since))
-        asked = replace(asked, carried=CarriedEvents(materialized(rows, 1_000_000), since))
+        rows = snapshot(asked.history, asked.start_conditions, found.lookback)
+        rows = rows.where((F.col("row_kind") == "lookup") | (F.col("event_time") < since))
+        asked = replace(asked, carried=CarriedRows(materialized(rows, 1_000_000), since))
 
 
 def told(found: Evaluation) -> list[str]:
@@ -83,8 +85,8 @@ def test_windows_that_carry_on_find_what_each_finds_alone(spark: SparkSession, t
         alone = told(evaluate(replace(asked, carried=None)))
         assert told(found) == alone, f"window {asked.window}"
         findings += len(alone)
-        looked_up += found.counts.get("keys_looked_up", 0)
-        hits += found.counts["connections_met"]
+        looked_up += found.rows_collected.get("looked_up_keys", 0)
+        hits += found.rows_collected["network_events"]
     assert findings > 100
     assert 0 < looked_up < hits
 
@@ -100,7 +102,7 @@ def test_a_lake_without_the_table_is_run_as_ever(spark: SparkSession, tmp_path: 
     settings = lake.settings.model_copy(update={"tables": there})
     report = detect(spark, settings, hours_window(0, 1), [detection(1, process=IMAGE)])
     assert lake.read("findings").count() == 1
-    assert report.plan.endswith("no state: table open_processes is not there, procnet init makes it")
+    assert report.plan_reason.endswith("no state: table open_processes does not exist, procnet init creates it")
 
 
 @pytest.mark.spark
@@ -112,10 +114,10 @@ def test_of_a_guid_all_its_ids_are_looked_up(spark: SparkSession) -> None:
     asked = Query(
         processes, frame(spark, [], NETWORK_EVENTS), [detection(1, process=IMAGE)], hours_window(0, 1), Settings()
     )
-    asked = replace(asked, carried=CarriedEvents(processes.limit(0), asked.window.start))
+    asked = replace(asked, carried=CarriedRows(processes.limit(0), asked.window.start))
     keys = pa.table({"host_key": ["a"], "process_id": pa.array([12], pa.int64()), "process_guid": ["G1"]})
-    found = look_up(asked, keys, timedelta(hours=24))
-    assert found is not None
+    found = read_lookback(asked.history, keys, timedelta(hours=24))
+    assert isinstance(found, Lookback)
     assert sorted(found.events["record_id"].to_pylist()) == ["12", "16"]
 
 
@@ -160,17 +162,17 @@ def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: Spar
         detections = asked if turn < 13 else [*edited, asked[1]]
         window = hours_window(hour, hour + 1)
         report = detect(spark, lake.settings, window, detections)
-        plans[hour] = report.plan.rpartition("; ")[2]
+        plans[hour] = report.plan_reason.rpartition("; ")[2]
         events = Query(lake.read("process_events"), lake.read("network_events"), detections, window, lake.settings)
         there = lake.read("findings").where(in_period(window.start, window.end, "finding_date")).drop("related")
         alone = evaluate(events).findings
         expected = [] if alone is None else sorted(map(str, alone.drop("related").collect()))
-        assert sorted(map(str, there.collect())) == expected, f"hour {hour}, {report.plan}"
+        assert sorted(map(str, there.collect())) == expected, f"hour {hour}, {report.plan_reason}"
         found += len(expected)
     assert found > 50
     made_anew = [h for h, plan in plans.items() if plan.startswith("no state")]
     assert made_anew == [0, 7, 13, 16], "the first, after the gap, after the edit, and before its own"
-    assert {"state", "state, late rows read anew"} <= set(plans.values())
+    assert {"state", "state, late rows read again"} <= set(plans.values())
 
 
 def _last_start(rows: list[Coming], hour: int) -> str:
