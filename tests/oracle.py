@@ -1,4 +1,4 @@
-"""What attribution means, as loops over plain rows: the specification that both Spark plans are held against.
+"""What attribution means, as loops over plain rows: the specification that both Spark plans are compared with.
 
 A row is a dict with the columns of `procnet.contract`; times are datetimes. Nothing here is fast, and nothing here is
 shared with the code under test, not even the list of columns that an instance has. The numbers R1..R7 are the rules'.
@@ -38,14 +38,14 @@ class Life:
     row: Row
     end: datetime | None
     ended: bool  # An end event closed it, not the next start.
-    lived: bool  # False for a start without a process id and for the loser of a tie: these answer by guid alone.
+    owns_pid: bool  # False for a start without a process id and for the loser of a tie: these answer by guid alone.
 
     @property
     def start(self) -> datetime:
         return self.row["begins"]
 
     def instance(self, seen_until: datetime) -> dict[str, Any]:
-        """What is told of it; an end after `seen_until` is not, since a shorter window could not have seen it."""
+        """Its columns and times; an end after `seen_until` is not, since a shorter window could not have seen it."""
         end = self.end if self.end is not None and self.end <= seen_until else None
         known = {**self.row, "process_time": self.row["event_time"], "process_end_time": end}
         return {name: known[name] for name in INSTANCE}
@@ -67,13 +67,13 @@ def attribute(
 ) -> list[Answer]:
     """One answer a connection, in the order of `connections`."""
     tolerances = tolerances or Tolerances()
-    lives_of_host: dict[str, list[Life]] = defaultdict(list)
+    instances_of_host: dict[str, list[Life]] = defaultdict(list)
     for host, events in by_host(processes, host_match).items():
-        lives_of_host[host] = lives(events, tolerances.start_tolerance)
+        instances_of_host[host] = instances_of(events, tolerances.start_tolerance)
     answers = []
     for c in connections:
         host = host_key(c["host"], host_match)
-        there = lives_of_host[host] if host is not None else []
+        there = instances_of_host[host] if host is not None else []
         life = by_guid(c, there, max_age, tolerances.clock_skew)
         seen_until = c["event_time"] + tolerances.clock_skew
         if life is not None:
@@ -157,7 +157,7 @@ def leading(starts: Sequence[Row], start_tolerance: timedelta) -> list[Row]:
     return found
 
 
-# R3 and R4: who lives from when to when
+# R3 and R4: which instance owns the id, from when to when
 
 
 def as_text(r: Row) -> tuple[tuple[bool, str], ...]:
@@ -169,18 +169,18 @@ def as_text(r: Row) -> tuple[tuple[bool, str], ...]:
     return tuple((v is not None, str(v)) for v in values)
 
 
-def lives(events: Sequence[Row], start_tolerance: timedelta) -> list[Life]:
-    """All leading starts of one host with the lives they had."""
+def instances_of(events: Sequence[Row], start_tolerance: timedelta) -> list[Life]:
+    """All leading starts of one host as instances."""
     leaders = leading([e for e in events if e["event_kind"] == "start"], start_tolerance)
     ends = [e for e in events if e["event_kind"] == "end"]
     found = []
     for r in leaders:
         if r["process_id"] is None:
-            found.append(Life(r, end=None, ended=False, lived=False))
+            found.append(Life(r, end=None, ended=False, owns_pid=False))
             continue
         key = [q for q in leaders if q["process_id"] == r["process_id"]]
         if any(q["begins"] == r["begins"] and as_text(q) > as_text(r) for q in key):
-            found.append(Life(r, end=r["begins"], ended=False, lived=False))
+            found.append(Life(r, end=r["begins"], ended=False, owns_pid=False))
             continue
         next_start = min((q["begins"] for q in key if q["begins"] > r["begins"]), default=None)
         closing = min(
@@ -194,7 +194,7 @@ def lives(events: Sequence[Row], start_tolerance: timedelta) -> list[Life]:
             ),
             default=None,
         )
-        found.append(Life(r, end=next_start if closing is None else closing, ended=closing is not None, lived=True))
+        found.append(Life(r, end=next_start if closing is None else closing, ended=closing is not None, owns_pid=True))
     return found
 
 
@@ -225,7 +225,7 @@ def by_host_pid(c: Row, there: Sequence[Life], max_age: timedelta, tolerances: T
     accepted = [
         x
         for x in there
-        if x.lived
+        if x.owns_pid
         and x.row["process_id"] == c["process_id"]  # A null id is no life's.
         and not differ(x.row["process_name"], c["process_name"])
         and not differ(x.row["process_guid"], c["process_guid"])

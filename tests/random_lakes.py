@@ -33,7 +33,7 @@ SENSORS = (
 )  # fmt: skip
 SECONDS = (0, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 10, 12, 13)
 MICROSECONDS = (0, 0, 0, 0, 0, 0, -1, 1)
-WIDE = ("original_file_name", "command_line", "user", "user_id", "integrity_level", "process_hash",
+DESCRIBING = ("original_file_name", "command_line", "user", "user_id", "integrity_level", "process_hash",
         "parent_process_guid", "parent_process_name", "parent_process_path", "parent_command_line")  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def build(choose: Choose) -> Lake:
     if choose((0, 0, 1)):
         processes.append({**choose(processes), "ingest_time": NOON})
     if choose((0, 1)):
-        processes.append(told_again(choose, choose(processes)))
+        processes.append(second_record(choose, choose(processes)))
     connections = [connection(choose, i, choose(processes)) for i in range(choose((1, 2, 3, 4)))]
     if choose((0, 0, 1)):
         connections.append(dict(choose(connections)))
@@ -78,15 +78,15 @@ def build(choose: Choose) -> Lake:
 
 def process(choose: Choose, number: int) -> Row:
     name = choose(NAMES)
-    wide = {column: choose((None, "x", "y")) for column in WIDE}
-    known = {**wide, "process_name": name, "process_path": choose((None, rf"C:\{name}", rf"D:\{name}")),
+    described = {column: choose((None, "x", "y")) for column in DESCRIBING}
+    known = {**described, "process_name": name, "process_path": choose((None, rf"C:\{name}", rf"D:\{name}")),
              "parent_process_id": choose((None, 5, 40, 300))}  # fmt: skip
     return event(
         choose, PROCESS_EVENTS.names, number, {"event_kind": choose(("start", "start", "start", "end")), **known}
     )
 
 
-def told_again(choose: Choose, row: Row) -> Row:
+def second_record(choose: Choose, row: Row) -> Row:
     """A second sensor's record of the same event, poorer or richer, a little earlier or later."""
     vendor_product, source = choose(SENSORS)
     lost = {column: choose((None, row[column], "z")) for column in ("process_guid", "command_line", "user")}

@@ -71,9 +71,9 @@ def common(source: str, event_id: int, record: dict[str, Any], data: dict[str, A
         event_id, data.get("ProcessId")
     )
     if process_id is None and not security:
-        # NXLog of 2020 overwrote the event's id with the sensor's own; the true one is left in the text alone.
-        told = re.search(r"ProcessId: (\d+)", record.get("Message") or "")
-        process_id = told and told[1]
+        # NXLog of 2020 overwrote the event's id with the sensor's own; the true one is only in the text.
+        in_text = re.search(r"ProcessId: (\d+)", record.get("Message") or "")
+        process_id = in_text and in_text[1]
     path = known(data.get("NewProcessName" if event_id == 4688 else "ProcessName" if event_id == 4689 else
                           "Application" if event_id == 5156 else "Image"))  # fmt: skip
     return {

@@ -20,7 +20,7 @@ from procnet.settings import HostMatch, Tolerances
 from random_lakes import NOON, Lake, Row
 
 PLANS = ("shuffled", "broadcast")
-Told = Counter[tuple[Any, ...]]  # (record_id of the connection, attribution, *instance), as often as it was told
+Answers = Counter[tuple[Any, ...]]  # how often each (record_id of the connection, attribution, *instance) occurs
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Rules:
     host_match: HostMatch = HostMatch.SHORT
 
 
-def by_oracle(lake: Lake, rules: Rules) -> Told:
+def by_oracle(lake: Lake, rules: Rules) -> Answers:
     answers = attribute(lake.processes, lake.connections, max_age=rules.max_age, tolerances=rules.tolerances,
                         host_match=rules.host_match)  # fmt: skip
     pairs = zip(lake.connections, answers, strict=True)
@@ -49,7 +49,7 @@ def micros(time: datetime) -> int:
     return (time - NOON) // timedelta(microseconds=1)
 
 
-def by_spark(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: str) -> list[Told]:
+def by_spark(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: str) -> list[Answers]:
     """All lakes in one job: each has hosts of its own, so none can answer for another."""
     processes = [moved(r, n) for n, lake in enumerate(lakes) for r in lake.processes]
     connections = [{**moved(r, n), "record_id": f"{n}:{r['record_id']}"}
@@ -58,11 +58,11 @@ def by_spark(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: str
         frame(spark, processes, PROCESS_EVENTS), frame(spark, connections, NETWORK_EVENTS), max_age=rules.max_age,
         **asdict(rules.tolerances), host_match=rules.host_match, plan=plan,  # type: ignore[arg-type]
     )  # fmt: skip
-    told: list[Told] = [Counter() for _ in lakes]
+    answers: list[Answers] = [Counter() for _ in lakes]
     for record_id, *answer in attributed.select("record_id", "attribution", *map(instance_column, INSTANCE)).collect():
         number, _, own = record_id.partition(":")
-        told[int(number)][(own, *answer)] += 1
-    return told
+        answers[int(number)][(own, *answer)] += 1
+    return answers
 
 
 def moved(row: Row, lake: int) -> Row:
@@ -87,8 +87,8 @@ def instance_column(name: str) -> Column:
 
 
 def differences(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: str) -> list[Lake]:
-    told = by_spark(spark, lakes, rules, plan)
-    return [lake for lake, answers in zip(lakes, told, strict=True) if answers != by_oracle(lake, rules)]
+    answers = by_spark(spark, lakes, rules, plan)
+    return [lake for lake, found in zip(lakes, answers, strict=True) if found != by_oracle(lake, rules)]
 
 
 def assert_agree(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: str) -> None:
@@ -101,9 +101,9 @@ def assert_agree(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan:
     while smaller and time.monotonic() < enough:
         lake = smaller[0]
         smaller = differences(spark, lake.smaller(), rules, plan)
-    [told] = by_spark(spark, [lake], rules, plan)
+    [answers] = by_spark(spark, [lake], rules, plan)
     expected = by_oracle(lake, rules)
     raise AssertionError(
         f"{plan}: {len(differing)} of {len(lakes)} lakes differ from the oracle; the smallest, times from 12:00:\n"
-        f"{lake}\noracle alone says {dict(expected - told)}\nSpark alone says {dict(told - expected)}\n{rules}"
+        f"{lake}\noracle alone says {dict(expected - answers)}\nSpark alone says {dict(answers - expected)}\n{rules}"
     )

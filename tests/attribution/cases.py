@@ -129,9 +129,9 @@ TWO_SENSORS = [
 ]  # fmt: skip
 
 TIES = [
-    host_pid("the greater guid lives", [start("h", 0, process_guid="H"), start("g", 0, process_guid="G")],
+    host_pid("the greater guid owns the id", [start("h", 0, process_guid="H"), start("g", 0, process_guid="G")],
              connection(1), "h"),
-    host_pid("a guid lives before none", [start("g", 0, process_guid="G"), start("n", 0, process_path="Z")],
+    host_pid("a guid before none", [start("g", 0, process_guid="G"), start("n", 0, process_path="Z")],
              connection(1), "g"),
     host_pid("the greater path", [start("a", 0, process_path="A", command_line="Z"), start("b", 0, process_path="B")],
              connection(1), "b"),
@@ -208,7 +208,7 @@ BY_GUID = [
          connection(4, process_guid="G"), "2"),
     guid("at one instant the greater", [start("a", 0, process_guid="G", command_line="A"),
          start("b", 0, process_guid="G", command_line="B")], connection(1, process_guid="G"), "b"),
-    guid("the image is not asked", [start("s", 0, process_guid="G", **MSI)], connection(1, process_guid="G", **PYTHON),
+    guid("the image does not matter", [start("s", 0, process_guid="G", **MSI)], connection(1, process_guid="G", **PYTHON),
          "s"),
 ]  # fmt: skip
 

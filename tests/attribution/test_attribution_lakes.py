@@ -44,13 +44,13 @@ def test_plans_agree_with_the_oracle_on_5000_lakes(spark: SparkSession, plan: st
 
 def test_lakes_are_nasty_enough() -> None:
     """A comparison on lakes where nothing is attributed would prove nothing."""
-    told = [answer for lake in seeded(300, 1) for answer in by_oracle(lake, Rules())]
-    share = {how: sum(how == a[1] for a in told) / len(told) for how in ("guid", "host_pid", "event", "none")}
+    answers = [answer for lake in seeded(300, 1) for answer in by_oracle(lake, Rules())]
+    share = {how: sum(how == a[1] for a in answers) / len(answers) for how in ("guid", "host_pid", "event", "none")}
     assert min(share.values()) > 0.1, share
 
 
-def disturbed(lake: Lake, dice: random.Random) -> Lake:
-    """The same events, some told twice, in another order."""
+def reordered(lake: Lake, dice: random.Random) -> Lake:
+    """The same events in another order, some twice."""
     processes = lake.processes + dice.sample(lake.processes, len(lake.processes) // 2)
     return Lake(dice.sample(processes, len(processes)), dice.sample(lake.connections, len(lake.connections)))
 
@@ -75,25 +75,25 @@ def tiles(lake: Lake, rules: Rules, dice: random.Random) -> list[Lake]:
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(lakes(), st.randoms(use_true_random=False))
 def test_order_and_repeats_of_events_change_nothing(lake: Lake, dice: random.Random) -> None:
-    assert by_oracle(disturbed(lake, dice), Rules()) == by_oracle(lake, Rules())
+    assert by_oracle(reordered(lake, dice), Rules()) == by_oracle(lake, Rules())
 
 
 def test_windows_change_nothing_in_the_rules() -> None:
     rules, dice = Rules(), random.Random(3)
     for lake in seeded(1000, 3):
-        told = sum((by_oracle(tile, rules) for tile in tiles(lake, rules, dice)), Counter())
-        assert told == by_oracle(lake, rules), str(lake)
+        answers = sum((by_oracle(tile, rules) for tile in tiles(lake, rules, dice)), Counter())
+        assert answers == by_oracle(lake, rules), str(lake)
 
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("plan", PLANS)
 def test_windows_order_and_repeats_change_nothing_in_a_plan(spark: SparkSession, plan: str) -> None:
-    """Each window's rows, shuffled and some told twice, are a lake of the job; together they answer as the whole."""
+    """Each window's rows, shuffled and some twice, are a lake of the job; together they answer as the whole."""
     rules, dice = Rules(), random.Random(4)
     whole = seeded(100, 4)
-    cut = [[disturbed(tile, dice) for tile in tiles(lake, rules, dice)] for lake in whole]
-    told = iter(by_spark(spark, [tile for lake in cut for tile in lake], rules, plan))
+    cut = [[reordered(tile, dice) for tile in tiles(lake, rules, dice)] for lake in whole]
+    answers_of_tiles = iter(by_spark(spark, [tile for lake in cut for tile in lake], rules, plan))
     for lake, parts in zip(whole, cut, strict=True):
-        answers = sum((next(told) for _ in parts), Counter())
+        answers = sum((next(answers_of_tiles) for _ in parts), Counter())
         assert answers == by_oracle(lake, rules), str(lake)

@@ -1,4 +1,4 @@
-"""What bounds the plans: hosts that files can be told by, and how much may be held."""
+"""Host keys, host filters, and how many rows the driver may collect."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_hosts_have_one_key_in_sql_and_in_the_oracle(spark: SparkSession) -> Non
         "",
     )
     rows = spark.createDataFrame([(h,) for h in (*hosts, None)], "host string")
-    told = rows.selectExpr("host", *[f"{sql_key('host', m)} AS {m.name}" for m in HostMatch]).collect()
-    for row in told:
+    keys = rows.selectExpr("host", *[f"{sql_key('host', m)} AS {m.name}" for m in HostMatch]).collect()
+    for row in keys:
         assert [row[m.name] for m in HostMatch] == [host_key(row["host"], m) for m in HostMatch], row["host"]
 
 
@@ -55,13 +55,14 @@ def test_hosts_have_one_key_in_sql_and_in_the_oracle(spark: SparkSession) -> Non
 @pytest.mark.parametrize("match", list(HostMatch))
 def test_no_row_on_the_key_of_a_host_is_left_out(spark: SparkSession, match: HostMatch) -> None:
     rows = spark.createDataFrame([(h,) for h in (*HOSTS, None)], "host string")
-    asked = list(combinations(HOSTS, 2))
-    kept = rows.selectExpr("host", *[f"{host_filter(hosts, match)} AS k{i}" for i, hosts in enumerate(asked)]).collect()
-    for i, hosts in enumerate(asked):
+    pairs = list(combinations(HOSTS, 2))
+    filters = [f"{host_filter(hosts, match)} AS k{i}" for i, hosts in enumerate(pairs)]
+    filtered = rows.selectExpr("host", *filters).collect()
+    for i, hosts in enumerate(pairs):
         keys = {host_key(h, match) for h in hosts}
-        held = {r["host"] for r in kept if r[f"k{i}"]}
-        assert held >= {h for h in HOSTS if host_key(h, match) in keys}
-        assert len(held) < len(HOSTS), "it tells something"
+        found = {r["host"] for r in filtered if r[f"k{i}"]}
+        assert found >= {h for h in HOSTS if host_key(h, match) in keys}
+        assert len(found) < len(HOSTS), "it filters"
     assert host_filter(HOSTS, match, limit=3) == "true"
     assert not rows.where(host_filter([None], match)).count()
 
@@ -75,7 +76,7 @@ def test_sizes_as_spark_spells_them(size: str, gib: float) -> None:
 
 
 @pytest.mark.spark
-def test_what_may_be_held_follows_from_the_heap(spark: SparkSession) -> None:
+def test_the_row_limit_follows_from_the_heap(spark: SparkSession) -> None:
     heap = _gib(spark.conf.get("spark.driver.memory", "1g") or "1g")
     assert driver_row_limit(spark, None) == int(65_536 * heap)
     assert driver_row_limit(spark, 7) == 7

@@ -1,4 +1,4 @@
-"""The rules on the real records: what they name, held against the truth that lies beside the records."""
+"""The rules on the real records: what they name, compared with the truth that lies beside the records."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def figures(processes: records.Rows, connections: records.Rows, folder: Path, ca
     answers = attribute(processes, connections, max_age=timedelta(hours=24))
     rows = []
     for c, a in zip(connections, answers, strict=True):
-        told = a.instance or {}
+        instance = a.instance or {}
         rows.append({"detection_id": "web", "attribution": a.attribution,
                      **{k: c[k] for k in ("host", "process_id", "event_time", "dest_ip", "dest_port")},
-                     **{k: told.get(k) for k in ("process_guid", "process_time")}})  # fmt: skip
+                     **{k: instance.get(k) for k in ("process_guid", "process_time")}})  # fmt: skip
     findings = pd.DataFrame(rows).astype({"process_id": "Int64"})
     findings.to_parquet(folder / "findings.parquet")
     spec = importlib.util.spec_from_file_location("score", records.SCORE)
@@ -78,8 +78,8 @@ def figures(processes: records.Rows, connections: records.Rows, folder: Path, ca
     found, truth = score.load(str(folder / "findings.parquet"), str(records.TRUTH))
     capsys.readouterr()
     # The other folders of the truth are not in this lake.
-    asked = truth.index[truth.source.isin(["eqllib", "mordor_subset"])]
-    score.score(found, truth, list(asked))
+    sources = truth.index[truth.source.isin(["eqllib", "mordor_subset"])]
+    score.score(found, truth, list(sources))
     text = capsys.readouterr().out
     one = re.search(r"precision [\d.]+ \((\d+)/(\d+)\), recall [\d.]+ \((\d+)/(\d+) .*likely ones (\d+)/(\d+)\)", text)
     assert one is not None, text

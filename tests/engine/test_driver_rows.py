@@ -1,4 +1,4 @@
-"""Rows that the driver holds on few columns, read again whole."""
+"""Rows that the driver has collected with few columns, read with all columns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.spark
 
 NOON, LATER = (datetime(2026, 3, 9, h, tzinfo=timezone.utc) for h in (12, 13))
 BY = ("host", "process_id", "process_name", "dest_port")
-HELD = [
+COLLECTED = [
     (NOON, "a", 4, "msiexec.exe", 443),
     (NOON, "b", 8, "msiexec.exe", 80),
     (LATER, "a", 8, "msiexec.exe", 443),
     (NOON, None, None, None, None),
 ]
-# Each value is one of those held, of another row.
+# Each value is also one of a collected row.
 OTHERS = [
     (NOON, "a", 8, "msiexec.exe", 443),
     (NOON, "a", 4, "msiexec.exe", 80),
@@ -31,20 +31,20 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("told", [20_000, 0], ids=["told by value", "told by a join"])
-def test_rows_are_told_from_others_that_share_their_times(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, told: int
+@pytest.mark.parametrize("by_value", [20_000, 0], ids=["by value", "by a join"])
+def test_rows_are_found_and_not_others_with_the_same_times(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, by_value: int
 ) -> None:
-    monkeypatch.setattr("procnet.engine.driver_rows.BY_VALUE", told)
+    monkeypatch.setattr("procnet.engine.driver_rows.BY_VALUE", by_value)
     schema = "event_time timestamp, host string, process_id long, process_name string, dest_port int, text string"
-    rows = spark.createDataFrame([(*r, str(n)) for n, r in enumerate(HELD + OTHERS)], schema)
-    some = rows.where(f"text < {len(HELD)}").drop("text").toArrow()
-    assert some.num_rows == len(HELD)
-    assert {int(r.text) for r in read_full_rows(rows, some, *BY).collect()} == set(range(len(HELD)))
+    rows = spark.createDataFrame([(*r, str(n)) for n, r in enumerate(COLLECTED + OTHERS)], schema)
+    some = rows.where(f"text < {len(COLLECTED)}").drop("text").toArrow()
+    assert some.num_rows == len(COLLECTED)
+    assert {int(r.text) for r in read_full_rows(rows, some, *BY).collect()} == set(range(len(COLLECTED)))
 
 
 def test_all_of_a_name_that_many_hosts_have(spark: SparkSession) -> None:
-    """More of them than are told to the files' pages, beside a name of one host."""
+    """More of them than reach the files' pages, beside a name of one host."""
     rows = spark.range(400).selectExpr(
         "timestamp_micros(id * 1000000) AS event_time", "'h' || id AS host", "id AS process_id",
         "if(id = 7, 'rare.exe', 'often.exe') AS process_name",

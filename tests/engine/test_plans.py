@@ -181,7 +181,7 @@ def shuffled(lake: Lake, msiexec: Detection) -> dict[str, Node]:
     return {name: tree(frames[name]) for name in ("by_name", "renamed", "pairs")}
 
 
-def test_connections_are_met_with_candidates_where_they_are_read(broadcast: dict[str, Node]) -> None:
+def test_connections_are_joined_with_candidates_in_their_scan(broadcast: dict[str, Node]) -> None:
     """One scan by key and name; only the rows that are left of it are moved, to the driver."""
     [above] = broadcast["connections"].above("network_events")
     assert {n for n in above if "Join" in n} == {"BroadcastHashJoinExec"}
@@ -189,7 +189,7 @@ def test_connections_are_met_with_candidates_where_they_are_read(broadcast: dict
 
 
 def test_few_pairs_are_found_without_a_scan_of_connections(broadcast: dict[str, Node]) -> None:
-    """Few connections are read whole while lives are looked for, told to the scan by value: nothing is sent to it."""
+    """Few connections are read in full by a list of values, while process events are: nothing is sent to the scan."""
     [above] = broadcast["full_connections"].above("network_events")
     assert not [n for n in above if "Join" in n]
     assert not broadcast["pairs"].scans("network_events")
@@ -197,7 +197,7 @@ def test_few_pairs_are_found_without_a_scan_of_connections(broadcast: dict[str, 
 
 
 def test_pairs_are_found_where_connections_are_read(many: dict[str, Node]) -> None:
-    """The connections that are left are read whole, and given their lives and judged there: only hits are exchanged."""
+    """The connections are read in full, attributed and judged in one stage: only matches are exchanged."""
     [above] = many["pairs"].above("network_events")
     assert [n for n in above if "Join" in n] == ["BroadcastHashJoinExec"] * 3
     assert not [n for n in above if "Exchange" in n]
@@ -227,7 +227,7 @@ def test_text_is_read_of_the_names_and_hosts_that_are_left(broadcast: dict[str, 
             assert all(f in scan.pushed for f in filters)
 
 
-def test_broadcast_builds_and_sends_the_lives_once(many: dict[str, Node]) -> None:
+def test_broadcast_builds_and_sends_the_instances_once(many: dict[str, Node]) -> None:
     """One index answers by process id and by guid: the second join takes what was sent for the first."""
     [way] = [path for path in many["pairs"].paths() if path[-1].table == "network_events"]
     sides = [next(join.children[1].paths()) for join in way if "Join" in join.name][:2]
@@ -244,7 +244,7 @@ def test_detections_of_several_lookbacks_share_one_pass(lake: Lake, msiexec: Det
     [joined] = [
         way for way in _ways(plan) if way.count("BroadcastHashJoinExec") == 2 and "BroadcastExchangeExec" not in way
     ]
-    assert joined.count("GenerateExec") == 2, "lookbacks and detections are told apart where the pairs are"
+    assert joined.count("GenerateExec") == 2, "lookbacks and detections are exploded where the pairs are"
     scans = set(plan.scans("process_events"))
     assert len(scans) == 1
     assert all("2026-03-01 07:59:58" in scan.filters for scan in scans)
@@ -304,7 +304,7 @@ KEYS = {"event_time", "event_kind", "host", "process_id", "process_guid", "proce
 @pytest.mark.parametrize(
     ("process", "name", "columns"),
     [
-        # A renamed copy is asked for by a scan of its own, of all names.
+        # A renamed copy has a scan of its own, over all names.
         (None, "msiexec.exe", [{"original_file_name"}, {"original_file_name"}]),
         (Field("process_name", "eq", "a.exe"), "a.exe", [set()]),
         (NAMED, "a.exe", [{"command_line"}]),
@@ -314,7 +314,7 @@ KEYS = {"event_time", "event_kind", "host", "process_id", "process_guid", "proce
 def test_the_scan_for_candidates_is_by_name_and_narrow(
     lake: Lake, msiexec: Detection, process: Predicate | None, name: str, columns: list[set[str]]
 ) -> None:
-    """It goes through the whole lookback: each text column that it reads costs more than the rows do (docs/scale.md)."""
+    """It reads the whole lookback: each text column of it costs more than the rows do (docs/scale.md)."""
     frames = frames_of(
         lake,
         [replace(msiexec, process=process or msiexec.process)],

@@ -1,7 +1,7 @@
-"""What is asked before the join may cost no finding: `find` against the judgement of every connection as it is.
+"""The prefilter loses no finding: `evaluate` against the judgement of every connection as it is.
 
 Each detection has lakes of its own: hosts, image names and original file names with its prefix. So no row of them is
-kept for the sake of another detection, though all are judged together.
+read only for another detection, although all are judged together.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ EVER = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=1))
 LAKES = 60
 NAME, ORIGINAL = {"process_name": "msiexec.exe"}, {"original_file_name": "x"}
 
-# Process blocks a, b, c and their condition (None: not asked), and the network block.
-ASKED: list[tuple[tuple[dict[str, Any], ...], str | None, dict[str, Any]]] = [
+# Process blocks a, b, c and their condition (None: no process block), and the network block.
+BLOCKS: list[tuple[tuple[dict[str, Any], ...], str | None, dict[str, Any]]] = [
     ((NAME,), "a", {"dest_port": 443}),
     ((NAME, ORIGINAL), "a or b", {"dest_port": 443}),
     ((ORIGINAL,), "a", {"dest_port": [80, 443]}),
@@ -56,8 +56,8 @@ ASKED: list[tuple[tuple[dict[str, Any], ...], str | None, dict[str, Any]]] = [
 ]
 
 
-def asking(number: int) -> Detection:
-    blocks, condition, network = ASKED[number]
+def detection_of(number: int) -> Detection:
+    blocks, condition, network = BLOCKS[number]
     named = [{k: own(number, v) if k in NAMES else v for k, v in block.items()} for block in blocks]
     process = {**dict(zip("abc", named, strict=False)), "condition": condition} if blocks else None
     own_hosts = {"host|startswith": own(number, "")}
@@ -81,14 +81,14 @@ def moved(row: Row, number: int, lake: int) -> Row:
 
 def richer(lake: Lake, dice: random.Random) -> Lake:
     """Connections with more ports, and that say more of their process: sources there are that tell all of it."""
-    told = ("original_file_name", "user", "command_line")
+    columns = ("original_file_name", "user", "command_line")
     return Lake(
         lake.processes,
         [
             {
                 **c,
                 "dest_port": dice.choice((80, 443, 88, None)),
-                **{k: dice.choice((None, None, "x", "y")) for k in told},
+                **{k: dice.choice((None, None, "x", "y")) for k in columns},
             }
             for c in lake.connections
         ],
@@ -99,8 +99,8 @@ def merged_of_two() -> Lake:
     """A start that only the two records of it together tell: one has the user, another the rest."""
     process = {"event_kind": "start", "host": "a", "process_id": 4, "process_name": "msiexec.exe", **at(NOON)}
     leads = {**process, "process_guid": "G", "user": "x", "source": "flat", "record_id": "leads"}
-    told = {"original_file_name": "x", "command_line": "x", "user": "y"}
-    fills = {**process, **told, "source": "beats", "record_id": "fills"}
+    known = {"original_file_name": "x", "command_line": "x", "user": "y"}
+    fills = {**process, **known, "source": "beats", "record_id": "fills"}
     connection = {"host": "a", "process_id": 4, "dest_port": 443, "record_id": "c", **at(NOON + timedelta(seconds=1))}
     return Lake(
         [{n: row.get(n) for n in PROCESS_EVENTS.names} for row in (leads, fills)],
@@ -113,40 +113,38 @@ def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> Dat
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize(
-    "few", [10_000, pytest.param(0, marks=pytest.mark.long)], ids=["told by value", "told by a join"]
-)
-def test_nothing_is_lost_by_asking_less(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+@pytest.mark.parametrize("few", [10_000, pytest.param(0, marks=pytest.mark.long)], ids=["by value", "by a join"])
+def test_the_prefilter_loses_nothing(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     for module in ("prefilter", "driver_rows"):
         monkeypatch.setattr(f"procnet.engine.{module}.BY_VALUE", few)
     dice = random.Random(7)
     lakes = [*[richer(lake, dice) for lake in seeded(LAKES, 5)], merged_of_two()]
-    numbers, numbered = range(len(ASKED)), list(enumerate(lakes))
+    numbers, numbered = range(len(BLOCKS)), list(enumerate(lakes))
     processes = [moved(r, n, i) for n in numbers for i, lake in numbered for r in lake.processes]
     connections = [moved(r, n, i) for n in numbers for i, lake in numbered for r in lake.connections]
     events = frame(spark, processes, PROCESS_EVENTS), frame(spark, connections, NETWORK_EVENTS)
-    detections = [asking(n) for n in numbers]
+    detections = [detection_of(n) for n in numbers]
 
     narrowed = evaluate(Query(*events, detections, EVER, Settings())).findings
     assert narrowed is not None
     pairs = attribute_connections(*events, max_age=timedelta(seconds=5), plan="broadcast")
-    found = narrowed.selectExpr("'find'", "detection_id", *TOLD)
+    prefiltered = narrowed.selectExpr("'find'", "detection_id", *COLUMNS)
     whole = judge(pairs.withColumn("max_age", F.lit(timedelta(seconds=5))), detections).selectExpr(
-        "'all'", "detection.id", *TOLD_OF_PAIRS
+        "'all'", "detection.id", *COLUMNS_OF_PAIRS
     )
-    told: dict[str, dict[str, set[str]]] = {d.id: {"find": set(), "all": set()} for d in detections}
-    for who, detection_id, *row in found.unionAll(whole).collect():
-        told[detection_id][who].add(str(row))
+    found: dict[str, dict[str, set[str]]] = {d.id: {"find": set(), "all": set()} for d in detections}
+    for who, detection_id, *row in prefiltered.unionAll(whole).collect():
+        found[detection_id][who].add(str(row))
 
-    for asked, t in zip(ASKED, told.values(), strict=True):
+    for blocks, t in zip(BLOCKS, found.values(), strict=True):
         lost, made_up = sorted(t["all"] - t["find"]), sorted(t["find"] - t["all"])
-        assert not lost, f"{asked} lost {lost}"
-        assert not made_up, f"{asked} made up {made_up}"
-        assert 2 <= len(t["all"]) < len(connections) / len(ASKED), f"{asked} shows little: {t}"
+        assert not lost, f"{blocks} lost {lost}"
+        assert not made_up, f"{blocks} made up {made_up}"
+        assert 2 <= len(t["all"]) < len(connections) / len(BLOCKS), f"{blocks} shows little: {t}"
 
 
 @pytest.mark.spark
-def test_a_start_is_asked_for_where_another_record_may_fill_either_field(spark: SparkSession) -> None:
+def test_a_start_is_a_candidate_where_another_record_may_fill_either_field(spark: SparkSession) -> None:
     same = {"a": NAME, "b": {"process_name|fieldref": "original_file_name"}, "condition": "a and b"}
     wanted = conditions_of([detection(process=same)]).starts
     assert wanted is not None
@@ -156,20 +154,20 @@ def test_a_start_is_asked_for_where_another_record_may_fill_either_field(spark: 
 
 
 @pytest.mark.spark
-def test_no_start_is_asked_for_where_none_can_be_told_by_its_name() -> None:
-    detections = [asking(n) for n in range(len(ASKED)) if not ASKED[n][0] or ASKED[n][1] == "not a"]
+def test_no_start_is_a_candidate_where_no_detection_names_a_process() -> None:
+    detections = [detection_of(n) for n in range(len(BLOCKS)) if not BLOCKS[n][0] or BLOCKS[n][1] == "not a"]
     assert conditions_of(detections).starts is None
 
 
-TOLD = ("attribution", "connection_record_id", "process_record_id", "unix_micros(process_time)",
+COLUMNS = ("attribution", "connection_record_id", "process_record_id", "unix_micros(process_time)",
         "unix_micros(process_end_time)")  # fmt: skip
-TOLD_OF_PAIRS = ("attribution", "record_id", "instance.record_id", "unix_micros(instance.process_time)",
+COLUMNS_OF_PAIRS = ("attribution", "record_id", "instance.record_id", "unix_micros(instance.process_time)",
                  "unix_micros(instance.process_end_time)")  # fmt: skip
 
 
 @pytest.mark.spark
 @pytest.mark.long
-def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSession) -> None:
+def test_detections_that_run_together_find_what_each_finds_by_itself(spark: SparkSession) -> None:
     """Of one image, with lookbacks that end within the lakes, and of whatever process, with another."""
     dice = random.Random(8)
     lakes = list(enumerate(richer(lake, dice) for lake in seeded(LAKES, 6)))
@@ -184,35 +182,37 @@ def test_detections_that_run_together_find_what_each_finds_alone(spark: SparkSes
         detection(3, process={"a": {"process_name": "nobody.exe"}, "condition": "a"}, lookback="7d"),
     ]
 
-    twice = (events[0].unionAll(events[0]), events[1])  # exact duplicates change nothing, and are more to hold
+    twice = (events[0].unionAll(events[0]), events[1])  # exact duplicates change nothing, and are more rows to collect
 
-    def found(asked: Sequence[Detection], limit: int = 100_000, of: tuple[DataFrame, ...] = events) -> list[str]:
+    def findings_of(
+        detections: Sequence[Detection], limit: int = 100_000, of: tuple[DataFrame, ...] = events
+    ) -> list[str]:
         settings = Settings.model_validate({"attribution": {"broadcast_limit": limit}})
-        findings = evaluate(Query(*of, asked, EVER, settings)).findings
+        findings = evaluate(Query(*of, detections, EVER, settings)).findings
         return [] if findings is None else sorted(str(r) for r in findings.collect())
 
     counts = evaluate(Query(*twice, detections[2:], EVER, Settings())).rows_collected
     few = counts["network_events"]
     assert few < counts["process_events"]
-    alone = [found([d]) for d in detections]
-    together = sorted(row for rows in alone for row in rows)
-    assert found(detections) == together
-    assert found(detections, 1) == together, "the shuffled plan"
-    # Of one that wants any process there are no candidates: connections can be held, and the events on their keys not.
-    assert found(detections[2:], few, twice) == sorted(row for rows in alone[2:] for row in rows)
-    held = Settings.model_validate({"attribution": {"broadcast_limit": few}})
-    plan = evaluate(Query(*twice, detections[2:], EVER, held)).plan
+    separately = [findings_of([d]) for d in detections]
+    together = sorted(row for rows in separately for row in rows)
+    assert findings_of(detections) == together
+    assert findings_of(detections, 1) == together, "the shuffled plan"
+    # An any-process detection has no candidates: the connections can be collected, the events on their keys cannot.
+    assert findings_of(detections[2:], few, twice) == sorted(row for rows in separately[2:] for row in rows)
+    limited = Settings.model_validate({"attribution": {"broadcast_limit": few}})
+    plan = evaluate(Query(*twice, detections[2:], EVER, limited)).plan
     assert plan == "shuffled", "few keys, whose events are many, are no few arrays"
-    named = [sum("attribution='event'" not in row for row in rows) for rows in alone]
+    named = [sum("attribution='event'" not in row for row in rows) for rows in separately]
     assert 0 < named[0] < named[1]
-    assert alone[2]
-    assert not alone[3]
+    assert separately[2]
+    assert not separately[3]
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("winner", ["a.exe", "msiexec.exe"])
-def test_two_images_at_one_instant_are_told_apart_by_text_that_is_read_for_it(spark: SparkSession, winner: str) -> None:
-    """On one key, without unique keys, the greater path wins (2-semantics, 1): by names alone another would."""
+def test_two_images_at_one_instant_are_ordered_by_text_that_is_read_for_it(spark: SparkSession, winner: str) -> None:
+    """On one key, without unique keys, the greater path wins (docs/semantics.md, R1): by names only, another would."""
     paths = {name: "z" if name == winner else "a" for name in ("a.exe", "msiexec.exe")}
     starts = [
         {**at(NOON), "event_kind": "start", "host": "h", "process_id": 8, "process_name": name, "process_path": path}

@@ -1,4 +1,4 @@
-"""The real records beside the checkout, through the whole path, held against what is true in them."""
+"""The real records beside the checkout, through the whole path, compared with what is true in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import io
 import json
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from procnet.engine.enrich import enrich
 from procnet.engine.evaluate import evaluate
 from procnet.engine.query import Query
 from procnet.periods import Window
-from procnet.settings import HostMatch, Settings, default_conf_dir
+from procnet.settings import Settings, default_conf_dir
 from procnet.sources.normalize import Normalized, normalize
 from procnet.sources.read import read_raw
 from procnet.sources.validate import load_source
@@ -70,9 +70,9 @@ def events(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tup
     folder = tmp_path_factory.mktemp("events")
     for name, paths in READ.items():
         source = load_source(name)
-        told = normalize(read_raw(spark, source, [DATA / p for p in paths]), source, ingest_time=NOW)
-        # Written, and not kept in memory: every plan over a frame that is kept carries all that made it.
-        told.records.write.mode("append").parquet(str(folder))
+        normalized = normalize(read_raw(spark, source, [DATA / p for p in paths]), source, ingest_time=NOW)
+        # Written to files, not cached: every plan over a cached frame carries all that made it.
+        normalized.records.write.mode("append").parquet(str(folder))
     records = Normalized(spark.read.parquet(str(folder)), "all", NOW)
     return records.process_events, records.network_events.distinct()
 
@@ -97,10 +97,10 @@ def _score(rows: list[dict[str, Any]], tmp_path: Path) -> str:
 def found(events: tuple[DataFrame, DataFrame], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Findings of `any` and of all shipped detections, in one pass."""
     detections = [*load_detections(default_conf_dir() / "detections"), _written(ANY, tmp_path_factory.mktemp("any"))]
-    findings = evaluate(Query(*events, detections, EVER, Settings())).findings
+    query = Query(*events, detections, EVER, Settings())
+    findings = evaluate(query).findings
     assert findings is not None
-    told = enrich(findings, *events, EVER, timedelta(days=7), HostMatch.SHORT)
-    return [r.asDict(recursive=True) for r in told.collect()]
+    return [r.asDict(recursive=True) for r in enrich(findings, query).collect()]
 
 
 def _written(detection: dict[str, Any], folder: Path) -> Detection:

@@ -36,10 +36,10 @@ def _rows(lake: Lake, only: str | None = None) -> list[dict[str, Any]]:
 
 def _risk(lake: Lake) -> list[list[dict[str, Any]]]:
     """Risk events and incidents of all findings, each in a fixed order."""
-    told = risk_of(lake, None)
+    risk = risk_of(lake, None)
     return [
         sorted((r.asDict(recursive=True) for r in frame.collect()), key=lambda r: next(iter(r.values())))
-        for frame in (told.events, told.incidents)
+        for frame in (risk.events, risk.incidents)
     ]
 
 
@@ -57,13 +57,13 @@ def test_a_process_that_ends_after_the_window_reads_the_same_by_hour_and_by_day(
     ]
     detections = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC])
     day = Window(at(0)["event_time"], at(23)["event_time"])
-    told = []
+    rows = []
     for window in (Window(at(10)["event_time"], at(11)["event_time"]), day):
         found = evaluate(Query(frames[0], frames[1], detections, window, Settings())).findings
         assert found is not None
-        told.append([r.asDict(recursive=True) for r in found.collect()])
-    assert len(told[0]) == 1
-    assert told[0] == told[1]
+        rows.append([r.asDict(recursive=True) for r in found.collect()])
+    assert len(rows[0]) == 1
+    assert rows[0] == rows[1]
 
 
 def _until_middle(folder: Path, fleet: Fleet) -> Path:
@@ -101,12 +101,12 @@ def test_a_preview_is_the_difference_of_two_runs(spark: SparkSession, tmp_path: 
     mine = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC])
     detect(spark, settings, period, mine)
     was = _rows(lake)
-    told = preview(lake, Selection(mine, enabled_exclusions(settings)), Selection(mine), period)
+    change = preview(lake, Selection(mine, enabled_exclusions(settings)), Selection(mine), period)
     detect(spark, settings, period, mine, exclusions=())
     live = {r["finding_id"] for r in was if r["excluded_by"] is None}
-    assert {r["finding_id"] for r in _rows(lake)} - live == {r["finding_id"] for r in told.added}
-    assert told.added
-    assert (told.removed, told.unchanged) == ((), len(live))
+    assert {r["finding_id"] for r in _rows(lake)} - live == {r["finding_id"] for r in change.added}
+    assert change.added
+    assert (change.removed, change.unchanged) == ((), len(live))
 
 
 @pytest.mark.spark

@@ -37,16 +37,16 @@ def at_hand(lake: Lake, known_from: datetime, tolerance: timedelta, dice: random
             if row[column] is not None and dice.random() < 0.8:
                 since.setdefault((key(row), column, row[column]), first)
 
-    def told(row: Row, column: str) -> datetime | None:
+    def complete_from(row: Row, column: str) -> datetime | None:
         return since.get((key(row), column, row[column]))
 
     rows, events = [], []
     for row in lake.processes:
-        sinces = [told(row, column) for column in ("process_id", "process_guid")]
-        if any(row["event_time"] >= s - tolerance for s in (known_from, *sinces) if s is not None):
+        since_of_ids = [complete_from(row, column) for column in ("process_id", "process_guid")]
+        if any(row["event_time"] >= s - tolerance for s in (known_from, *since_of_ids) if s is not None):
             rows.append(row)
             events.append({**{n: row.get(n) for n in EVENTS.names}, "host_key": key(row),
-                          "pid_complete_from": sinces[0], "guid_complete_from": sinces[1]})  # fmt: skip
+                          "pid_complete_from": since_of_ids[0], "guid_complete_from": since_of_ids[1]})  # fmt: skip
     for (host, column, value), first in since.items():
         events.append({"host_key": host, column: value, "event_kind": None, "event_time": NOON,
                       "pid_complete_from": first, "guid_complete_from": first})  # fmt: skip

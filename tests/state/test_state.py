@@ -1,4 +1,4 @@
-"""Carried from window to window, or read from the whole lookback: the same findings."""
+"""Findings with a state from window to window are those of the whole lookback."""
 
 from __future__ import annotations
 
@@ -48,25 +48,25 @@ def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> Dat
 
 def chained(first: Query, windows: Sequence[Window]) -> Iterator[tuple[Query, Evaluation]]:
     """Each window with what the one before it has left."""
-    asked = first
+    query = first
     for window in windows:
-        asked = replace(asked, window=window)
-        found = evaluate(asked)
-        yield asked, found
-        since = window.end - 2 * asked.tolerances.start_tolerance
-        rows = snapshot(asked.history, asked.start_conditions, found.lookback)
+        query = replace(query, window=window)
+        found = evaluate(query)
+        yield query, found
+        since = window.end - 2 * query.tolerances.start_tolerance
+        rows = snapshot(query.history, query.start_conditions, found.lookback)
         rows = rows.where((F.col("row_kind") == "lookup") | (F.col("event_time") < since))
-        asked = replace(asked, carried=CarriedRows(materialized(rows, 1_000_000), since))
+        query = replace(query, carried=CarriedRows(materialized(rows, 1_000_000), since))
 
 
-def told(found: Evaluation) -> list[str]:
+def findings_of(found: Evaluation) -> list[str]:
     return [] if found.findings is None else sorted(str(r) for r in found.findings.collect())
 
 
 @pytest.mark.spark
 @pytest.mark.long
 @pytest.mark.parametrize("tolerances", [{}, {"clock_skew": "0s", "end_grace": "0s", "start_tolerance": "0s"}])
-def test_windows_that_carry_on_find_what_each_finds_alone(spark: SparkSession, tolerances: dict[str, Any]) -> None:
+def test_windows_with_state_find_what_each_finds_without(spark: SparkSession, tolerances: dict[str, Any]) -> None:
     many = list(enumerate([*drawn(150, 11), *seeded(350, 12)]))
     events = (
         frame(spark, [moved(r, i) for i, lake in many for r in lake.processes], PROCESS_EVENTS).cache(),
@@ -81,10 +81,10 @@ def test_windows_that_carry_on_find_what_each_finds_alone(spark: SparkSession, t
     windows = [Window(NOON + s * SECOND, NOON + (s + 4) * SECOND) for s in range(-1, 19, 4)]
     first = Query(*events, detections, windows[0], settings)
     findings, looked_up, hits = 0, 0, 0
-    for asked, found in chained(first, windows):
-        alone = told(evaluate(replace(asked, carried=None)))
-        assert told(found) == alone, f"window {asked.window}"
-        findings += len(alone)
+    for query, found in chained(first, windows):
+        stateless = findings_of(evaluate(replace(query, carried=None)))
+        assert findings_of(found) == stateless, f"window {query.window}"
+        findings += len(stateless)
         looked_up += found.rows_collected.get("looked_up_keys", 0)
         hits += found.rows_collected["network_events"]
     assert findings > 100
@@ -107,16 +107,16 @@ def test_a_lake_without_the_table_is_run_as_ever(spark: SparkSession, tmp_path: 
 
 @pytest.mark.spark
 def test_of_a_guid_all_its_ids_are_looked_up(spark: SparkSession) -> None:
-    """What is told of a guid holds for connections of another id: a start was once left out that came by the guid."""
+    """A lookup of a guid is used for connections with another id: a start that had only the guid was once missing."""
     start = dict.fromkeys(PROCESS_EVENTS.names) | {"event_kind": "start", "host": "a", "process_guid": "G1"}
     old = {"event_time": NOON - timedelta(hours=2), "event_date": (NOON - timedelta(hours=2)).date()}
     processes = frame(spark, [{**start, **old, "process_id": i, "record_id": str(i)} for i in (12, 16)], PROCESS_EVENTS)
-    asked = Query(
+    query = Query(
         processes, frame(spark, [], NETWORK_EVENTS), [detection(1, process=IMAGE)], hours_window(0, 1), Settings()
     )
-    asked = replace(asked, carried=CarriedRows(processes.limit(0), asked.window.start))
+    query = replace(query, carried=CarriedRows(processes.limit(0), query.window.start))
     keys = pa.table({"host_key": ["a"], "process_id": pa.array([12], pa.int64()), "process_guid": ["G1"]})
-    found = read_lookback(asked.history, keys, timedelta(hours=24))
+    found = read_lookback(query.history, keys, timedelta(hours=24))
     assert isinstance(found, Lookback)
     assert sorted(found.events["record_id"].to_pylist()) == ["12", "16"]
 
@@ -148,7 +148,7 @@ def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: Spar
     """After each hour its findings are those of the whole lookback, as the lake is then: ten minutes."""
     lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
     rows = hourly(random.Random(5), 25)
-    asked = [detection(1, process=IMAGE, lookback="6h"), detection(2, process=None, network=KERBEROS, lookback="3h")]
+    first = [detection(1, process=IMAGE, lookback="6h"), detection(2, process=None, network=KERBEROS, lookback="3h")]
     edited = [detection(1, process={**IMAGE, "b": {"process_name": "a.exe"}, "condition": "a or b"}, lookback="8h")]
     order = [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 6, 12, 13, 14, 16, 15, 17, 18, 19, 20, 21, 22, 23, 24]
     came, plans, found = 0, dict[int, str](), 0
@@ -159,14 +159,14 @@ def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: Spar
             append_events(lake, table, *[(minute, said) for _, t, minute, said in come if t == table])
         if turn == 20:
             spark.sql(f"DELETE FROM {lake.ref('process_events')} WHERE record_id = '{_last_start(rows, hour)}'")
-        detections = asked if turn < 13 else [*edited, asked[1]]
+        detections = first if turn < 13 else [*edited, first[1]]
         window = hours_window(hour, hour + 1)
         report = detect(spark, lake.settings, window, detections)
         plans[hour] = report.plan_reason.rpartition("; ")[2]
         events = Query(lake.read("process_events"), lake.read("network_events"), detections, window, lake.settings)
         there = lake.read("findings").where(in_period(window.start, window.end, "finding_date")).drop("related")
-        alone = evaluate(events).findings
-        expected = [] if alone is None else sorted(map(str, alone.drop("related").collect()))
+        stateless = evaluate(events).findings
+        expected = [] if stateless is None else sorted(map(str, stateless.drop("related").collect()))
         assert sorted(map(str, there.collect())) == expected, f"hour {hour}, {report.plan_reason}"
         found += len(expected)
     assert found > 50
