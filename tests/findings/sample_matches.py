@@ -1,10 +1,10 @@
-"""Matches as `evaluate` gives them, each column with a value of its own: `c-user` is the connection's, `i-user` the
+"""Rows as `judge` returns them, each column with a distinct value: `c-user` is the connection's, `i-user` the
 instance's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -45,7 +45,7 @@ DETECTION: Row = {"id": "d", "name": "the detection", "version": 3, "fingerprint
                   "severity": "low", "mitre_attack": ["T1", "T2"]}  # fmt: skip
 
 
-def _filled(schema: T.StructType, prefix: str, number: int, time: datetime) -> Row:
+def _distinct_values(schema: T.StructType, prefix: str, number: int, time: datetime) -> Row:
     of_type: dict[type[T.DataType], Any] = {T.TimestampType: time, T.DateType: time.date()}
     return {
         f.name: of_type[type(f.dataType)]
@@ -57,24 +57,21 @@ def _filled(schema: T.StructType, prefix: str, number: int, time: datetime) -> R
     }
 
 
-CONNECTION = _filled(NETWORK_EVENTS, "c", 1000, day(10))
-INSTANCE = {**_filled(_INSTANCE, "i", 2000, day(9)), "process_end_time": day(10)}
+CONNECTION = _distinct_values(NETWORK_EVENTS, "c", 1000, day(10))
+INSTANCE = {**_distinct_values(_INSTANCE, "i", 2000, day(9)), "process_end_time": day(10)}
 
 
-def hit(instance: Row | None = None, detection: Row | None = None, **connection: Any) -> Row:
-    """A connection with these columns changed, of no instance but the one given."""
-    found = {**CONNECTION, "attribution": "guid" if instance else "event", **connection}
-    return {**found, "instance": instance, "detection": {**DETECTION, **(detection or {})}}
+def match(instance: Row | None = None, detection: Row | None = None, **connection: Any) -> Row:
+    """A connection with these columns changed, attributed to the instance; without one, not attributed."""
+    row = {**CONNECTION, "attribution": "guid" if instance else "event", **connection}
+    return {**row, "instance": instance, "detection": {**DETECTION, **(detection or {})}}
 
 
-def frame(spark: SparkSession, hits: Iterable[Row]) -> DataFrame:
-    return spark.createDataFrame([tuple(h[n] for n in SCHEMA.names) for h in hits], SCHEMA)
+def frame(spark: SparkSession, matches: Iterable[Row]) -> DataFrame:
+    return spark.createDataFrame([tuple(m[n] for n in SCHEMA.names) for m in matches], SCHEMA)
 
 
 def rows(findings: DataFrame) -> list[Row]:
-    """Times in UTC, whatever the machine's zone."""
-    told: list[Row] = findings.toArrow().to_pylist()
-    return told
-
-
-TODAY = date(2026, 3, 1)
+    """The rows as dicts, times in UTC whatever the machine's zone."""
+    collected: list[Row] = findings.toArrow().to_pylist()
+    return collected

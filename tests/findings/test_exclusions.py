@@ -1,4 +1,4 @@
-"""False positives as data: what is refused, what is marked, and until when."""
+"""Exclusions: which files are refused, which findings are excluded, and until when."""
 
 from __future__ import annotations
 
@@ -34,56 +34,56 @@ GOOD: dict[str, Any] = {
 }  # fmt: skip
 
 
-def written(folder: Path, **changes: Any) -> Path:
+def write_exclusion(folder: Path, **changes: Any) -> Path:
     values = {k: v for k, v in {**GOOD, **changes}.items() if v is not None}
     path = folder / f"{values.get('id', 'x')}.yml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path
 
 
-def asking(**block: Any) -> dict[str, Any]:
+def predicate(**block: Any) -> dict[str, Any]:
     return {"a": {k.replace("__", "|"): v for k, v in block.items()}, "condition": "a"}
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "a name alone": ({"findings": asking(process_name="update.exe")}, "a program's name alone is enough"),
+    "a name alone": ({"findings": predicate(process_name="update.exe")}, "a program's name alone is enough"),
     "a name, or more": (
         {"findings": {"a": {"process_name": "x.exe"}, "b": {"dest_ip": "192.0.2.7"}, "condition": "a or b"}},
         "a program's name alone is enough",
     ),
     "all but something": (
         {"findings": {"a": {"dest_port": 443}, "condition": "not a"}}, "a program's name alone is enough"),
-    "a folder anywhere": ({"findings": asking(process_path__contains="\\Temp\\")}, "holds in any folder"),
-    "the end of a path": ({"findings": asking(parent_process_path="*\\ccmexec.exe")}, "holds in any folder"),
-    "a pattern without a begin": ({"findings": asking(process_path__re="CCM")}, "holds in any folder"),
+    "a folder anywhere": ({"findings": predicate(process_path__contains="\\Temp\\")}, "holds in any folder"),
+    "the end of a path": ({"findings": predicate(parent_process_path="*\\ccmexec.exe")}, "holds in any folder"),
+    "a pattern without a begin": ({"findings": predicate(process_path__re="CCM")}, "holds in any folder"),
     "the end of a host's name": (
-        {"findings": asking(dest_host__endswith="corp.example")}, "holds for evilcorp.example too"),
+        {"findings": predicate(dest_host__endswith="corp.example")}, "holds for evilcorp.example too"),
     "no end": ({"valid_until": None}, "valid_until: Field required"),
     "an end before the begin": ({"valid_until": "2026-02-01T00:00:00Z"}, "ends before it begins"),
     "more than a year": ({"valid_until": "2027-03-03T00:00:00Z"}, "more than a year"),
     "a time without a zone": ({"valid_from": "2026-03-01T00:00:00"}, "timezone"),
     "no owner": ({"owner": " "}, "owner: String should have at least 1 character"),
-    "an unknown field": ({"findings": asking(dest_hosst="x")}, "did you mean dest_host?"),
+    "an unknown field": ({"findings": predicate(dest_hosst="x")}, "did you mean dest_host?"),
     "an unknown key": ({"reasn": "x"}, "reasn: Extra inputs"),
     "a condition that uses nothing": ({"findings": {"a": {"dest_port": 1}}}, "no condition says"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(tmp_path: Path, case: str) -> None:
+def test_invalid_exclusions_are_refused(tmp_path: Path, case: str) -> None:
     changes, problem = REFUSED[case]
     with pytest.raises(ExclusionError) as e:
-        load_exclusions([written(tmp_path, **changes)])
+        load_exclusions([write_exclusion(tmp_path, **changes)])
     assert problem in e.value.message
     assert str(tmp_path) in e.value.message
 
 
-def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_all_files_are_in_one_error(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     bad = [
-        written(tmp_path, findings=asking(process_name="a.exe", process_path__contains="b"), owner="a"),
-        written(tmp_path / "b", id="other", valid_until="2026-02-01T00:00:00Z"),
-        written(tmp_path / "b"),
+        write_exclusion(tmp_path, findings=predicate(process_name="a.exe", process_path__contains="b"), owner="a"),
+        write_exclusion(tmp_path / "b", id="other", valid_until="2026-02-01T00:00:00Z"),
+        write_exclusion(tmp_path / "b"),
         tmp_path / "none.yml",
     ]
     (tmp_path / "text.yml").write_text("just words")
@@ -91,7 +91,7 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         load_exclusions([*bad, tmp_path / "text.yml"])
     assert len(e.value.message.splitlines()) == 4, e.value.message
     with pytest.raises(ExclusionError, match=r"is that of .* too"):
-        load_exclusions([written(tmp_path), written(tmp_path / "b")])
+        load_exclusions([write_exclusion(tmp_path), write_exclusion(tmp_path / "b")])
 
 
 def finding(n: int, **values: Any) -> tuple[Any, ...]:
@@ -100,8 +100,8 @@ def finding(n: int, **values: Any) -> tuple[Any, ...]:
 
 
 @pytest.mark.spark
-def test_marked(spark: SparkSession, tmp_path: Path) -> None:
-    """Each finding, and the id of the exclusion that must mark it."""
+def test_findings_get_the_id_of_the_exclusion_that_applies(spark: SparkSession, tmp_path: Path) -> None:
+    """Each finding, and the id of the exclusion that it must have."""
     ours = {"dest_host": "a.corp.example"}
     until = datetime(2026, 4, 1, tzinfo=timezone.utc)
     cases: list[tuple[dict[str, Any], str | None]] = [
@@ -118,35 +118,37 @@ def test_marked(spark: SparkSession, tmp_path: Path) -> None:
         ({"process": "msiexec /i x", "dest_ip": None}, None),
     ]  # fmt: skip
     block = {"a": {"command_line|startswith": "msiexec /i", "dest_ip|cidr": "10.0.0.0/8"}, "condition": "a"}
-    line = written(tmp_path, id="by-line", detections=[MSIEXEC, "2nd"], findings=block)
-    exclusions = load_exclusions([written(tmp_path), line])
+    line = write_exclusion(tmp_path, id="by-line", detections=[MSIEXEC, "2nd"], findings=block)
+    exclusions = load_exclusions([write_exclusion(tmp_path), line])
     rows = spark.createDataFrame([finding(n, **values) for n, (values, _) in enumerate(cases)], FINDINGS)
-    told = {r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions).collect()}
-    assert told == {str(n): expected for n, (_, expected) in enumerate(cases)}
+    excluded_by = {r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions).collect()}
+    assert excluded_by == {str(n): expected for n, (_, expected) in enumerate(cases)}
     assert apply_exclusions(rows, exclusions).schema.simpleString() == rows.schema.simpleString()
-    ever = {r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions, at_any_time=True).collect()}
-    assert [n for n in told if told[n] != ever[n]] == ["4", "5"]
+    at_any_time = {
+        r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions, at_any_time=True).collect()
+    }
+    assert [n for n in excluded_by if excluded_by[n] != at_any_time[n]] == ["4", "5"]
 
 
 @pytest.mark.spark
-def test_the_shipped_ones_hide_no_case_and_a_wide_one_is_told(spark: SparkSession, tmp_path: Path) -> None:
+def test_the_shipped_ones_hide_no_case_and_a_broad_one_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     shipped, detections = known_exclusions(Settings()), load_detections(default_conf_dir() / "detections")
     assert len(shipped) >= 3
     assert unknown_detections(shipped, detections) == []
-    wide = written(tmp_path, id="wide", findings=asking(dest_ip__cidr="203.0.113.0/24", dest_port=443))
+    broad = write_exclusion(tmp_path, id="broad", findings=predicate(dest_ip__cidr="203.0.113.0/24", dest_port=443))
     msiexec = [d for d in detections if "MSIExec" in d.name]
-    problems = hidden_cases(spark, [*shipped, *load_exclusions([wide])], msiexec, Settings())
+    problems = hidden_cases(spark, [*shipped, *load_exclusions([broad])], msiexec, Settings())
     assert len(problems) > 5
-    assert all("wide.yml: it hides the case" in p for p in problems), problems
+    assert all("broad.yml: it hides the case" in p for p in problems), problems
     assert any("'the service fetches a package'" in p for p in problems)
 
 
-def test_none_is_active_unless_it_is_enabled() -> None:
+def test_no_exclusion_is_active_unless_it_is_enabled() -> None:
     assert enabled_exclusions(Settings()) == ()
 
 
 def test_enabled_by_id_or_file(tmp_path: Path) -> None:
-    file = written(tmp_path)
+    file = write_exclusion(tmp_path)
 
     def enabled(*names: str) -> list[str]:
         settings = Settings(exclusions=ExclusionSettings(folder=tmp_path, enabled=names))
@@ -157,17 +159,17 @@ def test_enabled_by_id_or_file(tmp_path: Path) -> None:
         enabled("own-domian")
 
 
-def test_what_a_run_is_known_by(tmp_path: Path) -> None:
+def test_exclusions_change_the_run_fingerprint(tmp_path: Path) -> None:
     detections = tuple(d for d in load_detections(default_conf_dir() / "detections") if d.id == MSIEXEC)
 
-    def mark_of(**changes: Any) -> str:
-        exclusions = load_exclusions([written(tmp_path, **changes)])
+    def fingerprint_with(**changes: Any) -> str:
+        exclusions = load_exclusions([write_exclusion(tmp_path, **changes)])
         return run_fingerprints(Selection(detections, exclusions), Settings())[MSIEXEC]
 
     plain = run_fingerprints(Selection(detections), Settings())[MSIEXEC]
     assert plain.startswith(detections[0].fingerprint)
-    assert mark_of() != plain
-    assert mark_of(reason="another", owner="another") == mark_of()
-    assert mark_of(detections=["another detection"]) == plain
-    assert mark_of(valid_until="2026-03-20T00:00:00Z") != mark_of()
-    assert mark_of(detections=[MSIEXEC]) != mark_of()
+    assert fingerprint_with() != plain
+    assert fingerprint_with(reason="another", owner="another") == fingerprint_with()
+    assert fingerprint_with(detections=["another detection"]) == plain
+    assert fingerprint_with(valid_until="2026-03-20T00:00:00Z") != fingerprint_with()
+    assert fingerprint_with(detections=[MSIEXEC]) != fingerprint_with()

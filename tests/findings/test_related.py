@@ -1,4 +1,4 @@
-"""The story around a finding: who is told beside it, and who is not."""
+"""Which processes are related to a finding, and which are not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from procnet.attribution.hosts import host_key
 from procnet.contract import FINDINGS, NETWORK_EVENTS, PROCESS_EVENTS
-from procnet.findings.related import connecting, near_starts, with_related
+from procnet.findings.related import connecting_children, near_starts, with_related
 from procnet.settings import HostMatch
 
 pytestmark = pytest.mark.spark
@@ -23,15 +23,15 @@ URL = "msiexec.exe /q /i http://192.0.2.7/a.msi"
 SERVICE = {"process_id": 1952, "process_name": "msiexec.exe", "process": r"C:\w\msiexec.exe /V"}
 CHILD = {"process_id": 700, "process_name": "a.exe", "process_time": NOON - timedelta(seconds=90),
          "parent_process_id": 40, "parent_process_name": "cmd.exe", "parent_process_guid": "P"}  # fmt: skip
-# Its parent's record, with what that says of its own parent.
+# The record of its parent, with the parent's own parent.
 SHELL = {"process_id": 40, "process_guid": "P", "process_name": "cmd.exe", "command_line": "cmd /c a",
          "parent_process_id": 5, "parent_process_name": "explorer.exe"}  # fmt: skip
-LOST = {"process_guid": None}
+NO_GUID = {"process_guid": None}
 
 
 def start(before: float, process_id: int | None, line: str | None = URL, **values: Any) -> Row:
-    at = {"event_time": NOON - timedelta(seconds=before), "event_kind": "start", "host": "ws.other"}
-    return {**at, "process_id": process_id, "process_name": "msiexec.exe", "command_line": line, **values}
+    event = {"event_time": NOON - timedelta(seconds=before), "event_kind": "start", "host": "ws.other"}
+    return {**event, "process_id": process_id, "process_name": "msiexec.exe", "command_line": line, **values}
 
 
 def shell(before: float, **values: Any) -> Row:
@@ -39,8 +39,8 @@ def shell(before: float, **values: Any) -> Row:
 
 
 def child(before: float, **values: Any) -> Row:
-    of = {"process_id": 9, "process_name": "b.exe", "parent_process_id": 700, "parent_process_name": "a.exe"}
-    return {**start(before, 9, "b"), **of, **values}
+    ids = {"process_id": 9, "process_name": "b.exe", "parent_process_id": 700, "parent_process_name": "a.exe"}
+    return {**start(before, 9, "b"), **ids, **values}
 
 
 def connects(before: float, process_id: int = 9, **values: Any) -> Row:
@@ -49,7 +49,7 @@ def connects(before: float, process_id: int = 9, **values: Any) -> Row:
 
 PARENTS = [("parent", 40), ("grandparent", 5)]
 
-# A finding at noon, starts and connections on its host -> who is told, in order.
+# A finding at noon, starts and connections on its host -> role and process id of the related processes, in order.
 Case = tuple[Row, list[Row], list[Row], list[tuple[str, int | None]] | None]
 CASES: dict[str, Case] = {
     "a client with the URL": (SERVICE, [start(4, 3880)], [], [("client", 3880)]),
@@ -73,14 +73,14 @@ CASES: dict[str, Case] = {
 
     "parent and grandparent": (CHILD, [shell(100)], [], PARENTS),
     "a parent of another host": (CHILD, [shell(100, host="ws-2")], [], None),
-    "a parent known by its id alone": (CHILD, [shell(100, **LOST)], [], PARENTS),
+    "a parent known only by its id": (CHILD, [shell(100, **NO_GUID)], [], PARENTS),
     "a parent of another key": (CHILD, [shell(100, process_guid="Q")], [], None),
     "one key, two ids": (CHILD, [shell(100, process_id=41)], [], None),
-    "the key before a later start of the id": (CHILD, [shell(100), shell(95, **LOST)], [], PARENTS),
+    "the key before a later start of the id": (CHILD, [shell(100), shell(95, **NO_GUID)], [], PARENTS),
     "the latest start of the id": (
-        CHILD, [shell(100, **LOST, parent_process_id=1), shell(95, **LOST)], [], PARENTS),
+        CHILD, [shell(100, **NO_GUID, parent_process_id=1), shell(95, **NO_GUID)], [], PARENTS),
     "the id was taken by another program since": (
-        CHILD, [shell(100, **LOST), shell(95, **LOST, process_name="b.exe")], [], None),
+        CHILD, [shell(100, **NO_GUID), shell(95, **NO_GUID, process_name="b.exe")], [], None),
     "a parent that starts with its child, and one after it": (CHILD, [shell(90), shell(89.999999)], [], PARENTS),
     "a parent a day older, and more": (CHILD, [shell(90 + DAY)], [], PARENTS),
     "a parent more than a day older": (CHILD, [shell(90.000001 + DAY)], [], None),
@@ -111,13 +111,13 @@ CASES: dict[str, Case] = {
 
 
 @pytest.fixture(scope="module")
-def told(spark: SparkSession) -> dict[str, Any]:
-    """Every case on a host of its own, all in one job."""
+def related(spark: SparkSession) -> dict[str, Any]:
+    """Case -> `related` of its finding. Every case has a host of its own; all in one job."""
     tables: tuple[list[Row], list[Row], list[Row]] = ([], [], [])
     for n, (name, (finding, starts, connections, _)) in enumerate(CASES.items()):
-        found = {"finding_id": name, "event_time": NOON, **finding, "host": "ws.corp.example"}
-        for table, rows in zip(tables, ([found], starts, connections), strict=True):
-            table.extend({**row, "host": f"{n}{row['host']}"} for row in rows)
+        row = {"finding_id": name, "event_time": NOON, **finding, "host": "ws.corp.example"}
+        for table, case_rows in zip(tables, ([row], starts, connections), strict=True):
+            table.extend({**row, "host": f"{n}{row['host']}"} for row in case_rows)
     schemas = (FINDINGS, PROCESS_EVENTS, NETWORK_EVENTS)
     findings, processes, network = [
         spark.createDataFrame([tuple(r.get(c) for c in schema.names) for r in rows], schema)
@@ -125,23 +125,29 @@ def told(spark: SparkSession) -> dict[str, Any]:
     ]
     near = near_starts(findings, processes, host_key("host", HostMatch.SHORT))
     near = spark.createDataFrame(near.toArrow(), near.schema)
-    found = with_related(findings, near, connecting(near, network, host_key("host", HostMatch.SHORT))).collect()
-    assert len(found) == len(CASES)
-    return {r["finding_id"]: r["related"] for r in found}
+    collected = with_related(
+        findings, near, connecting_children(near, network, host_key("host", HostMatch.SHORT))
+    ).collect()
+    assert len(collected) == len(CASES)
+    return {r["finding_id"]: r["related"] for r in collected}
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_who_is_told(told: dict[str, Any], case: str) -> None:
-    found = told[case]
-    assert (None if found is None else [(c["role"], c["process_id"]) for c in found]) == CASES[case][3]
+def test_related_processes(related: dict[str, Any], case: str) -> None:
+    processes = related[case]
+    assert (None if processes is None else [(p["role"], p["process_id"]) for p in processes]) == CASES[case][3]
 
 
-def test_what_is_told(told: dict[str, Any]) -> None:
-    (client,) = told["a client with the URL"]
+def test_fields_of_related_processes(related: dict[str, Any]) -> None:
+    (client,) = related["a client with the URL"]
     assert (client["process"], client["process_name"]) == (URL, "msiexec.exe")
-    (fuller,) = told["two sensors' records of one client"]
-    assert (fuller["process_guid"], fuller["process"]) == ("G", URL)
-    parent, above = told["parent and grandparent"]
+    (more_complete,) = related["two sensors' records of one client"]
+    assert (more_complete["process_guid"], more_complete["process"]) == ("G", URL)
+    parent, grandparent = related["parent and grandparent"]
     assert (parent["process"], parent["process_guid"]) == ("cmd /c a", "P")
     assert parent["process_time"].timestamp() == NOON.timestamp() - 100
-    assert (above["process_name"], above["process"], above["process_time"]) == ("explorer.exe", None, None)
+    assert (grandparent["process_name"], grandparent["process"], grandparent["process_time"]) == (
+        "explorer.exe",
+        None,
+        None,
+    )

@@ -1,4 +1,4 @@
-"""Risk events and incidents against a loop over rows, as a whole and however a period is cut."""
+"""Risk events and incidents compared with a loop over rows, for all findings and for every split of the period."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import random
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from findings.sample_matches import Row, rows
 from procnet.contract import FINDINGS, INCIDENTS, RISK_EVENTS
-from procnet.findings.attack_tactics import tactics_of
+from procnet.findings.attack_tactics import tactics_by_technique
 from procnet.findings.risk import by_object
 from procnet.lake.tables import Lake
 from procnet.periods import Window
-from procnet.runs.risk import risk_of
+from procnet.runs.risk import attack_tactics, risk_of
 from procnet.settings import RiskSettings, Settings
 
 pytestmark = pytest.mark.spark
@@ -33,18 +34,18 @@ TACTICS = {"d1": {"defense-evasion"}, "d2": {"defense-evasion", "privilege-escal
 
 
 def finding(dice: random.Random, number: int) -> Row:
-    # Whole hours make ties, and events that are exactly one period apart.
+    # Whole hours give ties, and events that are exactly one period apart.
     time = START + timedelta(hours=dice.randrange(DAYS * 24), microseconds=dice.choice((0, 0, 0, -1, 1)))
     detection, host = dice.choice(tuple(SCORES)), dice.choice(("ws-1", "ws-2"))
     user = dice.choice((None, "CORP\\ann", "NT AUTHORITY\\SYSTEM", "O'Neil\\svc"))
-    who = [{"value": host, "type": "system"}] + ([{"value": user, "type": "user"}] if user else [])
+    objects = [{"value": host, "type": "system"}] + ([{"value": user, "type": "user"}] if user else [])
     return {
         "finding_id": f"f{number:03}", "detection_id": detection, "detection_name": detection.upper(),
         "detection_version": 1, "event_time": time, "finding_date": time.date(), "host": host, "user": user,
         "process_id": dice.choice((None, 4, 8)), "process_name": "a.exe", "dest_ip": dice.choice(("192.0.2.7", None)),
         "dest_host": dice.choice(("x.example", None)), "bytes_in": dice.choice((None, 5)), "risk_score":
         SCORES[detection], "severity": "low", "mitre_attack": TECHNIQUES[detection], "message": f"m{number}",
-        "excluded_by": dice.choice((None, None, None, "x")), "risk_objects": who,
+        "excluded_by": dice.choice((None, None, None, "x")), "risk_objects": objects,
         "threat_objects": [{"value": "a.exe", "type": "process_name"}],
     }  # fmt: skip
 
@@ -52,38 +53,46 @@ def finding(dice: random.Random, number: int) -> Row:
 def expected_events(findings: list[Row]) -> dict[tuple[Any, ...], Row]:
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for f in findings:
-        for of in f["risk_objects"]:
-            shared = of["type"] == "user" and of["value"].lower() in RULES.shared_accounts
+        for bearer in f["risk_objects"]:
+            shared = bearer["type"] == "user" and bearer["value"].lower() in RULES.shared_accounts
             if f["excluded_by"] is None and not shared:
                 bucket = datetime.combine(f["event_time"].date(), datetime.min.time(), timezone.utc)
                 destination = f["dest_host"] or f["dest_ip"]
-                key = (f["detection_id"], of["type"], of["value"], f["host"], f["process_id"], destination, bucket)
+                key = (
+                    f["detection_id"],
+                    bearer["type"],
+                    bearer["value"],
+                    f["host"],
+                    f["process_id"],
+                    destination,
+                    bucket,
+                )
                 groups[key].append(f)
-    told = {}
-    for key, of in groups.items():
-        first = min(of, key=lambda f: (f["event_time"], f["finding_id"]))
-        sizes = [f["bytes_in"] for f in of if f["bytes_in"] is not None]
-        told[key] = {
-            "first_time": first["event_time"], "last_time": max(f["event_time"] for f in of), "findings": len(of),
+    events = {}
+    for key, group in groups.items():
+        first = min(group, key=lambda f: (f["event_time"], f["finding_id"]))
+        sizes = [f["bytes_in"] for f in group if f["bytes_in"] is not None]
+        events[key] = {
+            "first_time": first["event_time"], "last_time": max(f["event_time"] for f in group), "findings": len(group),
             "bytes_in": sum(sizes) if sizes else None, "risk_score": SCORES[key[0]], "message": first["message"],
             "finding_id": first["finding_id"], "tactics": sorted(TACTICS[key[0]]),
         }  # fmt: skip
-    return told
+    return events
 
 
 def expected_incidents(events: list[Row]) -> dict[tuple[Any, ...], tuple[int, list[str]]]:
-    """(type, object, reason, time) -> sum and tactics of the events that count at that moment."""
-    told = {}
-    for who in {(e["risk_object_type"], e["risk_object"]) for e in events}:
-        mine = [e for e in events if (e["risk_object_type"], e["risk_object"]) == who]
+    """(type, object, reason, time) -> score and tactics of the events that count at that moment."""
+    found = {}
+    for bearer in {(e["risk_object_type"], e["risk_object"]) for e in events}:
+        mine = [e for e in events if (e["risk_object_type"], e["risk_object"]) == bearer]
         for time in {e["first_time"] for e in mine}:
             for reason, over in (("score", RULES.score_over), ("tactics", RULES.tactics_over)):
                 now = [e for e in mine if time - over < e["first_time"] <= time]
                 before = [e for e in mine if time - over <= e["first_time"] < time]
                 if passes(reason, now) and not passes(reason, before):
                     tactics = sorted({t for e in now for t in e["tactics"]})
-                    told[(*who, reason, time)] = (sum(e["risk_score"] for e in now), tactics)
-    return told
+                    found[(*bearer, reason, time)] = (sum(e["risk_score"] for e in now), tactics)
+    return found
 
 
 def passes(reason: str, events: list[Row]) -> bool:
@@ -92,15 +101,15 @@ def passes(reason: str, events: list[Row]) -> bool:
     return len({t for e in events for t in e["tactics"]}) >= RULES.tactics
 
 
-FOUND = [finding(random.Random(n), n) for n in range(160)]
+ALL_FINDINGS = [finding(random.Random(n), n) for n in range(160)]
 
 
 @pytest.fixture(scope="module")
 def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     folder: Path = tmp_path_factory.mktemp("risk")
     lake = Lake(spark, Settings(lake=folder, risk=RULES))
-    found = spark.createDataFrame([tuple(f.get(n) for n in FINDINGS.names) for f in FOUND], FINDINGS)
-    found.write.format("delta").save(str(folder / "findings"))
+    rows_of_findings = spark.createDataFrame([tuple(f.get(n) for n in FINDINGS.names) for f in ALL_FINDINGS], FINDINGS)
+    rows_of_findings.write.format("delta").save(str(folder / "findings"))
     return lake
 
 
@@ -109,57 +118,63 @@ def ordered(frame: DataFrame) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def whole(lake: Lake) -> tuple[list[Row], list[Row]]:
-    told = risk_of(lake, None)
-    assert told.events.columns == RISK_EVENTS.names
-    assert told.incidents.columns == INCIDENTS.names
-    assert told.events.schema.simpleString() == RISK_EVENTS.simpleString()
-    assert told.incidents.schema.simpleString() == INCIDENTS.simpleString()
-    return ordered(told.events), ordered(told.incidents)
+def all_risk(lake: Lake) -> tuple[list[Row], list[Row]]:
+    risk = risk_of(lake, None)
+    assert risk.events.columns == RISK_EVENTS.names
+    assert risk.incidents.columns == INCIDENTS.names
+    assert risk.events.schema.simpleString() == RISK_EVENTS.simpleString()
+    assert risk.incidents.schema.simpleString() == INCIDENTS.simpleString()
+    return ordered(risk.events), ordered(risk.incidents)
 
 
-def test_repeats_are_thrown_together_on_the_grid(whole: tuple[list[Row], list[Row]]) -> None:
-    expected = expected_events(FOUND)
+def test_repeated_findings_of_a_bucket_are_one_risk_event(all_risk: tuple[list[Row], list[Row]]) -> None:
+    expected = expected_events(ALL_FINDINGS)
     key = ("detection_id", "risk_object_type", "risk_object", "host", "process_id", "destination", "bucket")
-    told = {tuple(e[k] for k in key): e for e in whole[0]}
-    assert {k: {c: told[k][c] for c in v} for k, v in expected.items() if k in told} == expected
-    assert told.keys() == expected.keys()
-    assert len({e["risk_event_id"] for e in whole[0]}) == len(whole[0])
-    assert any(e["findings"] > 1 for e in whole[0]), "the lake has repeats"
+    events = {tuple(e[k] for k in key): e for e in all_risk[0]}
+    assert {k: {c: events[k][c] for c in v} for k, v in expected.items() if k in events} == expected
+    assert events.keys() == expected.keys()
+    assert len({e["risk_event_id"] for e in all_risk[0]}) == len(all_risk[0])
+    assert any(e["findings"] > 1 for e in all_risk[0]), "the data must have repeated findings"
 
 
-def test_an_incident_begins_where_a_threshold_is_passed(whole: tuple[list[Row], list[Row]]) -> None:
-    expected = expected_incidents(whole[0])
-    told = {
+def test_an_incident_begins_where_a_threshold_is_passed(all_risk: tuple[list[Row], list[Row]]) -> None:
+    expected = expected_incidents(all_risk[0])
+    found = {
         (i["risk_object_type"], i["risk_object"], i["reason"], i["incident_time"]): (i["score"], i["tactics"])
-        for i in whole[1]
+        for i in all_risk[1]
     }
-    assert told == expected
-    assert len(whole[1]) == len(expected)
-    assert {k[2] for k in expected} == {"score", "tactics"}, "the lake has both"
+    assert found == expected
+    assert len(all_risk[1]) == len(expected)
+    assert {k[2] for k in expected} == {"score", "tactics"}, "the data must have both"
 
 
-def test_the_same_risk_however_the_period_is_cut(lake: Lake, whole: tuple[list[Row], list[Row]]) -> None:
-    # Not on the grid of the buckets: a window's edge lies inside one.
+def test_splitting_the_period_does_not_change_the_risk(lake: Lake, all_risk: tuple[list[Row], list[Row]]) -> None:
+    # Not on the grid of the buckets: a window ends inside one.
     cuts = [START + timedelta(days=d, hours=-7) for d in (0, 1, 2, 6, 13)]
     parts = [risk_of(lake, Window(a, b)) for a, b in itertools.pairwise(cuts)]
-    for told, of in ((whole[0], [p.events for p in parts]), (whole[1], [p.incidents for p in parts])):
-        frame = of[0]
-        for more in of[1:]:
-            frame = frame.unionAll(more)
-        assert ordered(frame) == told
+    for expected, frames in ((all_risk[0], [p.events for p in parts]), (all_risk[1], [p.incidents for p in parts])):
+        assert ordered(reduce(DataFrame.unionAll, frames)) == expected
 
 
-def test_who_bears_most_stands_first(lake: Lake, whole: tuple[list[Row], list[Row]]) -> None:
-    told = rows(by_object(risk_of(lake, None).events))
-    assert [o["score"] for o in told] == sorted((o["score"] for o in told), reverse=True)
-    assert {o["risk_object"] for o in told} == {"ws-1", "ws-2", "CORP\\ann"}
-    ws = next(o for o in told if o["risk_object"] == "ws-1")
-    assert ws["score"] == sum(e["risk_score"] for e in whole[0] if e["risk_object"] == "ws-1")
+def test_the_object_with_most_risk_comes_first(lake: Lake, all_risk: tuple[list[Row], list[Row]]) -> None:
+    objects = rows(by_object(risk_of(lake, None).events))
+    assert [o["score"] for o in objects] == sorted((o["score"] for o in objects), reverse=True)
+    assert {o["risk_object"] for o in objects} == {"ws-1", "ws-2", "CORP\\ann"}
+    ws = next(o for o in objects if o["risk_object"] == "ws-1")
+    assert ws["score"] == sum(e["risk_score"] for e in all_risk[0] if e["risk_object"] == "ws-1")
 
 
-def test_a_sub_technique_serves_what_its_technique_does() -> None:
-    served = tactics_of()
+def test_shipped_techniques_have_their_tactics() -> None:
+    served = attack_tactics()
     assert served["T1218"] == ("defense-evasion",)
     assert served["T1055"] == ("privilege-escalation", "defense-evasion")
     assert not [t for t in served if "." in t]
+
+
+def test_tactics_by_technique() -> None:
+    techniques = {"persistence": ["T1053"], "defense-evasion": ["T1218", "T1055"], "execution": ["T1053"]}
+    assert tactics_by_technique(techniques) == {
+        "T1053": ("persistence", "execution"),
+        "T1055": ("defense-evasion",),
+        "T1218": ("defense-evasion",),
+    }

@@ -1,4 +1,4 @@
-"""What a person writes in conf/exclusions/*.yml or a table, strictly, and all that is wrong with it at once."""
+"""The schema of exclusions in conf/exclusions/*.yml and in the table `exclusions.table`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from procnet.findings.exclusions import FIELDS, Exclusion, weaknesses
 from procnet.predicates.parse import parse_side
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-# What nobody has looked at for a year is no longer known to be harmless.
-_LONGEST = timedelta(days=366)
+# An exclusion must be reviewed at least once a year.
+_MAX_VALIDITY = timedelta(days=366)
 
 
 class ExclusionFile(BaseModel):
@@ -34,11 +34,12 @@ class ExclusionFile(BaseModel):
 
 
 def load_exclusions(files: Sequence[Path]) -> tuple[Exclusion, ...]:
-    """The exclusions of files, by id. ExclusionError with every problem of every file, ids used twice among them."""
+    """The exclusions of files, ordered by id. ExclusionError with all problems of all files, repeated ids included."""
     found, unusable = read_exclusions([(str(path), path) for path in files])
     if unusable:
         raise ExclusionError(
-            "\n".join(p for u in unusable for p in u.problems), hint="procnet exclusions lint shows all of them again"
+            "\n".join(p for u in unusable for p in u.problems),
+            hint="correct them, then check with procnet exclusions lint",
         )
     return found
 
@@ -46,10 +47,10 @@ def load_exclusions(files: Sequence[Path]) -> tuple[Exclusion, ...]:
 def read_exclusions(
     entries: Sequence[tuple[str, Path | Mapping[str, Any]]],
 ) -> tuple[tuple[Exclusion, ...], tuple[UnusableFile, ...]]:
-    """Exclusions by id, and what cannot hold: entries that are wrong, and all of an id used twice.
+    """Valid exclusions ordered by id, and the unusable entries: invalid ones, and all that share an id.
 
-    An entry is where it stands, and its file, or its values: the file's keys, `findings` as YAML text, as a row of the
-    table `exclusions.table` has them.
+    An entry is its place (for messages), and its file or its values. The values are a row of the table
+    `exclusions.table`: the keys of a file, with `findings` as YAML text.
     """
     found: dict[str, list[Exclusion]] = {}
     unusable: list[UnusableFile] = []
@@ -61,12 +62,12 @@ def read_exclusions(
         if exclusion is not None:
             found.setdefault(exclusion.id, []).append(exclusion)
         else:
-            told = values.get("id") if isinstance(values, dict) else None
-            names = {Path(where).stem, *([] if told is None else [str(told).lower()])}
+            id_ = values.get("id") if isinstance(values, dict) else None
+            names = {Path(where).stem, *([] if id_ is None else [str(id_).lower()])}
             unusable.append(UnusableFile(frozenset(names), tuple(problems)))
     for id_, same in found.items():
         for other in same[1:]:
-            problem = f"{other.place}: id {id_} is that of {same[0].place} too"
+            problem = f"{other.place}: id {id_} is that of {same[0].place} too; give it another id"
             unusable.append(UnusableFile(frozenset({id_}), (problem,)))
     return tuple(found[i][0] for i in sorted(found) if len(found[i]) == 1), tuple(unusable)
 
@@ -83,9 +84,9 @@ def _checked(values: Any, where: str) -> tuple[Exclusion | None, list[str]]:
         return None, problems
     tree, problems = parse_side(file.findings, FIELDS, "findings")
     if file.valid_until <= file.valid_from:
-        problems.append(f"it ends before it begins: {file.valid_from} .. {file.valid_until}")
-    elif file.valid_until - file.valid_from > _LONGEST:
-        problems.append("it holds for more than a year: give an earlier valid_until, and look at it again then")
+        problems.append(f"it ends before it begins: valid_from {file.valid_from}, valid_until {file.valid_until}")
+    elif file.valid_until - file.valid_from > _MAX_VALIDITY:
+        problems.append("it is valid for more than a year: give an earlier valid_until, and review it then")
     if tree is not None:
         problems += weaknesses(tree)
     if tree is None or problems:

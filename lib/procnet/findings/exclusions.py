@@ -1,6 +1,7 @@
-"""False positives as data: which findings, why, who says so, until when. An excluded finding is kept, and marked.
+"""Exclusions: false positives as data, with reason, owner and validity (R7).
 
-Validity is judged by the connection's time, so that a rerun of March gives March's answer (2-semantics, 7).
+An excluded finding stays in the table, with the exclusion's id in `excluded_by`. Validity is compared with the
+connection's time, so that a rerun over last March gives the same findings as in March.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from procnet.contract import FINDINGS
 from procnet.predicates.compile import to_column
 from procnet.predicates.model import All, Field, Not, Predicate, canonical, leaves
 
-# What an exclusion may ask of a finding: `command_line`, as detections call it, is the finding's `process`.
+# Columns that an exclusion may use. `command_line`, the name in detections, is the column `process` of a finding.
 _ALIASES = {"command_line": "process"}
-_NOT_ASKED = {"finding_id", "fingerprint", "message", "excluded_by", "related", "mitre_attack"}
+_UNUSABLE = {"finding_id", "fingerprint", "message", "excluded_by", "related", "mitre_attack"}
 FIELDS: dict[str, T.DataType] = {
-    **{f.name: f.dataType for f in FINDINGS if f.name not in _NOT_ASKED},
+    **{f.name: f.dataType for f in FINDINGS if f.name not in _UNUSABLE},
     **{alias: FINDINGS[column].dataType for alias, column in _ALIASES.items()},
 }
 
@@ -32,7 +33,7 @@ _PATHS = frozenset({"process_path", "parent_process_path"})
 
 @dataclass(frozen=True)
 class Exclusion:
-    """One exclusion, checked. `detections` are ids or names, in any case; none of them means all detections."""
+    """One valid exclusion. `detections` are ids or names, compared without case; empty means all detections."""
 
     id: str
     detections: tuple[str, ...]
@@ -41,77 +42,79 @@ class Exclusion:
     owner: str
     valid_from: datetime
     valid_until: datetime
-    place: str  # its file, or table and id
+    place: str  # its file, or its table and id
 
     def covers(self, detection_id: str, name: str) -> bool:
-        """Whether it is about this detection."""
+        """Whether it applies to this detection."""
         return not self.detections or not self.scope.isdisjoint((detection_id, name.lower()))
 
     @property
     def scope(self) -> frozenset[str]:
-        """Ids and names in lower case."""
+        """Ids and names of its detections, in lower case."""
         return frozenset(d.lower() for d in self.detections)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what it excludes: an edit that can change a finding changes it, and a new reason does not."""
-        asks = [self.id, *sorted(self.scope), canonical(self.predicate)]
-        asks += [self.valid_from.isoformat(), self.valid_until.isoformat()]
-        return hashlib.sha256("\n".join(asks).encode()).hexdigest()
+        """SHA-256 of what it excludes: changed by every edit that can change findings, not by a new reason or owner."""
+        parts = [self.id, *sorted(self.scope), canonical(self.predicate)]
+        parts += [self.valid_from.isoformat(), self.valid_until.isoformat()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def apply_exclusions(findings: DataFrame, exclusions: Sequence[Exclusion], *, at_any_time: bool = False) -> DataFrame:
-    """Findings, with `excluded_by` the id of the exclusion that holds for them: of several, the first by id.
+    """Findings with `excluded_by`: the id of the exclusion that applies, the first by id if several do.
 
-    In and out: `contract.FINDINGS`; no row is added, dropped or changed otherwise. `at_any_time` leaves the validity
-    out, to ask what an exclusion would hide.
+    In and out: `contract.FINDINGS`; rows and other columns do not change. `at_any_time` ignores the validity, to show
+    what an exclusion would hide.
     """
     if not exclusions:
         return findings
     ordered = sorted(exclusions, key=lambda e: e.id)
-    ids = [F.when(_holds(e, at_any_time), F.lit(e.id)) for e in ordered]
+    ids = [F.when(_applies(e, at_any_time), F.lit(e.id)) for e in ordered]
     return findings.withColumn("excluded_by", F.coalesce(*ids)).select(*findings.columns)
 
 
-def _holds(exclusion: Exclusion, at_any_time: bool) -> Column:
-    holds = F.coalesce(to_column(exclusion.predicate, lambda n: F.col(_ALIASES.get(n, n))), F.lit(False))
+def _applies(exclusion: Exclusion, at_any_time: bool) -> Column:
+    applies = F.coalesce(to_column(exclusion.predicate, lambda n: F.col(_ALIASES.get(n, n))), F.lit(False))
     if exclusion.detections:
         scope = sorted(exclusion.scope)
-        holds = holds & (F.col("detection_id").isin(scope) | F.lower("detection_name").isin(scope))
+        applies = applies & (F.col("detection_id").isin(scope) | F.lower("detection_name").isin(scope))
     if at_any_time:
-        return holds
+        return applies
     time = F.col("event_time")
-    return holds & (time >= F.lit(exclusion.valid_from)) & (time < F.lit(exclusion.valid_until))
+    return applies & (time >= F.lit(exclusion.valid_from)) & (time < F.lit(exclusion.valid_until))
 
 
 def weaknesses(predicate: Predicate) -> list[str]:
-    """Why a predicate hides more than its author means; empty where it does not.
+    """Problems of a predicate that an attacker could use to hide; empty without one.
 
-    An attacker chooses names, folders and the front of a host name: what excludes must stand on more than those.
+    An attacker chooses program names, folders and the first labels of a host name: an exclusion must test more.
     """
-    found = []
-    if _by_name_alone(predicate):
-        found.append(
-            "a program's name alone is enough for it: add where the program lies, its hash, or its destination"
+    problems = []
+    if _names_are_enough(predicate):
+        problems.append(
+            "a program's name alone is enough to match: add the program's folder, its hash, or the destination"
         )
     for leaf in leaves(predicate):
         if leaf.field in _PATHS and not _anchored(leaf):
-            found.append(
-                f"{leaf.field} {leaf.op} {leaf.value!r} holds in any folder that a user may write; begin at C:\\"
+            problems.append(
+                f"{leaf.field} {leaf.op} {leaf.value!r} holds in any folder that users can write to; begin at C:\\"
             )
         if leaf.field == "dest_host" and leaf.op == "endswith" and not str(leaf.value).startswith("."):
-            found.append(f"dest_host endswith {leaf.value!r} holds for evil{leaf.value} too: begin with a dot")
-    return found
+            problems.append(
+                f"dest_host endswith {leaf.value!r} holds for evil{leaf.value} too: begin the value with a dot"
+            )
+    return problems
 
 
-def _by_name_alone(predicate: Predicate) -> bool:
-    """Whether tests of names, or of what is NOT so, are enough to satisfy it."""
+def _names_are_enough(predicate: Predicate) -> bool:
+    """Whether conditions on names, or negated conditions, are enough to satisfy the predicate."""
     if isinstance(predicate, Field):
         return predicate.field in _NAMES or predicate.op == "isnull"
     if isinstance(predicate, Not):
         return True
     enough = all if isinstance(predicate, All) else any
-    return enough(_by_name_alone(part) for part in predicate.parts)
+    return enough(_names_are_enough(part) for part in predicate.parts)
 
 
 def _anchored(leaf: Field) -> bool:

@@ -1,4 +1,4 @@
-"""What a finding is about, as a hash: never of the run, the file, the partition or the order (2-semantics, 6)."""
+"""The id of a finding: a hash of detection, connection and process start, the same in every run over the data (R6)."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ from pyspark.sql import DataFrame
 
 from procnet.contract import NETWORK_EVENTS
 
-# ingest_time is the one column in which copies of an event may differ.
-_EVENT = tuple(n for n in NETWORK_EVENTS.names if n not in ("ingest_time", "event_date"))
-_ABOUT = ("host", "process_id", "event_time", "src_ip", "src_port", "dest_ip", "dest_port", "transport")
+# Copies of an event may differ in ingest_time only.
+_EVENT_COLUMNS = tuple(n for n in NETWORK_EVENTS.names if n not in ("ingest_time", "event_date"))
+_CONNECTION_KEY = ("host", "process_id", "event_time", "src_ip", "src_port", "dest_ip", "dest_port", "transport")
 
 
-def one_per_event(hits: DataFrame) -> DataFrame:
-    """Exact duplicates of a connection are one event; those that are not get a number, `repeat`, from 1.
+def one_per_event(matches: DataFrame) -> DataFrame:
+    """Matches without exact copies of a connection; distinct connections with equal ids are numbered.
 
-    In: NETWORK_EVENTS, `attribution`, `instance`, `detection`. Out: the same without copies, `about`, `repeat`: true
-    repeats agree in all that the id is made of and are told apart by the rest of their columns, in a fixed order.
+    In: NETWORK_EVENTS, `attribution`, `instance`, `detection`. Out: the same, `identity` (array of the texts that make
+    the id) and `repetition`: 1, 2, ... for connections of one identity, in the order of their other columns.
     """
-    # As arrays of texts, so that a plan has two columns to sort by and not eighty. What reaches this point are matches,
-    # few rows, not connections.
-    keyed = hits.selectExpr("*", f"{_texts(_about())} AS about", f"{_texts(_EVENT)} AS event")
-    # Sorted once: copies stand side by side, so a row that equals the one before it is a copy.
-    near = "PARTITION BY about ORDER BY event, ingest_time NULLS FIRST"
-    told = keyed.selectExpr("*", f"NOT (event <=> lag(event) OVER ({near})) AS first")
-    counted = told.selectExpr("*", f"count_if(first) OVER ({near}) AS repeat")
-    return counted.where("first").drop("event", "first")
+    # Arrays of texts, so that a plan sorts by two columns and not by eighty. Matches are few, unlike connections.
+    keyed = matches.selectExpr("*", f"{_texts(_identity())} AS identity", f"{_texts(_EVENT_COLUMNS)} AS event_values")
+    # One sort for both windows. Copies are neighbors in it: a row that equals the row before it is a copy.
+    order = "PARTITION BY identity ORDER BY event_values, ingest_time NULLS FIRST"
+    flagged = keyed.selectExpr("*", f"NOT (event_values <=> lag(event_values) OVER ({order})) AS is_first_copy")
+    numbered = flagged.selectExpr("*", f"count_if(is_first_copy) OVER ({order}) AS repetition")
+    return numbered.where("is_first_copy").drop("event_values", "is_first_copy")
 
 
 def finding_id() -> str:
-    """SHA-256 of what the finding is about, in SQL over the columns of `one_per_event`."""
-    # A JSON array keeps nulls apart from texts and separators inside them; concat_ws drops nulls, so that ids collide.
-    return f"sha2(to_json(concat(about, {_texts(['repeat'])})), 256)"
+    """The finding's id in SQL over the columns of `one_per_event`: SHA-256 of its identity and repetition as JSON."""
+    # A JSON array distinguishes nulls, empty texts and separators inside texts; concat_ws drops nulls, so ids collide.
+    return f"sha2(to_json(concat(identity, {_texts(['repetition'])})), 256)"
 
 
-def _about() -> list[str]:
-    """Detection, connection, and the process's start or its absence."""
+def _identity() -> list[str]:
+    """SQL of detection, process start (null without one) and connection."""
     guid = "coalesce(instance.process_guid, process_guid)"
-    connection = ["unix_micros(event_time)" if c == "event_time" else c for c in _ABOUT]
+    connection = ["unix_micros(event_time)" if c == "event_time" else c for c in _CONNECTION_KEY]
     return ["detection.id", "unix_micros(instance.process_time)", guid, *connection]
 
 

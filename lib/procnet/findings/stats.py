@@ -1,4 +1,4 @@
-"""Tuning in numbers: what each detection found over a period, by whom and where to."""
+"""Statistics of findings by detection, for tuning: counts, processes and destinations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from procnet.contract import ATTRIBUTIONS
 
 
 def by_detection(findings: DataFrame, top: int = 3) -> DataFrame:
-    """One row a detection, the one with most live findings first.
+    """One row for each detection, most live findings first. Live are the findings without an exclusion.
 
     In: `contract.FINDINGS`. Out: `detection_id`, `detection_name`, `findings` (live), `excluded`, `hosts` (of live
-    ones), a count of live ones for each attribution, `first_time`, `last_time`, `processes` and `destinations`: the
-    `top` of the live ones, as arrays of (value, findings), the most frequent first.
+    findings), a count of live findings for each attribution, `first_time`, `last_time`, and `processes` and
+    `destinations`: the `top` most frequent ones of live findings, as arrays of (value, n).
     """
     live = F.col("excluded_by").isNull()
-    counted = findings.groupBy("detection_id").agg(
+    counts = findings.groupBy("detection_id").agg(
         F.max_by("detection_name", F.struct("event_time", "finding_id")).alias("detection_name"),
         F.count_if(live).alias("findings"),
         F.count_if(~live).alias("excluded"),
@@ -25,15 +25,18 @@ def by_detection(findings: DataFrame, top: int = 3) -> DataFrame:
         F.min("event_time").alias("first_time"),
         F.max("event_time").alias("last_time"),
     )
-    seen = findings.where(live)
+    live_findings = findings.where(live)
     for name, value in (("processes", F.col("process_name")), ("destinations", F.coalesce("dest_host", "dest_ip"))):
-        counted = counted.join(_top(seen, value, top).withColumnRenamed("top", name), "detection_id", "left")
-    return counted.orderBy(F.desc("findings"), "detection_id")
+        counts = counts.join(_most_frequent(live_findings, value, top, name), "detection_id", "left")
+    return counts.orderBy(F.desc("findings"), "detection_id")
 
 
-def _top(findings: DataFrame, value: Column, most: int) -> DataFrame:
-    times = findings.groupBy("detection_id", value.alias("value")).agg(F.count("*").alias("findings"))
-    # array_sort is ascending: the negative count stands first, so ties are in the order of the values.
-    ranked = F.array_sort(F.collect_list(F.struct((-F.col("findings")).alias("less"), "value")))
-    told = F.transform(F.slice(ranked, 1, most), lambda r: F.struct(r["value"].alias("value"), (-r["less"]).alias("n")))
-    return times.groupBy("detection_id").agg(told.alias("top"))
+def _most_frequent(findings: DataFrame, value: Column, top: int, name: str) -> DataFrame:
+    """`detection_id`, and `name`: array of (value, n) of the `top` most frequent values, ties ordered by value."""
+    frequencies = findings.groupBy("detection_id", value.alias("value")).agg(F.count("*").alias("n"))
+    # array_sort is ascending: by the negative count the most frequent value is first, and ties are sorted by value.
+    ascending = F.array_sort(F.collect_list(F.struct((-F.col("n")).alias("negative"), "value")))
+    values = F.transform(
+        F.slice(ascending, 1, top), lambda v: F.struct(v["value"].alias("value"), (-v["negative"]).alias("n"))
+    )
+    return frequencies.groupBy("detection_id").agg(values.alias(name))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from procnet.findings.attack_tactics import tactics_of
 from procnet.findings.risk import incidents_sql, risk_events_sql
 from procnet.findings.rows import CIM_COLUMNS
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.tables import Lake
+from procnet.runs.risk import attack_tactics
 from procnet.spark.sql import column
 
 
@@ -23,6 +23,6 @@ def init(lake: Lake) -> list[str]:
         columns = ", ".join(f"{column(ours)} AS {column(theirs)}" for theirs, ours in CIM_COLUMNS.items())
         risk = lake.settings.risk
         lake.create_view("findings_cim", f"SELECT {columns} FROM {lake.ref('findings')}")
-        lake.create_view("risk_events", risk_events_sql(lake.ref("findings"), risk, tactics_of()))
+        lake.create_view("risk_events", risk_events_sql(lake.ref("findings"), risk, attack_tactics()))
         lake.create_view("incidents", incidents_sql(lake.ref("risk_events"), risk))
     return new

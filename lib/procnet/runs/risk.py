@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.findings.attack_tactics import tactics_of
+from procnet.config_file import load_yaml
+from procnet.findings.attack_tactics import tactics_by_technique
 from procnet.findings.risk import incidents, risk_events
 from procnet.lake.tables import Lake
 from procnet.periods import EPOCH, Window
+from procnet.settings import default_conf_dir
 from procnet.spark.filters import in_period
 
 
@@ -23,18 +27,24 @@ class Risk:
     incidents: DataFrame
 
 
+@cache
+def attack_tactics() -> Mapping[str, tuple[str, ...]]:
+    """ATT&CK technique -> the tactics that it serves, from conf/attack.yml."""
+    return tactics_by_technique(load_yaml(default_conf_dir() / "attack.yml", dict[str, tuple[str, ...]]))
+
+
 def risk_of(lake: Lake, period: Window | None) -> Risk:
     """The risk of a period; None means of all findings. How a period is cut changes neither event nor incident: buckets
     are read whole, and as far back as the longer threshold looks."""
     settings, findings = lake.settings.risk, lake.read("findings")
     if period is None:
-        events = risk_events(findings, settings, tactics_of())
+        events = risk_events(findings, settings, attack_tactics())
         return Risk(events, incidents(events, settings))
     back = max(settings.score_over, settings.tactics_over)
     first = _on_grid(period.start - back, settings.throttle)
     last = _on_grid(period.end, settings.throttle) + settings.throttle
     read = findings.where(in_period(first, last, "finding_date"))
-    events = risk_events(read, settings, tactics_of())
+    events = risk_events(read, settings, attack_tactics())
     begun = incidents(events, settings)
     return Risk(_within(events, "first_time", period), _within(begun, "incident_time", period))
 
