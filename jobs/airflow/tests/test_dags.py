@@ -121,7 +121,7 @@ def test_a_backfill_makes_a_run_for_each_hour() -> None:
 
 
 def test_an_exit_code_of_procnet_passes_through_spark_submit(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "from procnet.java import *; print(launcher_home(find_java()))"
+    code = "from procnet.spark.java import *; print(launcher_home(find_java()))"
     python = PROCNET.with_name("python")
     java = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     monkeypatch.setenv("JAVA_HOME", java)
