@@ -63,6 +63,8 @@ DOCS := .venv-docs
 docs: $(VENV)/.package $(DOCS)/.ready
 	$(BIN)/python docs/generate.py
 	$(DOCS)/bin/zensical build --strict --clean
+	@! grep -rnoE '<(script|img|link)[^>]*(src|href)="?https?://[^">]*' site --include=*.html || \
+	  { echo "these pages load files from a server" >&2; exit 1; }
 
 # All four run, so that one call shows everything there is to mend.
 check: $(VENV)/.package

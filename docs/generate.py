@@ -78,36 +78,37 @@ def commands_page() -> str:
 
 
 def layers() -> list[list[str]]:
-    """The import layers of pyproject.toml, highest first; modules of one layer do not import each other."""
+    """The import layers of lib/procnet in pyproject.toml, highest first."""
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    found = next(c["layers"] for c in linter["contracts"] if c["type"] == "layers")
-    return [[m.strip().strip("()").removeprefix("procnet.") for m in layer.replace(":", "|").split("|")] for layer in found]
+    found = next(c["layers"] for c in linter["contracts"] if c.get("containers") == ["procnet"])
+    rows = [[m.strip() for m in layer.replace(":", "|").split("|")] for layer in found]
+    return [[m for m in row if not m.startswith("__")] for row in rows]
 
 
 def layers_picture(rows: Sequence[Sequence[str]]) -> str:
     """An SVG of the layers: one row of boxes a layer. Imports run downwards only."""
-    width, box, gap = 640, 34, 12
+    width, box, gap = 480, 32, 10
     height = len(rows) * (box + gap) + gap
     shapes = []
     for n, row in enumerate(rows):
         y = gap + n * (box + gap)
-        inner = width - 76
+        inner = width - 56
         each = (inner - gap * (len(row) - 1)) / len(row)
         for i, module in enumerate(row):
-            x = 60 + i * (each + gap)
+            x = 46 + i * (each + gap)
             shapes.append(
                 f'<rect x="{x:.0f}" y="{y}" width="{each:.0f}" height="{box}" rx="6" fill="#e8eefb" stroke="#4a6fc4"/>'
-                f'<text x="{x + each / 2:.0f}" y="{y + 22}" text-anchor="middle">{escape(module)}</text>'
+                f'<text x="{x + each / 2:.0f}" y="{y + 21}" text-anchor="middle">{escape(module)}</text>'
             )
     arrow = (
-        f'<path d="M30 {gap} V{height - gap - 8}" stroke="#555" stroke-width="2"/>'
-        f'<path d="M24 {height - gap - 10} L30 {height - gap} L36 {height - gap - 10} Z" fill="#555"/>'
-        f'<text x="18" y="{height // 2}" text-anchor="middle" fill="#555" '
-        f'transform="rotate(-90 18 {height // 2})">imports</text>'
+        f'<path d="M28 {gap} V{height - gap - 8}" stroke="#555" stroke-width="2"/>'
+        f'<path d="M22 {height - gap - 10} L28 {height - gap} L34 {height - gap - 10} Z" fill="#555"/>'
+        f'<text x="16" y="{height // 2}" text-anchor="middle" fill="#555" '
+        f'transform="rotate(-90 16 {height // 2})">imports</text>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="monospace" font-size="14" role="img" aria-label="Import layers of lib/procnet">\n'
+        f'font-family="monospace" font-size="13" role="img" aria-label="Import layers of lib/procnet">\n'
         f'<rect width="{width}" height="{height}" rx="8" fill="#fff"/>\n{arrow}\n' + "\n".join(shapes) + "\n</svg>\n"
     )
 
