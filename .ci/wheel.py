@@ -25,7 +25,7 @@ def problems(wheel: Path) -> list[str]:
         names = set(z.namelist())
         metadata = Parser().parsestr(z.read(next(n for n in names if n.endswith(".dist-info/METADATA"))).decode())
     wanted = {f"procnet/{f.relative_to(ROOT)}" for f in (ROOT / "conf").rglob("*") if f.is_file()}
-    wanted |= {"procnet/py.typed", "procnet/log4j2.properties"}
+    wanted |= {"procnet/py.typed", "procnet/spark/log4j2.properties"}
     found = [f"lacks {name}" for name in sorted(wanted - names)]
     # Databricks brings its own Spark; one that the wheel requires would overwrite it.
     always = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]

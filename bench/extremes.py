@@ -91,7 +91,7 @@ def evaluate_and_count(lake: Lake, window: Window, name: str, expected: int | No
     evaluation = evaluate(Query(lake.read("process_events"), lake.read("network_events"), one, window, lake.settings))
     count = 0 if evaluation.findings is None else evaluation.findings.count()
     seconds = time.monotonic() - started
-    print_message(f"{name}: {count:,} findings, {seconds:.1f} s, {evaluation.plan}")
+    print_message(f"{name}: {count:,} findings, {seconds:.1f} s, {evaluation.plan}: {evaluation.reason}")
     if expected not in (None, count):
         raise ProcnetError(f"{name}: {count:,} findings where {expected:,} must be found")
-    return {"input": name, "findings": count, "seconds": seconds, "plan": str(evaluation.plan)}
+    return {"input": name, "findings": count, "seconds": seconds, "plan": evaluation.plan, "reason": evaluation.reason}

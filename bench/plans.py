@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,28 +12,28 @@ from pyspark.sql import functions as F
 from bench.rivals import IS_NAMED, KEY, LOOKBACK, PORTS
 from procnet.detections.detection import Detection
 from procnet.engine.evaluate import evaluate
-from procnet.engine.events import read_events
+from procnet.engine.events import Events, changed_process_events, read_events
 from procnet.engine.query import Query
 from procnet.errors import DataError
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.spark.filters import events_in_period
-from procnet.state.state import carried_to, carry_on
+from procnet.state.state import LoadedState, load_state, save_state
 
 
 def findings_of(lake: Lake, detections: Sequence[Detection], window: Window) -> DataFrame | None:
     """Findings of the window, computed from the whole lookback; None where there are none."""
-    return evaluate(_query(lake, detections, window)).findings
+    return evaluate(_query(lake, read_events(lake), detections, window)).findings
 
 
 def write_state(lake: Lake, detections: Sequence[Detection], window: Window) -> None:
-    """Write the state that a run over `window` leaves for the window after it. DataError where there is none."""
-    query = _query(lake, detections, window)
+    """Write the state that a run over `window` leaves for the window after it. DataError where it can write none."""
     events = read_events(lake)
-    state = carried_to(lake, query, events)
-    if state.mark is None:
-        raise DataError(f"the benchmark can write no state: {state.told}")
-    carry_on(lake, query, None, events, state.mark)
+    query = _query(lake, events, detections, window)
+    state = _load_state(lake, events, query)
+    if state.fingerprint is None:
+        raise DataError(f"the benchmark can write no state: {state.reason}")
+    save_state(lake, query.history, query.start_conditions, None, events.process_versions, state.fingerprint)
 
 
 def findings_with_state(lake: Lake, detections: Sequence[Detection], window: Window) -> DataFrame | None:
@@ -40,16 +41,22 @@ def findings_with_state(lake: Lake, detections: Sequence[Detection], window: Win
 
     DataError where `write_state` has left none for these detections.
     """
-    query = _query(lake, detections, window)
-    state = carried_to(lake, query, read_events(lake))
+    events = read_events(lake)
+    query = _query(lake, events, detections, window)
+    state = _load_state(lake, events, query)
     if state.carried is None:
-        raise DataError(f"the benchmark has no state to measure: {state.told}")
+        raise DataError(f"the benchmark has no state to measure: {state.reason}")
     return evaluate(replace(query, carried=state.carried)).findings
 
 
-def _query(lake: Lake, detections: Sequence[Detection], window: Window) -> Query:
-    events = read_events(lake)
-    return Query(events.processes, events.connections, detections, window, lake.settings)
+def _query(lake: Lake, events: Events, detections: Sequence[Detection], window: Window) -> Query:
+    return Query(events.process_events, events.network_events, detections, window, lake.settings)
+
+
+def _load_state(lake: Lake, events: Events, query: Query) -> LoadedState:
+    versions = events.process_versions
+    changes_since = partial(changed_process_events, lake, versions)
+    return load_state(lake, query.history, query.start_conditions, versions, changes_since)
 
 
 def scan_lookback(lake: Lake, window: Window) -> None:
