@@ -1,4 +1,4 @@
-"""Hand-written lakes of a few rows, each with the answer that one sentence of 2-semantics asks for.
+"""Hand-written lakes of a few rows, each with the answer that one sentence of docs/semantics.md (R1, R2) asks for.
 
 Times are seconds after noon. A start is named by its record_id, and a case expects (attribution, record_id of the start
 or None, other fields of the instance). `EPS` is the smallest step of a clock, so both sides of each boundary are here.

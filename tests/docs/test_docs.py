@@ -27,7 +27,7 @@ from pyspark.sql import SparkSession
 
 import procnet
 from cli import command
-from procnet.contract import ATTRIBUTIONS
+from procnet.contract import ATTRIBUTIONS, FINDINGS
 from procnet.detections.detection import NETWORK_TYPES, PROCESS_TYPES
 from procnet.detections.schema import DetectionFile
 from procnet.periods import format_duration
@@ -180,6 +180,8 @@ def test_every_name_of_the_code_in_the_docs_exists() -> None:
     for page in PAGES:
         for name in re.findall(r"`(procnet(?:\.\w+)+)`", page.read_text("utf-8")):
             module, _, attribute = name.rpartition(".")
+            if page.name == "exports.md" and name.split(".")[1] in FINDINGS.names:
+                continue  # a field of Elastic's documents
             try:
                 getattr(importlib.import_module(module), attribute)
             except (ImportError, AttributeError):
