@@ -1,8 +1,8 @@
-"""The canonical tables: every column with its type, its meaning and its unit. All frames between the parts have these.
+"""The tables of a lake: every column with its type, meaning and unit. All modules exchange frames of these columns.
 
-Names are those of Splunk's CIM, except `host`: the CIM calls the endpoint `dest` on one side and `src` or `dvc` on the
-other, which is how risk lands on the remote host. Times are UTC with microseconds, text is as the sensor wrote it
-unless the meaning says otherwise, and an unknown value is null, never "", "-" or "null".
+Columns are named as in Splunk's CIM, except `host`: the CIM calls the endpoint `dest` in one data model and `src` or
+`dvc` in others, so that risk may be assigned to the remote host. Times are UTC with microseconds. Text is as the sensor
+wrote it, unless the meaning says otherwise. An unknown value is null, never "", "-" or "null".
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ def _table(*columns: tuple[str, T.DataType, str]) -> T.StructType:
     return T.StructType([T.StructField(n, t, True, {"comment": c}) for n, t, c in columns])
 
 
-# What is known of a process; process_events and network_events (where the record carries it) share these.
+# Columns of a process, in process_events and, where the record has them, in network_events.
 _IDENTITY = (
-    ("process_id", _LONG, "the operating system's id; null where unknown or 0"),
+    ("process_id", _LONG, "id of the operating system; null where unknown or 0"),
     ("process_guid", _STRING, "the sensor's unique key, upper case without braces; null where unknown or zero"),
 )
 _IMAGE = (
-    ("process_name", _STRING, "base name of the image, LOWER CASE, so that equality reaches the files"),
+    ("process_name", _STRING, "base name of the image, lower case: an equality then skips files by their statistics"),
     ("process_path", _STRING, "full path of the image"),
-    ("original_file_name", _STRING, "name in the image's version resource: survives a rename"),
-    ("command_line", _STRING, "as started"),
+    ("original_file_name", _STRING, "name in the image's version resource; a renamed file still has it"),
+    ("command_line", _STRING, "command line of the start"),
     ("user", _STRING, "DOMAIN\\name of the account"),
-    ("user_id", _STRING, "SID or the like"),
+    ("user_id", _STRING, "SID or another unique id of the account"),
     ("integrity_level", _STRING, "low, medium, high, system"),
-    ("process_hash", _STRING, "hashes as the sensor gives them"),
+    ("process_hash", _STRING, "hashes of the image, as the sensor writes them"),
     ("parent_process_id", _LONG, "process id of the parent"),
     ("parent_process_guid", _STRING, "unique key of the parent"),
     ("parent_process_name", _STRING, "base name of the parent's image, lower case"),
@@ -41,58 +41,58 @@ _IMAGE = (
     ("parent_command_line", _STRING, "command line of the parent"),
 )
 _PROVENANCE = (
-    ("vendor_product", _STRING, "the sensor, such as Microsoft Sysmon"),
+    ("vendor_product", _STRING, "sensor, such as Microsoft Sysmon"),
     ("source", _STRING, "name of the source mapping that read the record"),
-    ("record_id", _STRING, "the sensor's number of the record, to find it again"),
-    ("ingest_time", _TIME, "when the lake received it; the only column in which exact duplicates may differ"),
+    ("record_id", _STRING, "id of the record at the sensor"),
+    ("ingest_time", _TIME, "time of ingest; exact duplicates may differ only in this column"),
     ("event_date", _DATE, "UTC date of event_time; the tables are partitioned by it"),
 )
 
 PROCESS_EVENTS = _table(
-    ("event_time", _TIME, "record time of the start or end"),
+    ("event_time", _TIME, "time of the start or end"),
     ("event_kind", _STRING, "start or end"),
-    ("host", _STRING, "the endpoint, trimmed, lower case, without a trailing dot"),
+    ("host", _STRING, "endpoint, trimmed, lower case, without a trailing dot"),
     *_IDENTITY,
     *_IMAGE,
-    ("action", _STRING, "allowed, blocked, ... as the sensor says"),
+    ("action", _STRING, "allowed, blocked or another word of the sensor"),
     *_PROVENANCE,
 )
 
 NETWORK_EVENTS = _table(
-    ("event_time", _TIME, "record time of the connection"),
-    ("host", _STRING, "the endpoint, trimmed, lower case, without a trailing dot"),
+    ("event_time", _TIME, "time of the connection"),
+    ("host", _STRING, "endpoint, trimmed, lower case, without a trailing dot"),
     *_IDENTITY,
-    ("process_start_time", _TIME, "start of the process, where the sensor gives it"),
+    ("process_start_time", _TIME, "start of the process, where the sensor writes it"),
     *_IMAGE,
     ("src_ip", _STRING, "local address when outbound; RFC 5952 spelling, IPv4-mapped as IPv4"),
     ("src_port", _INT, "0..65535"),
     ("dest_ip", _STRING, "remote address when outbound"),
     ("dest_port", _INT, "0..65535"),
     ("dest_host", _STRING, "remote host name, lower case"),
-    ("transport", _STRING, "tcp, udp, icmp, ..."),
+    ("transport", _STRING, "tcp, udp, icmp or another protocol"),
     ("direction", _STRING, "outbound or inbound"),
-    ("action", _STRING, "allowed, blocked, ... as the sensor says"),
+    ("action", _STRING, "allowed, blocked or another word of the sensor"),
     ("app", _STRING, "application protocol"),
-    ("bytes", _LONG, "in and out together"),
-    ("bytes_in", _LONG, "received by the host"),
-    ("bytes_out", _LONG, "sent by the host"),
+    ("bytes", _LONG, "bytes in both directions"),
+    ("bytes_in", _LONG, "bytes that the host received"),
+    ("bytes_out", _LONG, "bytes that the host sent"),
     ("protocol_version", _STRING, "ipv4 or ipv6"),
     *_PROVENANCE,
 )
 
 QUARANTINE = _table(
     ("source", _STRING, "name of the source mapping"),
-    ("file", _STRING, "where the record was read"),
-    ("line", _LONG, "line in it, from 1; null where the container has no lines"),
-    ("reason", _STRING, "why it could not be used"),
-    ("raw", _STRING, "the record as read, cut at 64 Ki characters"),
-    ("ingest_time", _TIME, "when it was put aside"),
+    ("file", _STRING, "file or table of the record"),
+    ("line", _LONG, "line in the file, from 1; null where the format has no lines"),
+    ("reason", _STRING, "why the record cannot be an event"),
+    ("raw", _STRING, "the record, cut at 64 Ki characters"),
+    ("ingest_time", _TIME, "time of ingest"),
     ("event_date", _DATE, "UTC date of ingest_time; the table is partitioned by it"),
 )
 
-# Process columns that a detection's process block may ask: an instance has them, and so may a connection's own record.
+# Columns for the process block of a detection: a process instance has them, and a connection's own record may.
 PROCESS_FIELDS: tuple[str, ...] = ("process_id", "process_guid", *(n for n, _, _ in _IMAGE))
-# Columns of a connection that a network block may ask.
+# Columns for the network block of a detection.
 NETWORK_FIELDS: tuple[str, ...] = (
     "src_ip", "src_port", "dest_ip", "dest_port", "dest_host", "transport", "direction", "action", "app",
     "bytes", "bytes_in", "bytes_out", "protocol_version",
@@ -103,25 +103,25 @@ _OBJECTS = T.ArrayType(T.StructType([T.StructField("value", _STRING), T.StructFi
 ATTRIBUTIONS = ("guid", "host_pid", "event", "none")
 
 FINDINGS = _table(
-    ("finding_id", _STRING, "hash of what the finding is about; the same data gives the same id"),
+    ("finding_id", _STRING, "hash of detection, connection and process; the same data gives the same id"),
     ("detection_id", _STRING, "id of the detection file"),
-    ("detection_name", _STRING, "its name"),
-    ("detection_version", _INT, "its version"),
-    ("fingerprint", _STRING, "hash of what the detection asks; differs where an edit changed its meaning"),
+    ("detection_name", _STRING, "name of the detection"),
+    ("detection_version", _INT, "version of the detection"),
+    ("fingerprint", _STRING, "hash of the detection's predicate; an edit that changes its meaning changes it"),
     ("event_time", _TIME, "time of the connection"),
-    ("host", _STRING, "the endpoint"),
-    ("attribution", _STRING, "how the process is known: guid, host_pid, event or none"),
+    ("host", _STRING, "endpoint"),
+    ("attribution", _STRING, "how the process was attributed: guid, host_pid, event or none (docs/semantics.md, R2)"),
     ("process_time", _TIME, "start of the process instance; null without one"),
-    ("process_end_time", _TIME, "end of the instance, if no later than clock_skew after the connection; else null"),
+    ("process_end_time", _TIME, "end of the process instance, if at most clock_skew after the connection; else null"),
     *_IDENTITY,
     ("process_name", _STRING, "base name of the image, lower case"),
     ("process_path", _STRING, "full path of the image"),
-    ("process", _STRING, "command line (the CIM's name for it)"),
+    ("process", _STRING, "command line (the CIM calls it process)"),
     ("original_file_name", _STRING, "name in the image's version resource"),
     ("user", _STRING, "account of the process"),
-    ("user_id", _STRING, "SID or the like"),
+    ("user_id", _STRING, "SID or another unique id of the account"),
     ("integrity_level", _STRING, "low, medium, high, system"),
-    ("process_hash", _STRING, "hashes as the sensor gives them"),
+    ("process_hash", _STRING, "hashes of the image, as the sensor writes them"),
     ("parent_process_id", _LONG, "process id of the parent"),
     ("parent_process_guid", _STRING, "unique key of the parent"),
     ("parent_process_name", _STRING, "base name of the parent's image, lower case"),
@@ -132,15 +132,15 @@ FINDINGS = _table(
     ("dest_ip", _STRING, "remote address when outbound"),
     ("dest_port", _INT, "0..65535"),
     ("dest_host", _STRING, "remote host name"),
-    ("transport", _STRING, "tcp, udp, ..."),
+    ("transport", _STRING, "tcp, udp or another protocol"),
     ("direction", _STRING, "outbound or inbound"),
-    ("action", _STRING, "of the connection"),
-    ("bytes_in", _LONG, "received by the host"),
-    ("bytes_out", _LONG, "sent by the host"),
+    ("action", _STRING, "action of the connection"),
+    ("bytes_in", _LONG, "bytes that the host received"),
+    ("bytes_out", _LONG, "bytes that the host sent"),
     ("risk_score", _INT, "1..100"),
-    ("severity", _STRING, "informational, low, medium, high, critical: Splunk ES's bands of the score"),
+    ("severity", _STRING, "informational, low, medium, high, critical: the bands of Splunk ES for the score"),
     ("mitre_attack", T.ArrayType(_STRING), "ATT&CK techniques"),
-    ("message", _STRING, "the detection's message with its fields filled in"),
+    ("message", _STRING, "message of the detection, with the values of its fields"),
     (
         "related",
         T.ArrayType(
@@ -148,72 +148,76 @@ FINDINGS = _table(
                           T.StructField("process_guid", _STRING), T.StructField("process_time", _TIME),
                           T.StructField("process_name", _STRING), T.StructField("process", _STRING)])
         ),
-        "other processes that belong to the story",
+        "related processes, such as the parent; role says which",
     ),
-    ("excluded_by", _STRING, "id of the exclusion that marks it; null for a live finding"),
-    ("process_record_id", _STRING, "record of the process start"),
-    ("connection_record_id", _STRING, "record of the connection"),
-    ("vendor_product", _STRING, "sensor of the connection"),
-    ("source", _STRING, "source of the connection"),
+    ("excluded_by", _STRING, "id of the exclusion that applies; null for a live finding"),
+    ("process_record_id", _STRING, "record_id of the process start"),
+    ("connection_record_id", _STRING, "record_id of the connection"),
+    ("vendor_product", _STRING, "sensor of the connection's record"),
+    ("source", _STRING, "source of the connection's record"),
     ("finding_date", _DATE, "UTC date of event_time; the table is partitioned by it"),
-    ("risk_objects", _OBJECTS, "whom the risk falls on, as far as known: endpoint and account, never the remote"),
-    ("threat_objects", _OBJECTS, "what the threat came by, as far as known: the remote address, names of programs"),
+    ("risk_objects", _OBJECTS, "known objects that have the risk: endpoint and account, never the remote host"),
+    ("threat_objects", _OBJECTS, "known objects of the threat: remote address, names of programs"),
 )  # fmt: skip
 
-# Two views of the findings (findings/risk.py), which are not stored.
+# RISK_EVENTS and INCIDENTS are views of the findings (findings/risk.py) and are not stored.
 RISK_EVENTS = _table(
-    ("risk_event_id", _STRING, "hash of what the event is about; the same findings give the same id"),
-    ("bucket", _TIME, "start of its bucket on the grid of risk.throttle"),
-    ("first_time", _TIME, "of its findings' connections; the event's own time"),
-    ("last_time", _TIME, "of its findings' connections"),
-    ("findings", _LONG, "how many it throws together"),
+    (
+        "risk_event_id",
+        _STRING,
+        "hash of detection, risk object, process, destination and bucket; the same findings give the same id",
+    ),
+    ("bucket", _TIME, "start of the bucket on the grid of risk.throttle"),
+    ("first_time", _TIME, "earliest connection of its findings; the time of the risk event"),
+    ("last_time", _TIME, "latest connection of its findings"),
+    ("findings", _LONG, "number of its findings"),
     ("detection_id", _STRING, "id of the detection file"),
-    ("detection_name", _STRING, "its name"),
-    ("detection_version", _INT, "its version"),
+    ("detection_name", _STRING, "name of the detection"),
+    ("detection_version", _INT, "version of the detection"),
     ("risk_object_type", _STRING, "system, user or other"),
-    ("risk_object", _STRING, "whom the risk falls on"),
-    ("risk_score", _INT, "1..100, counted once, however many findings there are"),
-    ("severity", _STRING, "Splunk ES's band of the score"),
+    ("risk_object", _STRING, "name of the endpoint or account"),
+    ("risk_score", _INT, "1..100, once for all its findings"),
+    ("severity", _STRING, "band of Splunk ES for the score"),
     ("mitre_attack", T.ArrayType(_STRING), "ATT&CK techniques"),
-    ("tactics", T.ArrayType(_STRING), "ATT&CK tactics that the techniques serve (conf/attack.yml)"),
-    ("host", _STRING, "the endpoint"),
+    ("tactics", T.ArrayType(_STRING), "ATT&CK tactics of the techniques (conf/attack.yml)"),
+    ("host", _STRING, "endpoint"),
     *_IDENTITY,
     ("process_time", _TIME, "start of the process instance; null without one"),
     ("process_name", _STRING, "base name of the image, lower case"),
-    ("destination", _STRING, "name of the remote host, or its address"),
-    ("bytes_in", _LONG, "sum of the findings"),
-    ("bytes_out", _LONG, "sum of the findings"),
-    ("threat_objects", _OBJECTS, "of all its findings"),
-    ("message", _STRING, "of the first finding"),
-    ("finding_id", _STRING, "the first finding: one example"),
+    ("destination", _STRING, "name or address of the remote host"),
+    ("bytes_in", _LONG, "bytes that the host received, sum of the findings"),
+    ("bytes_out", _LONG, "bytes that the host sent, sum of the findings"),
+    ("threat_objects", _OBJECTS, "threat objects of all its findings"),
+    ("message", _STRING, "message of the first finding"),
+    ("finding_id", _STRING, "id of the first finding, as an example"),
 )
 
 INCIDENTS = _table(
-    ("incident_id", _STRING, "hash of object, reason and time"),
-    ("incident_time", _TIME, "when the risk object came to pass the threshold"),
+    ("incident_id", _STRING, "hash of risk object, reason and time"),
+    ("incident_time", _TIME, "time at which the risk object reached the threshold"),
     ("risk_object_type", _STRING, "system, user or other"),
-    ("risk_object", _STRING, "whose risk it is"),
-    ("reason", _STRING, "score: the sum of risk.score_over; tactics: the distinct ATT&CK tactics of risk.tactics_over"),
-    ("score", _LONG, "sum of the risk events of that period"),
-    ("tactics", T.ArrayType(_STRING), "their ATT&CK tactics"),
-    ("detections", T.ArrayType(_STRING), "their detections' ids"),
-    ("first_time", _TIME, "of the first of them"),
-    ("risk_events", T.ArrayType(_STRING), "their ids, in time"),
+    ("risk_object", _STRING, "name of the endpoint or account"),
+    ("reason", _STRING, "score: sum within risk.score_over; tactics: distinct ATT&CK tactics within risk.tactics_over"),
+    ("score", _LONG, "sum of the risk events of that time"),
+    ("tactics", T.ArrayType(_STRING), "ATT&CK tactics of the risk events"),
+    ("detections", T.ArrayType(_STRING), "detection ids of the risk events"),
+    ("first_time", _TIME, "time of the first risk event"),
+    ("risk_events", T.ArrayType(_STRING), "ids of the risk events, in order of time"),
 )
 
 RUNS = _table(
-    ("run_id", _STRING, "unique"),
+    ("run_id", _STRING, "unique id of the run"),
     ("kind", _STRING, "ingest, normalize, detect, backfill, catch_up, maintain"),
     ("window_start", _TIME, "start of the window, inclusive"),
     ("window_end", _TIME, "end of the window, exclusive"),
     (
         "detections",
         T.MapType(_STRING, _STRING),
-        "detection id -> fingerprint, and a mark of all else that makes its findings",
+        "detection id -> run fingerprint: of its predicate, and a digest of everything else that shapes its findings",
     ),
-    ("table_versions", T.MapType(_STRING, _LONG), "table -> Delta version read"),
-    ("counts", T.MapType(_STRING, _LONG), "what was read, unusable, attributed, found"),
-    ("inputs", T.MapType(_STRING, _STRING), "file read -> mark of its content and of how it was read (ingest)"),
+    ("table_versions", T.MapType(_STRING, _LONG), "table -> Delta version that the run read"),
+    ("counts", T.MapType(_STRING, _LONG), "name -> number of records, events or findings"),
+    ("inputs", T.MapType(_STRING, _STRING), "file read -> digest of its content and of how it was read (ingest)"),
     (
         "health",
         T.ArrayType(
@@ -228,29 +232,37 @@ RUNS = _table(
                 ]
             )
         ),
-        "of each source: connections of the window, those without host, ids, or anything that names a process; newest",
+        "of each source: connections of the window; those without host, ids or any process column; newest time",
     ),
-    ("plan", _STRING, "how connections and processes were joined: broadcast, shuffled or none; null for other kinds"),
+    ("plan", _STRING, "broadcast, shuffled or none, of a window; a sentence in rows before schema version 3"),
     ("plan_reason", _STRING, "why this plan was chosen"),
     ("rows_collected", T.MapType(_STRING, _LONG), "step -> rows that the driver collected"),
     ("seconds", T.MapType(_STRING, T.DoubleType()), "stage -> wall seconds"),
     ("status", _STRING, "succeeded, nothing_to_read or failed"),
-    ("error", _STRING, "the error's text, where failed"),
-    ("started_at", _TIME, "wall clock"),
-    ("ended_at", _TIME, "wall clock"),
-    ("started_by", _STRING, "account that ran it"),
-    ("procnet_version", _STRING, "version of this package"),
+    ("error", _STRING, "text of the error, where failed"),
+    ("started_at", _TIME, "start of the last try, wall clock"),
+    ("ended_at", _TIME, "end, wall clock"),
+    ("started_by", _STRING, "account of the operating system"),
+    ("procnet_version", _STRING, "version of procnet"),
     ("run_date", _DATE, "UTC date of started_at"),
-    ("noisy", T.ArrayType(_STRING), "detections, by id, that found more than their budget in this window"),
-    ("broken", T.ArrayType(_STRING), "enabled detections that could not be loaded, and why: they were not run"),
+    ("noisy", T.ArrayType(_STRING), "ids of detections with more live findings in the window than their budget"),
+    ("broken", T.ArrayType(_STRING), "problems of enabled detections and exclusions that could not be loaded"),
 )
 
 # A cache (state/state.py): what the run of one window leaves for the run of the next. It may be dropped at any time.
 OPEN_PROCESSES = _table(
     ("part", _STRING, "id of what one run left: all its rows are of one commit"),
-    ("row_kind", _STRING, "part: what the part was made from; event: a process event; lookup: a key that was looked up"),
+    (
+        "row_kind",
+        _STRING,
+        "part: what the part was made from; event: a process event; lookup: a key that was looked up",
+    ),
     ("state_time", _TIME, "end of the run's window: its events are earlier"),
-    ("fingerprint", _STRING, "hash of all that decides which events are kept: conditions, lookbacks, tolerances, sources"),
+    (
+        "fingerprint",
+        _STRING,
+        "hash of all that decides which events are kept: conditions, lookbacks, tolerances, sources",
+    ),
     ("table_versions", T.MapType(_STRING, _LONG), "of a part: table -> Delta version that it was made from"),
     ("pid_complete_from", _TIME, "all events of this host and process id from then on are in the part; null: unknown"),
     ("guid_complete_from", _TIME, "all events of this host and guid from then on are in the part; null: unknown"),
