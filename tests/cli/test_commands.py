@@ -1,4 +1,4 @@
-"""Every command, called as a user does, on one small lake that is made once."""
+"""Every command, called as by a user, on one small lake."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cli.command import Said, files_of, procnet
-from procnet.cli.demo import _print
+from cli.command import CommandResult, files_of, procnet
+from procnet.cli.demo import print_demo
 from procnet.contract import FINDINGS, PROCESS_EVENTS, TABLES
 from procnet.demo.demo import Demo, Detected, Score
 from procnet.demo.fleet import make_fleet
 from procnet.demo.splunk_search import SplunkScore
 from procnet.runs.ingest import IngestReport
-from procnet.settings import Settings, default_conf_dir
+from procnet.settings import default_conf_dir
 
 pytestmark = pytest.mark.spark
 MSIEXEC = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 ANY_PORT = default_conf_dir() / "detections" / "msiexec_any_port.yml"
 PERIOD = ("--start", "2026-03-01T10:00:00Z", "--end", "2026-03-01T11:00:00Z")
 LONG_ADDRESS = "2001:db8:1111:2222:3333:4444:5555:6666"
-# Orders to a terminal, a formula, markup, and the sign that turns the direction of what follows.
+# Escape sequences of a terminal, a formula, markup, a mark that reverses the direction of the text after it.
 HOSTILE = "=cmd|'/C calc'!A0 \x1b[31m\x1b]0;owned\x07 <script>alert(1)</script> [bold]\u202egpj.exe\u2028\n+1"
 HOSTILE_HOST = "=pc\x1b[2j\u202e<b>"
 
@@ -55,16 +55,16 @@ BAD = (json.dumps(RECORDS[1])[:60], json.dumps(sysmon(5, 9, ProcessId="many")))
 
 
 @dataclass(frozen=True)
-class Story:
-    """What each command said, in order, and where."""
+class CommandRuns:
+    """The result of each command, in order; the lake and the folder of raw records."""
 
     lake: Path
     raw: Path
-    said: dict[str, Said]
+    results: dict[str, CommandResult]
 
 
 @pytest.fixture(scope="module")
-def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def ran(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> CommandRuns:
     raw, lake, out = (tmp_path_factory.mktemp(n) for n in ("raw", "lake", "out"))
     (raw / "mixed.jsonl").write_text("\n".join([*map(json.dumps, RECORDS), *BAD]) + "\n", encoding="utf-8")
     ends = "\n".join(json.dumps(sysmon(5, 9, ProcessId=str(900 + n), RecordNumber=n * n * 7919)) for n in range(400))
@@ -72,7 +72,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     (raw / "cut.json.gz").write_bytes(packed[: len(packed) // 2])
     at = ("--lake", lake)
     ingest = ("ingest", *at, "--source", "windows_flat")
-    # A file of the kernel's that can be opened by anyone and read by no one.
+    # A file of the kernel that anyone can open and no one can read.
     unreadable = [p for p in (Path("/proc/self/mem"),) if p.exists()]
     calls: dict[str, tuple[object, ...]] = {
         "init": ("init", *at),
@@ -92,84 +92,86 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
         "status": ("status", *at),
         "status --json": ("status", *at, "--last", "1", "--json"),
     }
-    said = {what: procnet(*argv) for what, argv in calls.items()}
-    said["files"] = Said(0, (out / "f.csv").read_text(encoding="utf-8"), str(out / "p"))
-    return Story(lake, raw, said)
+    results = {what: procnet(*argv) for what, argv in calls.items()}
+    results["files"] = CommandResult(0, (out / "f.csv").read_text(encoding="utf-8"), str(out / "p"))
+    return CommandRuns(lake, raw, results)
 
 
-def test_every_command_ends_well_and_json_is_one_object_on_stdout(story: Story) -> None:
-    assert {what: s.code for what, s in story.said.items() if s.code} == {}
-    asked = ("ingest", "detect now", "backfill", "detect by file", "parquet", "of a host", "of an hour",
+def test_every_command_ends_well_and_json_is_one_object_on_stdout(ran: CommandRuns) -> None:
+    assert {what: s.code for what, s in ran.results.items() if s.code} == {}
+    with_json = ("ingest", "detect now", "backfill", "detect by file", "parquet", "of a host", "of an hour",
              "status --json")  # fmt: skip
-    for what in asked:
-        assert story.said[what].out.count("\n") == 1, what
-        assert isinstance(json.loads(story.said[what].out), dict), what
+    for what in with_json:
+        assert ran.results[what].out.count("\n") == 1, what
+        assert isinstance(json.loads(ran.results[what].out), dict), what
 
 
-def test_init_names_the_tables(story: Story) -> None:
-    lines = story.said["init"].out.splitlines()[1:]
+def test_init_names_the_tables(ran: CommandRuns) -> None:
+    lines = ran.results["init"].out.splitlines()[1:]
     assert {line.split()[0] for line in lines} == set(TABLES)
     assert all(line.split()[-1] == "new" for line in lines)
 
 
-def test_ingest_keeps_what_it_cannot_use_with_reason_file_and_line(spark: SparkSession, story: Story) -> None:
-    told = json.loads(story.said["ingest"].out)
-    reasons = {reason.partition(":")[0]: n for reason, n in told["quarantined"].items()}
+def test_ingest_keeps_what_it_cannot_use_with_reason_file_and_line(spark: SparkSession, ran: CommandRuns) -> None:
+    result = json.loads(ran.results["ingest"].out)
+    reasons = {reason.partition(":")[0]: n for reason, n in result["quarantined"].items()}
     unreadable = {"unreadable file": 1} if Path("/proc/self/mem").exists() else {}
     assert reasons == {"damaged gzip": 1, "no JSON": 1, "process_id is no number": 1, **unreadable}
-    assert told["process_events"] > 100, "rows before the cut are kept"
-    assert told["network_events"] == 3
-    rows = spark.read.format("delta").load(str(story.lake / "quarantine")).where("file like '%mixed.jsonl'").collect()
-    mixed = str(story.raw / "mixed.jsonl")
+    assert result["process_events"] > 100, "rows before the cut are read"
+    assert result["network_events"] == 3
+    rows = spark.read.format("delta").load(str(ran.lake / "quarantine")).where("file like '%mixed.jsonl'").collect()
+    mixed = str(ran.raw / "mixed.jsonl")
     assert {(r.file, r.line, r.reason, r.raw) for r in rows} == {
         (mixed, 6, "no JSON", BAD[0]), (mixed, 7, "process_id is no number", BAD[1]),
     }  # fmt: skip
 
 
-def test_detect_without_times_takes_the_last_complete_hour(story: Story) -> None:
-    told = json.loads(story.said["detect now"].out)
-    end = datetime.fromisoformat(told["end"].replace("Z", "+00:00"))
+def test_detect_without_times_takes_the_last_complete_hour(ran: CommandRuns) -> None:
+    result = json.loads(ran.results["detect now"].out)
+    end = datetime.fromisoformat(result["end"].replace("Z", "+00:00"))
     late = (datetime.now(timezone.utc) - end).total_seconds()
     assert 600 <= late < 4800, "ten minutes' delay, an hour's grid, and what the tests themselves take"
     assert end.minute == 0
-    assert told["status"] == "nothing_to_read"
+    assert result["status"] == "nothing_to_read"
 
 
-def test_what_a_backfill_has_done_is_not_done_again(story: Story) -> None:
-    told = json.loads(story.said["backfill"].out)
-    assert told["findings"] == 2
-    assert [c["status"] for c in told["chunks"]] == ["succeeded"]
-    assert told["skipped"] == []
-    assert "0 chunks evaluated, 0 findings; 1 were done already" in story.said["backfill again"].err
+def test_what_a_backfill_has_done_is_not_done_again(ran: CommandRuns) -> None:
+    result = json.loads(ran.results["backfill"].out)
+    assert result["findings"] == 2
+    assert [c["status"] for c in result["chunks"]] == ["succeeded"]
+    assert result["skipped"] == []
+    assert "0 chunks evaluated, 0 findings; 1 were done already" in ran.results["backfill again"].err
 
 
-def test_a_detection_is_tried_by_its_file(story: Story) -> None:
-    assert json.loads(story.said["detect by file"].out)["counts"]["findings"] == 3, "port 8080 too"
-    assert json.loads(story.said["of an hour"].out) == {"findings": []}
-    assert len(json.loads(story.said["of a host"].out)["findings"]) == 3, "two of ws-1's connections, one of them twice"
+def test_a_detection_is_tried_by_its_file(ran: CommandRuns) -> None:
+    assert json.loads(ran.results["detect by file"].out)["counts"]["findings"] == 3, "port 8080 too"
+    assert json.loads(ran.results["of an hour"].out) == {"findings": []}
+    assert len(json.loads(ran.results["of a host"].out)["findings"]) == 3, (
+        "two of ws-1's connections, one of them twice"
+    )
 
 
-def test_findings_are_readable_at_100_columns(story: Story) -> None:
-    head, plain, long, *rest = story.said["table"].out.splitlines()
+def test_findings_are_readable_at_100_columns(ran: CommandRuns) -> None:
+    head, plain, long, *rest = ran.results["table"].out.splitlines()
     assert rest == []
     assert head.split() == ["connection", "host", "process", "id", "age", "destination", "port", "known", "by"]
     assert plain.split() == ["2026-03-01", "10:00:05", "ws-1", "msiexec.exe", "77", "5s", "203.0.113.7", "443",
                              "host_pid"]  # fmt: skip
     assert LONG_ADDRESS in long
     assert "2026-03-01 10:00:07" in long
-    assert story.said["table"].err == "2 findings\n"
+    assert ran.results["table"].err == "2 findings\n"
 
 
-def test_hostile_text_gives_no_orders(story: Story) -> None:
+def test_hostile_text_gives_no_orders(ran: CommandRuns) -> None:
     for what in ("table", "json", "csv", "status"):
-        said = story.said[what].out
+        said = ran.results[what].out
         assert [c for c in said if c not in "\r\n" and unicodedata.category(c)[0] == "C"] == [], what
-    assert "=pc\\u001b[2j\\u202e<b>" in story.said["table"].out
-    assert "@\\u001b[1mupdate.exe" in story.said["table"].out
+    assert "=pc\\u001b[2j\\u202e<b>" in ran.results["table"].out
+    assert "@\\u001b[1mupdate.exe" in ran.results["table"].out
 
 
-def test_hostile_text_is_itself_in_json(story: Story) -> None:
-    rows = [json.loads(line) for line in story.said["json"].out.split("\n")[:-1]]
+def test_hostile_text_is_itself_in_json(ran: CommandRuns) -> None:
+    rows = [json.loads(line) for line in ran.results["json"].out.split("\n")[:-1]]
     assert [(r["event_time"], r["host"], r["process"]) for r in rows] == [
         ("2026-03-01T10:00:05.000000Z", "ws-1.example", HOSTILE),
         ("2026-03-01T10:00:07.000000Z", HOSTILE_HOST, None),
@@ -177,27 +179,27 @@ def test_hostile_text_is_itself_in_json(story: Story) -> None:
     assert list(rows[0]) == FINDINGS.names
 
 
-def test_hostile_text_is_no_formula_in_csv(story: Story) -> None:
-    head, *rows = csv.reader(StringIO(story.said["csv"].out))
+def test_hostile_text_is_no_formula_in_csv(ran: CommandRuns) -> None:
+    head, *rows = csv.reader(StringIO(ran.results["csv"].out))
     assert head == FINDINGS.names
     assert len(rows) == 5, "one line a finding, whatever a command line holds"
     assert [cell for row in rows for cell in row if cell[:1] in set("=+-@\t\r\n")] == []
     assert "'=evil.example" in rows[0] + rows[1]
 
 
-def test_findings_go_to_a_file_or_a_folder(spark: SparkSession, story: Story) -> None:
-    written, folder = story.said["files"].out, story.said["files"].err
-    assert written.splitlines() == story.said["csv"].out.splitlines()
-    assert story.said["to a file"].out == ""
+def test_findings_go_to_a_file_or_a_folder(spark: SparkSession, ran: CommandRuns) -> None:
+    written, folder = ran.results["files"].out, ran.results["files"].err
+    assert written.splitlines() == ran.results["csv"].out.splitlines()
+    assert ran.results["to a file"].out == ""
     assert spark.read.parquet(folder).count() == 5
-    assert json.loads(story.said["parquet"].out) == {"written": folder, "format": "parquet"}
+    assert json.loads(ran.results["parquet"].out) == {"written": folder, "format": "parquet"}
 
 
-def test_a_source_is_shown_and_checked(story: Story) -> None:
+def test_a_source_is_shown_and_checked(ran: CommandRuns) -> None:
     assert "windows_xml" in procnet("sources", "list").out
     shown = procnet("sources", "show", "winlogbeat7").out
     assert "record.winlog.computer_name" in shown
-    text = story.said["check"].out
+    text = ran.results["check"].out
     assert "msiexec.exe" in text
     assert "what to change:" in text
     assert "cannot be used: process_id is no number" in " ".join(text.split())
@@ -205,25 +207,25 @@ def test_a_source_is_shown_and_checked(story: Story) -> None:
         assert max(map(len, out.splitlines())) <= 100
 
 
-def test_status_says_what_is_there_and_what_ran(story: Story) -> None:
-    lines = [line.split() for line in story.said["status"].out.splitlines() if line.strip()]
+def test_status_says_what_is_there_and_what_ran(ran: CommandRuns) -> None:
+    lines = [line.split() for line in ran.results["status"].out.splitlines() if line.strip()]
     assert ["network_events", "3", "2026-03-01", "10:00:05", "2026-03-01", "10:00:07"] in lines
     runs = [(line[2], line[-3], line[-2]) for line in lines if "+" in line]
     assert runs[0] == ("detect", "succeeded", "3")
     assert ("backfill", "succeeded", "2") in runs
     assert ["ingest", "succeeded"] in [line[2:4] for line in lines], "what came in is in the ledger too"
-    assert max(map(len, story.said["status"].out.splitlines())) <= 100
-    told = json.loads(story.said["status --json"].out)
-    assert [(s["source"], s["connections"] > 0) for s in told["sources"]] == [("windows_flat", True)]
-    assert [t["rows"] for t in told["tables"]][1:3] == [3, 5]
-    assert len(told["runs"]) == 1
+    assert max(map(len, ran.results["status"].out.splitlines())) <= 100
+    result = json.loads(ran.results["status --json"].out)
+    assert [(s["source"], s["connections"] > 0) for s in result["sources"]] == [("windows_flat", True)]
+    assert [t["rows"] for t in result["tables"]][1:3] == [3, 5]
+    assert len(result["runs"]) == 1
 
 
 def test_the_catalogue_needs_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_session(*_: object, **__: object) -> None:
-        raise AssertionError("a session was asked for")
+        raise AssertionError("a session was opened")
 
-    monkeypatch.setattr("procnet.spark.session.open_session", no_session)
+    monkeypatch.setattr("procnet.cli.options.open_session", no_session)
     monkeypatch.setattr(SparkSession.Builder, "getOrCreate", no_session)
     listed = procnet("detections", "list")
     assert listed.code == 0
@@ -240,7 +242,7 @@ def test_the_catalogue_needs_no_session(monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
-def test_a_case_that_fails_is_told_with_exit_code_2(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_case_that_fails_is_reported_with_exit_code_2(spark: SparkSession, tmp_path: Path) -> None:
     file = tmp_path / "mine.yml"
     head, _, cases = ANY_PORT.read_text(encoding="utf-8").partition("cases:\n")
     file.write_text(f"{head}cases:\n{cases.replace('expect: none', 'expect: match')}", encoding="utf-8")
@@ -250,7 +252,7 @@ def test_a_case_that_fails_is_told_with_exit_code_2(spark: SparkSession, tmp_pat
     assert said.out.endswith("3 of 4 cases hold, 1 detections\n")
 
 
-# what, arguments, exit code, what the error must say; `{...}` are places of the fixture below
+# name, arguments, exit code, words of the error; `{...}` are places of the fixture below
 WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("no lake", "findings --lake {none}", 3, ("table findings does not exist", "{none}/findings", "procnet init")),
     ("no lake", "status --lake {none}", 3, ("table process_events does not exist", "--lake DIR")),
@@ -259,7 +261,7 @@ WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("empty folder", "ingest --lake {lake} --source windows_flat {empty}", 3, ("no records in folder", "is empty")),
     ("no file", "ingest --lake {lake} --source windows_flat {none}/*.json", 3, ("does not exist", "check the path")),
     ("no table", "ingest --lake {lake} --source cim {none}", 3, ("no table", "catalog.schema.table")),
-    ("a bucket", "ingest --lake {lake} --source windows_flat s3://b/x", 3, ("no path of a file system", "mount it")),
+    ("a bucket", "ingest --lake {lake} --source windows_flat s3://b/x", 3, ("not a path of a file system", "mount it")),
     ("source", "ingest --lake {lake} --source nosuch {empty}", 2, ("unknown source 'nosuch'", "windows_flat")),
     ("source file", "ingest --lake {lake} --source {none}.yml {empty}", 2, ("{none}.yml does not exist",)),
     ("end before start", "detect --lake {lake} --start 2026-03-02T00:00Z --end 2026-03-01T00:00Z", 2,
@@ -291,12 +293,12 @@ WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
 
 
 @pytest.fixture(scope="module")
-def places(spark: SparkSession, story: Story, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def places(spark: SparkSession, ran: CommandRuns, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     here = tmp_path_factory.mktemp("places")
     for name in ("empty", "twice", "full", "lacking", "typed"):
         (here / name).mkdir()
     (here / "file").write_text("no folder")
-    (here / "full" / "kept").write_text("kept")
+    (here / "full" / "file").write_text("content")
     text = ANY_PORT.read_text(encoding="utf-8")
     (here / "twice" / "a.yml").write_text(text, encoding="utf-8")
     (here / "twice" / "b.yml").write_text(text.replace("On Any Port", "Again"), encoding="utf-8")
@@ -306,30 +308,30 @@ def places(spark: SparkSession, story: Story, tmp_path_factory: pytest.TempPathF
     typed = typed.replace("process_id bigint", "process_id string", 1)
     spark.sql(f"create table delta.`{here}/typed/process_events` ({typed}) using delta")
     names = {n: str(here / n) for n in ("empty", "twice", "full", "lacking", "typed", "file", "none")}
-    return {**names, "lake": str(story.lake), "period": " ".join(PERIOD)}
+    return {**names, "lake": str(ran.lake), "period": " ".join(PERIOD)}
 
 
 @pytest.mark.parametrize(("what", "argv", "code", "words"), WRONG, ids=[f"{w[0]}-{w[1].split()[0]}" for w in WRONG])
-def test_bad_input_is_told(
-    story: Story, places: dict[str, str], what: str, argv: str, code: int, words: tuple[str, ...]
+def test_bad_input_is_reported(
+    ran: CommandRuns, places: dict[str, str], what: str, argv: str, code: int, words: tuple[str, ...]
 ) -> None:
-    before = files_of(story.lake)
+    before = files_of(ran.lake)
     said = procnet(*argv.format(**places).split(), "--json")
-    told = json.loads(said.out)
-    assert (said.code, told["exit_code"]) == (code, code)
+    result = json.loads(said.out)
+    assert (said.code, result["exit_code"]) == (code, code)
     assert [w for w in words if w.format(**places) not in said.err] == [], said.err
     assert "Traceback" not in said.err
     assert "\n  next: " in said.err
-    assert told["message"] in said.err
-    assert files_of(story.lake) == before
-    assert (Path(places["full"]) / "kept").exists()
+    assert result["message"] in said.err
+    assert files_of(ran.lake) == before
+    assert (Path(places["full"]) / "file").exists()
 
 
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         ("findings --format xml", "invalid choice: 'xml' (choose from"),
-        ("status --last -1", "'-1' is no count"),
+        ("status --last -1", "'-1' is not a whole number of at least 0"),
         ("backfill --start 2026-03-01T00:00Z", "--start and --end go together"),
         ("nonsense", "invalid choice: 'nonsense'"),
     ],
@@ -346,11 +348,11 @@ def test_the_screen_of_the_demo_fits_100_columns(
 ) -> None:
     fleet = make_fleet(tmp_path, hosts=6, hours=6)
     rows = [{**vars(a), "process_name": "fleet-updater.exe"} for a in fleet.answers]
-    reasons = {"no start of the process within a day: only the connection names it (D7)": 6}
+    reasons = {"the process start is not recorded within a day: only the connection names it (D7)": 6}
     ingested = IngestReport("windows_flat", 0, 755, 310, 443, 6, {"process_events": 308}, 6, {}, {"no JSON": 1})
     detected = Detected(rows, Score(66, 66, (), ()), SplunkScore(62, 15, 34, reasons, reasons), 3, True)
     monkeypatch.setenv("COLUMNS", "100")
-    _print(Demo(fleet, ingested, detected, {}), {"make": 0.1}, Settings(lake=Path("demo-lake")))
+    print_demo(Demo(fleet, ingested, detected, {}), {"make": 0.1}, Path("demo-lake"))
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 100
     for a in fleet.answers[:12]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cli.command import Said, procnet
+from cli.command import CommandResult, procnet
 from procnet.contract import FINDINGS
 
 FORMATS = ("json", "ocsf", "es", "elastic")
@@ -41,10 +41,10 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read(said: Said, form: str) -> list[tuple[Any, Any]]:
+def read(result: CommandResult, form: str) -> list[tuple[Any, Any]]:
     """(id, message) of each line."""
-    assert said.code == 0, said.err
-    events = [json.loads(line) for line in said.out.split("\n")[:-1]]
+    assert result.code == 0, result.err
+    events = [json.loads(line) for line in result.out.split("\n")[:-1]]
     return [(at(e, PLACES[form][0]), at(e, PLACES[form][1])) for e in events]
 
 
@@ -57,10 +57,10 @@ def at(value: Any, path: tuple[str, ...]) -> Any:
 @pytest.mark.spark
 @pytest.mark.parametrize("form", FORMATS)
 def test_lines_are_in_order_and_give_no_orders(lake: Path, form: str) -> None:
-    said = procnet("findings", "--lake", lake, "--format", form)
-    assert read(said, form) == [("b", None), ("a", None), ("c", HOSTILE)]
-    assert [c for c in said.out if c == "\u2028" or (c != "\n" and unicodedata.category(c)[0] == "C")] == []
-    assert form == "json" or "null" not in said.out
+    result = procnet("findings", "--lake", lake, "--format", form)
+    assert read(result, form) == [("b", None), ("a", None), ("c", HOSTILE)]
+    assert [c for c in result.out if c == "\u2028" or (c != "\n" and unicodedata.category(c)[0] == "C")] == []
+    assert form == "json" or "null" not in result.out
 
 
 @pytest.mark.spark
@@ -68,6 +68,6 @@ def test_filters_and_files_are_those_of_json(lake: Path, tmp_path: Path) -> None
     of_host = procnet("findings", "--lake", lake, "--format", "ocsf", "--host", "WS-2")
     assert read(of_host, "ocsf") == [("a", None)]
     file = tmp_path / "f.jsonl"
-    said = procnet("findings", "--lake", lake, "--format", "elastic", "--output", file, "--json")
-    assert json.loads(said.out) == {"written": str(file), "format": "elastic"}
-    assert read(Said(0, file.read_text("utf-8"), ""), "elastic") == [("b", None), ("a", None), ("c", HOSTILE)]
+    result = procnet("findings", "--lake", lake, "--format", "elastic", "--output", file, "--json")
+    assert json.loads(result.out) == {"written": str(file), "format": "elastic"}
+    assert read(CommandResult(0, file.read_text("utf-8"), ""), "elastic") == [("b", None), ("a", None), ("c", HOSTILE)]

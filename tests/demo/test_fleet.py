@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from procnet.demo.fleet import Fleet, make_fleet
-from procnet.demo.scenarios import STORIES
+from procnet.demo.scenarios import SCENARIOS
 from procnet.errors import UsageError
 
 Record = dict[str, Any]
@@ -60,16 +60,16 @@ def host_of(record: Record) -> str:
     return str(record["Hostname"]).rstrip(".").lower()
 
 
-def about(record: Record) -> tuple[Any, ...]:
+def connection_of_record(record: Record) -> tuple[Any, ...]:
     ip = str(ipaddress.ip_address(record["DestinationIp"]))
     return host_of(record), time_of(record), ip, int(record["DestinationPort"])
 
 
-def told(answer: Any) -> tuple[Any, ...]:
+def connection_of(answer: Any) -> tuple[Any, ...]:
     return answer.host, answer.event_time, answer.dest_ip, answer.dest_port
 
 
-def test_the_seed_alone_decides_the_bytes(tmp_path: Path) -> None:
+def test_the_seed_decides_the_bytes(tmp_path: Path) -> None:
     made = [make_fleet(tmp_path / n, hosts=4, hours=2, seed=s) for n, s in (("a", 5), ("b", 5), ("c", 6))]
     a, b, c = ([f.read_bytes() for f in fleet.files] for fleet in made)
     assert a == b
@@ -92,15 +92,15 @@ def test_counts_are_those_of_the_lines(fleet: Fleet, lines: list[str], records: 
     assert counts["late"] == len(gzip.decompress(fleet.files[-1].read_bytes()).splitlines())
 
 
-def test_every_story_is_told_and_every_connection_it_speaks_of_is_recorded(fleet: Fleet, records: list[Record]) -> None:
-    logged = Counter(about(r) for r in records if r["EventID"] == 3)
-    assert {a.story for a in (*fleet.answers, *fleet.decoys)} == set(STORIES)
+def test_every_scenario_runs_and_every_connection_of_it_is_recorded(fleet: Fleet, records: list[Record]) -> None:
+    logged = Counter(connection_of_record(r) for r in records if r["EventID"] == 3)
+    assert {a.scenario for a in (*fleet.answers, *fleet.decoys)} == set(SCENARIOS)
     for part in (fleet.answers, fleet.decoys):
-        assert [p for p in part if told(p) not in logged] == []
+        assert [p for p in part if connection_of(p) not in logged] == []
     assert {a.attribution for a in fleet.answers} == MATCHING
     # What must be found and what must not are apart, else no search could be right.
-    assert not {told(a) for a in fleet.answers} & {told(d) for d in fleet.decoys}
-    assert len({told(a) for a in fleet.answers}) == len(fleet.answers)
+    assert not {connection_of(a) for a in fleet.answers} & {connection_of(d) for d in fleet.decoys}
+    assert len({connection_of(a) for a in fleet.answers}) == len(fleet.answers)
 
 
 def test_an_answer_with_a_start_names_a_start_that_was_recorded(fleet: Fleet, records: list[Record]) -> None:
@@ -119,8 +119,8 @@ def test_connections_lie_in_the_period_and_processes_begin_before_it(fleet: Flee
     assert min(time_of(r) for r in records) < fleet.start - timedelta(hours=1)
 
 
-def of(fleet: Fleet, story: str) -> list[Any]:
-    return [a for a in fleet.answers if a.story == story]
+def of(fleet: Fleet, scenario: str) -> list[Any]:
+    return [a for a in fleet.answers if a.scenario == scenario]
 
 
 def test_the_service_that_is_older_than_the_window_says_v_and_its_client_the_url(
@@ -138,9 +138,9 @@ def test_the_service_that_is_older_than_the_window_says_v_and_its_client_the_url
 
 
 def test_ids_are_reused_on_a_host_and_across_hosts(fleet: Fleet, records: list[Record]) -> None:
-    lives = Counter((host_of(r), r["ProcessId"]) for r in records if r["EventID"] == 1)
-    assert max(lives.values()) > 1
-    hosts_of_an_id = Counter(pid for _, pid in lives)
+    starts = Counter((host_of(r), r["ProcessId"]) for r in records if r["EventID"] == 1)
+    assert max(starts.values()) > 1
+    hosts_of_an_id = Counter(pid for _, pid in starts)
     assert max(hosts_of_an_id.values()) > 1
     for a in of(fleet, "id reused, end unseen"):
         later = [r for r in records if r["EventID"] == 1 and r["ProcessId"] == str(a.process_id)
@@ -150,14 +150,16 @@ def test_ids_are_reused_on_a_host_and_across_hosts(fleet: Fleet, records: list[R
 
 def test_internal_inbound_late_repeated_and_keyless_records_are_there(fleet: Fleet, records: list[Record]) -> None:
     connections = [r for r in records if r["EventID"] == 3]
-    internal = of(fleet, "internal destination (matches: not asked)")
+    internal = of(fleet, "internal destination (matches: no condition on the address)")
     assert {ipaddress.ip_address(a.dest_ip) in ipaddress.ip_network("10.0.0.0/8") for a in internal} == {True}
-    inbound = {told(a) for a in of(fleet, "inbound (matches: not asked)")}
-    assert {r["Initiated"] for r in connections if about(r) in inbound} == {"false"}
-    copies = Counter(about(r) for r in connections)
-    assert {copies[told(a)] for a in of(fleet, "exact duplicates")} == {3}
+    inbound = {connection_of(a) for a in of(fleet, "inbound (matches: no condition on the direction)")}
+    assert {r["Initiated"] for r in connections if connection_of_record(r) in inbound} == {"false"}
+    copies = Counter(connection_of_record(r) for r in connections)
+    assert {copies[connection_of(a)] for a in of(fleet, "exact duplicates")} == {3}
     late = gzip.decompress(fleet.files[-1].read_bytes()).decode().splitlines()
-    assert {told(a) for a in of(fleet, "late connection")} <= {about(r) for r in usable(late) if r["EventID"] == 3}
+    assert {connection_of(a) for a in of(fleet, "late connection")} <= {
+        connection_of_record(r) for r in usable(late) if r["EventID"] == 3
+    }
     assert {r["ProcessId"] for r in connections} >= {"-", "0", ""}
     assert {r["Image"] for r in connections} >= {"<unknown process>"}
     assert "{00000000-0000-0000-0000-000000000000}" in {r["ProcessGuid"] for r in connections}

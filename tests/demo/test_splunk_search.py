@@ -1,4 +1,4 @@
-"""The original search on a handful of rows: which it gets right, which wrong, which it misses, and why."""
+"""The original search on a few rows: right rows, wrong rows, missed answers, and their reasons."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ CONNECTIONS = [
     connection(2, "ws-1.example", 70, "203.0.113.9"),  # an end is no start
     connection(65, "ws-1.example", 80, "203.0.113.10"),  # the process began in the hour before (D7)
     connection(66, "ws-1.example", 90, "203.0.113.11"),  # no start at all: the record names it (D7)
-    connection(8, "ws-1.example", 10, "203.0.113.12", 8080),  # not asked for
+    connection(8, "ws-1.example", 10, "203.0.113.12", 8080),  # a port that the search does not include
 ]
 ANSWERS = (
     answer(2, "ws-1", 10, "203.0.113.1", 1),
@@ -90,16 +90,16 @@ def collected(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.spark
-def test_right_wrong_and_missed_are_told_apart(sides: list[Any]) -> None:
+def test_right_wrong_and_missed_are_counted(sides: list[Any]) -> None:
     rows = collected(splunk_pairs(*sides, PERIOD).collect())
     assert sorted(r["dest_ip"] for r in rows) == [f"203.0.113.{i}" for i in (1, 3, 4, 5, 6, 7)]
     score = score_splunk_search(rows, ANSWERS, start=PERIOD.start)
     assert (score.rows, score.wrong, score.missed) == (6, 4, 3)
     assert {why[-4:]: n for why, n in score.why_wrong.items()} == {"(D1)": 1, "(D6)": 1, "(D5)": 1, "(D4)": 1}
     assert score.why_missed == {
-        "one connection a process, arbitrary (D2)": 1,
+        "only one arbitrary connection per process (D2)": 1,
         "the process started before the hour (D7)": 1,
-        "no start of the process within a day: only the connection names it (D7)": 1,
+        "the process start is not recorded within a day: only the connection names it (D7)": 1,
     }
 
 

@@ -1,4 +1,4 @@
-"""Replay: what may be expected, which files are meant, how findings are judged and told, and whole runs."""
+"""Replay: expectations files, the files of a dataset, verdicts, reports, and whole runs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from procnet.contract import FINDINGS
 from procnet.demo.fleet import make_fleet
 from procnet.detections.catalog import load_detections
 from procnet.errors import ConfigError, UsageError
-from procnet.replay.datasets import Recording, files_given, recordings
+from procnet.replay.datasets import Recording, given_files, recordings_of
 from procnet.replay.expectations import (
+    DatasetEntry,
+    ExpectationEntry,
     ExpectationsFile,
-    WrittenDataset,
-    WrittenExpectation,
     expectations_file,
     parse_where,
     read_expectations,
 )
-from procnet.replay.replay import Dataset, Replayed, datasets_of
-from procnet.replay.verdicts import Expected, expected_of, judge_expectation
+from procnet.replay.replay import Dataset, ReplayReport, datasets_of
+from procnet.replay.verdicts import Expectation, expectations_of, judge_expectation
 from procnet.runs.ingest import IngestReport
 from procnet.settings import default_conf_dir
 from real_records import DATA
@@ -52,7 +52,7 @@ def one(**expected: Any) -> dict[str, Any]:
     return {"datasets": [{"source": "eqllib", "expect": [{"detection": HTTP, **expected}]}]}
 
 
-# What is written, and words of what is said of it.
+# Content of an expectations file, and words of the error.
 WRONG: list[tuple[Any, tuple[str, ...]]] = [
     ("datasets: [", ("not readable as YAML",)),
     ("", ("expected a mapping of keys to values (found nothing)",)),
@@ -68,7 +68,7 @@ WRONG: list[tuple[Any, tuple[str, ...]]] = [
     (one(exactly=True), ("datasets.0.expect.0.exactly: ",)),
     (one(exactly="2"), ("datasets.0.expect.0.exactly: ",)),
     (one(exactly=1, where={"dest_prt": 80}), ("expect.0.where: dest_prt: there is no field dest_prt; did you mean",)),
-    (one(exactly=1, where={"event_time|gt": 5}), ("event_time is a time or a list, and where asks text",)),
+    (one(exactly=1, where={"event_time|gt": 5}), ("event_time is a time or a list, and where compares only text",)),
     (one(exactly=1, where={"mitre_attack": "T1"}), ("mitre_attack is a time or a list",)),
     (one(exactly=1, where={"dest_port": "http", "dest_ip": 7}), ("dest_port: expected a number", "dest_ip is text")),
     (one(exactly=1, where={}), ("expected field: value pairs, found {}",)),
@@ -78,7 +78,7 @@ WRONG: list[tuple[Any, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("values", "words"), WRONG, ids=[w[0] for _, w in WRONG])
-def test_a_wrong_file_is_told(tmp_path: Path, values: Any, words: tuple[str, ...]) -> None:
+def test_the_problem_of_a_wrong_file_is_reported(tmp_path: Path, values: Any, words: tuple[str, ...]) -> None:
     file = written(tmp_path, values)
     with pytest.raises(ConfigError) as caught:
         read_expectations(file, CATALOGUE)
@@ -87,7 +87,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, values: Any, words: tuple[str, ...
     assert all(line.startswith(f"{file}: ") for line in caught.value.message.splitlines())
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_file_are_reported_together(tmp_path: Path) -> None:
     values = {"datasets": [{"fils": ["a"], "expect": [{"detection": "nosuch", "exactly": 1}, {"detection": HTTP}]}]}
     with pytest.raises(ConfigError) as caught:
         read_expectations(written(tmp_path, values), CATALOGUE)
@@ -97,16 +97,16 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         read_expectations(tmp_path / "none.yml", CATALOGUE)
 
 
-def test_what_is_said_twice_is_refused(tmp_path: Path) -> None:
+def test_repetitions_are_refused(tmp_path: Path) -> None:
     """By whatever name the detection goes, and in whatever order `where` is written."""
     where = {"dest_port": [80, 443], "host": "a"}
-    asked = [
+    entries = [
         {"detection": HTTP, "exactly": 1},
         {"detection": HTTP, "exactly": 1, "excluded": True},
         {"detection": HTTP, "exactly": 1, "where": where},
         {"detection": ANY_PORT, "exactly": 1},
     ]
-    read_expectations(written(tmp_path, {"datasets": [{"expect": asked}, {"expect": asked}]}), CATALOGUE)
+    read_expectations(written(tmp_path, {"datasets": [{"expect": entries}, {"expect": entries}]}), CATALOGUE)
     again = [
         {"detection": "B0FD38C7", "at_least": 5},
         {"detection": HTTP, "at_most": 9, "where": {"host": "A", "dest_port": [443, 80]}},
@@ -115,14 +115,15 @@ def test_what_is_said_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "copy.yml").write_text(copy.read_text(encoding="utf-8"), encoding="utf-8")
     other = {"detection": "copy.yml", "exactly": 0, "where": {"host": "b"}}
     with pytest.raises(ConfigError) as caught:
-        read_expectations(written(tmp_path, {"datasets": [{"expect": [*asked, *again, other]}]}), CATALOGUE)
-    told = caught.value.message.splitlines()
-    assert [re.sub(r".*: datasets", "datasets", t)[:20] for t in told] == [
+        read_expectations(written(tmp_path, {"datasets": [{"expect": [*entries, *again, other]}]}), CATALOGUE)
+    problems = caught.value.message.splitlines()
+    assert [re.sub(r".*: datasets", "datasets", p)[:20] for p in problems] == [
         f"datasets.0.expect.{n}:"[:20] for n in (4, 5, 6)
     ]
-    assert "is asked the same by expect.0" in told[0]
-    assert "is asked the same by expect.2" in told[1]
-    assert "have one id; name one of them" in told[2]
+    assert "it counts the same findings of Windows HTTP" in problems[0]
+    assert "as expect.0; make them one" in problems[0]
+    assert "as expect.2; make them one" in problems[1]
+    assert "have one id; name one of them" in problems[2]
 
 
 def test_a_detection_file_lies_beside_the_expectations_and_stands_in_for_its_id(tmp_path: Path) -> None:
@@ -142,11 +143,11 @@ def test_a_detection_file_lies_beside_the_expectations_and_stands_in_for_its_id(
     assert [d.id for d in second.detections] == [ANY_PORT]
 
 
-def test_a_shipped_file_is_meant_by_its_name() -> None:
+def test_a_shipped_file_is_found_by_its_name() -> None:
     shipped = default_conf_dir() / "expectations" / "demo.yml"
     assert expectations_file("demo") == shipped
     assert expectations_file("nosuch") == Path("nosuch")
-    assert expected_of(read_expectations(shipped, CATALOGUE), 0, ENABLED)[0].ids == {HTTP}
+    assert expectations_of(read_expectations(shipped, CATALOGUE), 0, ENABLED)[0].ids == {HTTP}
 
 
 @pytest.fixture
@@ -174,25 +175,25 @@ def test_a_dataset_means_files_by_name_path_folder_or_glob(
 ) -> None:
     values = {"datasets": [{"files": names, "others": 0}]}
     expected = read_expectations(written(tmp_path, values), CATALOGUE)
-    (told,) = recordings(expected, files_given([str(raw)]), source="windows_flat", host="pc1")
-    assert [str(Path(f).relative_to(raw)) for f in told.files] == chosen
-    assert (told.source, told.host) == ("windows_flat", "pc1")
+    (recording,) = recordings_of(expected, given_files([str(raw)]), source="windows_flat", host="pc1")
+    assert [str(Path(f).relative_to(raw)) for f in recording.files] == chosen
+    assert (recording.source, recording.host) == ("windows_flat", "pc1")
 
 
-def test_files_and_sources_that_are_not_there_are_told_at_once(tmp_path: Path, raw: Path) -> None:
+def test_missing_files_and_sources_are_reported_together(tmp_path: Path, raw: Path) -> None:
     datasets = [{"others": 0}, {"others": 0, "source": "nosuch"}, {"others": 0, "source": "eqllib", "files": ["x*"]},
                 {"others": 0, "source": "eqllib"}, {"others": 0, "source": "eqllib"}]  # fmt: skip
     expected = read_expectations(written(tmp_path, {"datasets": datasets}), CATALOGUE)
     with pytest.raises(ConfigError) as caught:
-        recordings(expected, files_given([str(raw / "day")]), source=None, host=None)
+        recordings_of(expected, given_files([str(raw / "day")]), source=None, host=None)
     no_source, unknown, no_file, same = caught.value.message.splitlines()
-    assert "datasets.0: nobody said how its files are read" in no_source
+    assert "datasets.0: no source is given for its files" in no_source
     assert "datasets.1.source: unknown source 'nosuch'; known sources: cim" in unknown
-    assert "datasets.2.files: 'x*' is none of the 3 files that are given: a.json, b.json.gz, odd.data" in no_file
-    assert "datasets.4: the same files, read alike, as datasets.3; make them one" in same
+    assert "datasets.2.files: 'x*' is none of the 3 given files: a.json, b.json.gz, odd.data" in no_file
+    assert "datasets.4: the same files, source and host as datasets.3; make them one" in same
     with pytest.raises(UsageError, match=r"nowhere does not exist; the nearest folder there is .*raw \(day, night\)"):
-        files_given([str(raw / "nowhere")])
-    assert [g.file.name for g in files_given([str(raw / "day" / "*.json"), str(raw / "night")])] == [
+        given_files([str(raw / "nowhere")])
+    assert [g.file.name for g in given_files([str(raw / "day" / "*.json"), str(raw / "night")])] == [
         "a.json", "LICENSE", "a.json", "c.jsonl",
     ]  # fmt: skip
 
@@ -213,7 +214,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(
-    ("asked", "where", "found", "ok", "why"),
+    ("fields", "where", "found", "ok", "why"),
     [
         ({"at_least": 2, "at_most": 2}, None, 2, True, None),
         ({"at_least": 2}, None, 2, True, None),
@@ -221,42 +222,43 @@ ROWS = [
         ({"at_most": 1}, None, 2, False, None),
         ({"at_least": 3, "at_most": 4}, None, 2, False, "1 more are excluded by own-servers"),
         ({"at_least": 1, "at_most": 1, "excluded": True}, None, 1, True, None),
-        ({"at_least": 3, "excluded": True}, None, 1, False, "2 more are live: no exclusion marks them"),
+        ({"at_least": 3, "excluded": True}, None, 1, False, "2 more are live: no exclusion applies to them"),
         ({"at_least": 1}, {"dest_port": 80}, 1, True, None),
         ({"at_least": 1}, {"command_line|contains": "B.MSI"}, 1, True, None),
         ({"at_least": 0, "at_most": 0}, {"user|exists": True}, 0, True, None),
         ({"at_least": 1}, {"host": "WS-1", "dest_port": 81}, 0, False,
-         "3 of it are left out by where; the nearest fails dest_port is 81 (it has 443)"),
+         "3 do not satisfy where; the closest one fails dest_port is 81 (it has 443)"),
         ({"at_least": 2}, {"dest_port": 443, "process_id": 77}, 1, False,
-         "1 more are excluded by own-servers; 1 of it are left out by where; the nearest fails dest_port is 443"),
+         "1 more are excluded by own-servers; 1 do not satisfy where; the closest one fails dest_port is 443"),
         ({"at_most": 0, "ids": frozenset({HTTP, ANY_PORT})}, None, 3, False, "HTTP 2, any port 1"),
         ({"at_least": 1, "ids": frozenset({"other"})}, None, 0, False, None),
     ],
 )  # fmt: skip
-def test_findings_are_judged(asked: dict[str, Any], where: Any, found: int, ok: bool, why: str | None) -> None:
+def test_findings_are_judged(fields: dict[str, Any], where: Any, found: int, ok: bool, why: str | None) -> None:
     tree = parse_where(where)[0] if where else None
-    told = judge_expectation(Expected(**{"label": "x", "ids": frozenset({HTTP}), "where": tree, **asked}), ROWS)
-    assert (len(told.findings), told.ok) == (found, ok)
-    assert (told.why or "").startswith(why or "")
-    assert (told.why is None) == (why is None)
+    expected = Expectation(**{"label": "x", "ids": frozenset({HTTP}), "where": tree, **fields})
+    verdict = judge_expectation(expected, ROWS)
+    assert (len(verdict.findings), verdict.ok) == (found, ok)
+    assert (verdict.why or "").startswith(why or "")
+    assert (verdict.why is None) == (why is None)
 
 
-def test_bounds_are_said_in_words() -> None:
+def test_bounds_in_words() -> None:
     bounds = [(2, 2), (0, 0), (1, None), (None, 3), (1, 3)]
-    told = [Expected("x", frozenset(), least, most).wanted for least, most in bounds]
-    assert told == ["exactly 2", "exactly 0", "at least 1", "at most 3", "1 to 3"]
+    wanted = [Expectation("x", frozenset(), least, most).wanted for least, most in bounds]
+    assert wanted == ["exactly 2", "exactly 0", "at least 1", "at most 3", "1 to 3"]
 
 
 def test_junit_holds_hostile_text_and_is_read_again() -> None:
     rows = [finding(host=HOSTILE, process_name=HOSTILE, detection_name=HOSTILE)] * 7
-    asked = Expected(f"{HOSTILE}, where host is {HOSTILE}", frozenset({HTTP}), 0, 0)
+    expectation = Expectation(f"{HOSTILE}, where host is {HOSTILE}", frozenset({HTTP}), 0, 0)
     bad, good = (
-        judge_expectation(asked, rows),
-        judge_expectation(replace(asked, label="fine", at_least=None, at_most=9), rows),
+        judge_expectation(expectation, rows),
+        judge_expectation(replace(expectation, label="fine", at_least=None, at_most=9), rows),
     )
     recording = Recording((f"/tmp/{HOSTILE}.json",), "windows_flat", None)
-    dataset = Dataset(recording, (), (asked,))
-    done = [Replayed(dataset, IngestReport.of_nothing("windows_flat", 0), None, (bad, good), 3.0)] * 2
+    dataset = Dataset(recording, (), (expectation,))
+    done = [ReplayReport(dataset, IngestReport.of_nothing("windows_flat", 0), None, (bad, good), 3.0)] * 2
     top = Xml.fromstring(to_junit(done))
     assert (top.tag, top.get("tests"), top.get("failures"), top.get("time")) == ("testsuites", "4", "2", "6.000")
     suite = top[0]
@@ -303,7 +305,7 @@ EXCLUSION = {
 @pytest.mark.spark
 @pytest.mark.long
 def test_each_dataset_is_judged_by_its_own_records_and_no_lake_is_touched(spark: SparkSession, tmp_path: Path) -> None:
-    """The start lies in one dataset and a connection without an image in the other: nothing may join them."""
+    """The start is in one dataset, and a connection without an image in the other: they must not be joined."""
     day = [sysmon(1, 0), connection(5, "203.0.113.7", 443), connection(6, "203.0.113.9", 443),
            connection(7, "203.0.113.7", 8080)]  # fmt: skip
     night = [connection(9, "203.0.113.8", 443, Image="<unknown process>")]
@@ -327,9 +329,9 @@ def test_each_dataset_is_judged_by_its_own_records_and_no_lake_is_touched(spark:
     call = ("replay", tmp_path / "raw", "--expect", written(tmp_path, values), "--junit", tmp_path / "j.xml", *enabled)
     said = procnet(*call, "--lake", lake, "--json")
     assert said.code == 4, said.err
-    told = json.loads(said.out)
-    assert (told["ok"], told["expectations"], told["failed"], told["unused_files"]) == (False, 6, 3, [])
-    first, second = told["datasets"]
+    result = json.loads(said.out)
+    assert (result["ok"], result["expectations"], result["failed"], result["unused_files"]) == (False, 6, 3, [])
+    first, second = result["datasets"]
     assert [(e["found"], e["ok"]) for e in first["expectations"]] == [(1, True), (1, True), (1, False), (2, False)]
     assert first["expectations"][2]["why"] == "1 more are excluded by own-servers"
     assert [f["dest_port"] for f in first["expectations"][3]["findings"]] == [443, 8080], "the other enabled detection"
@@ -357,9 +359,9 @@ def test_records_of_another_format_prove_nothing(spark: SparkSession, tmp_path: 
     assert "next: procnet sources check windows_flat" in said.err
 
 
-def test_a_wrong_call_ends_before_a_session_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_call_ends_before_a_session_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_session(*_: object, **__: object) -> None:
-        raise AssertionError("a session was asked for")
+        raise AssertionError("a session was opened")
 
     monkeypatch.setattr("procnet.cli.replay.open_session", no_session)
     (tmp_path / "a.json").write_text("{}")
@@ -379,7 +381,7 @@ def test_a_wrong_call_ends_before_a_session_is_asked_for(tmp_path: Path, monkeyp
 @pytest.mark.spark
 @pytest.mark.long
 def test_the_shipped_expectations_hold_for_the_demo(spark: SparkSession, tmp_path: Path) -> None:
-    """On the smallest fleet, whose stories are told twice each, as on a large one they are more often."""
+    """On the smallest fleet, which runs each scenario twice."""
     make_fleet(tmp_path / "raw", hosts=2, hours=1, seed=3)
     said = procnet("replay", tmp_path / "raw", "--expect", "demo")
     assert said.code == 0, said.out + said.err
@@ -387,9 +389,9 @@ def test_the_shipped_expectations_hold_for_the_demo(spark: SparkSession, tmp_pat
     assert re.search(r"^Windows HTTP Network Communication From MSIExec +at least 66 +66 +yes *$", said.out, re.M)
 
 
-def test_every_key_is_told_of() -> None:
+def test_every_key_is_documented() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "replay.md").read_text(encoding="utf-8")
-    keys = {k for m in (ExpectationsFile, WrittenDataset, WrittenExpectation) for k in m.model_fields}
+    keys = {k for m in (ExpectationsFile, DatasetEntry, ExpectationEntry) for k in m.model_fields}
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == keys
 
 
@@ -400,9 +402,9 @@ def test_every_key_is_told_of() -> None:
 def test_real_records_hold_what_is_surely_in_them(spark: SparkSession) -> None:
     said = procnet("replay", DATA, "--expect", Path(__file__).parent / "family.yml", "--json")
     assert said.code == 0, said.out + said.err
-    told = json.loads(said.out)
-    assert [len(d["expectations"]) for d in told["datasets"]] == [2, 2, 2, 1, 1]
-    installer, shipped = told["datasets"][0]["expectations"]
+    result = json.loads(said.out)
+    assert [len(d["expectations"]) for d in result["datasets"]] == [2, 2, 2, 1, 1]
+    installer, shipped = result["datasets"][0]["expectations"]
     assert (installer["found"], shipped["found"]) == (2, 0)
     assert {(f["process_id"], f["dest_ip"], f["dest_port"]) for f in installer["findings"]} == {
         (1952, "192.168.162.135", 8000)

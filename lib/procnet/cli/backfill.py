@@ -2,152 +2,122 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from argparse import Namespace
+from datetime import datetime, timezone
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from procnet.cli.detect import as_dict, exit_code_of
-from procnet.cli.options import add_detections, add_period, number_from, period_of, settings_of, size_of_chunk
-from procnet.cli.output import age, print_json, print_table, say
+from procnet.cli.detect import exit_code_of, report_as_dict
+from procnet.cli.options import (
+    Commands,
+    add_detections,
+    add_period,
+    chunk_size,
+    open_lake_and_select,
+    period_of,
+    settings_of,
+    whole_number,
+)
+from procnet.cli.output import print_message, print_result, print_table
+from procnet.cli.progress import show_progress
 from procnet.errors import UsageError
-from procnet.lake.tables import Lake
 from procnet.periods import Window, format_duration
-from procnet.runs.backfill import backfill
-from procnet.runs.catch_up import catch_up
-from procnet.runs.detect import WindowReport
+from procnet.runs.backfill import BackfillReport, backfill
+from procnet.runs.catch_up import CatchUpReport, catch_up
 from procnet.runs.gaps import gaps_of
-from procnet.runs.selection import Selection, select_detections, with_exclusions
-from procnet.runs.windows import Outcome, WindowProgress
-from procnet.spark.session import open_session
 
 
-def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """backfill, gaps, catch-up."""
-    many = commands.add_parser("backfill", parents=[common], help="evaluate a period, chunk by chunk, resumable")
-    add_period(many)
-    many.add_argument(
-        "--gaps", action="store_true", help="only what no run covers; without times: since the first run (procnet gaps)"
+def add_commands(commands: Commands) -> None:
+    """Adds backfill, gaps, catch-up."""
+    option = commands.add("backfill", _backfill)
+    add_period(option, "none; with --gaps the time from the first run to the last complete window")
+    option("--gaps", action="store_true", help="evaluate only what procnet gaps lists (default: the whole period)")
+    chunk = (
+        "length of a chunk, a number and m, h, d or w; chunks begin at its multiples since 1970 (default: %(default)s)"
     )
-    many.add_argument(
-        "--chunk", default="1d", metavar="SIZE", help="period of one chunk, such as 1h or 1d (default 1d)"
-    )
-    many.add_argument("--parallel", type=number_from(1), default=1, metavar="N", help="chunks at once (default 1)")
-    add_detections(many)
-    many.set_defaults(answer=_backfill)
-
-    missing = commands.add_parser("gaps", parents=[common], help="windows that no run covers, and why")
-    add_period(missing)
-    missing.set_defaults(answer=_gaps)
-
-    late = commands.add_parser(
-        "catch-up", parents=[common], help="run again what late rows could change; cheap if none"
-    )
-    late.set_defaults(answer=_catch_up)
+    option("--chunk", default="1d", metavar="SIZE", help=chunk)
+    parallel = "number of chunks that run at the same time (default: %(default)s)"
+    option("--parallel", type=whole_number(1), default=1, metavar="N", help=parallel)
+    add_detections(option)
+    add_period(commands.add("gaps", _gaps), "from the first run to the last complete window")
+    commands.add("catch-up", _catch_up)
 
 
 def _backfill(args: Namespace) -> int:
-    settings = settings_of(args)
-    period = period_of(args)
+    """Evaluate the detections over a period, chunk by chunk.
+
+    Chunks that an earlier run has evaluated over the same data are skipped, so that the same command resumes a stopped
+    backfill. A chunk that fails does not stop the others.
+    """
+    settings, period, chunk = settings_of(args), period_of(args), chunk_size(args.chunk)
     if period is None and not args.gaps:
         raise UsageError("a backfill needs a period", hint="give --start and --end, or --gaps for all that is missing")
-    chunk = size_of_chunk(args.chunk)
-    chosen = select_detections(settings, args.detection)
-    spark = open_session(settings.spark, lake=settings.lake)
-    chosen = with_exclusions(chosen, settings, spark)
-    within = None
+    lake, selection = open_lake_and_select(settings, args.detection)
+    windows = None
     if args.gaps:
-        missing = gaps_of(Lake(spark, settings), chosen, period, datetime.now(timezone.utc))
-        within = [g.window for g in missing]
-        if not within:
-            return _nothing_missing(args, chosen)
-        period = Window(within[0].start, within[-1].end)
-    assert period is not None  # else it was an error, or there were gaps
-    with progress("backfill", quiet=args.json) as tell:
-        done = backfill(
-            spark, settings, period, chosen.detections, exclusions=chosen.exclusions, broken=chosen.broken,
-            within=within, chunk=chunk, parallel=args.parallel, tell=tell,
-        )  # fmt: skip
-    if args.json:
-        print_json(
-            {
-                "start": period.start,
-                "end": period.end,
-                "findings": done.findings,
-                "chunks": [as_dict(r) for r in done.reports],
-                "skipped": [{"start": w.start, "end": w.end} for w in done.skipped],
-                "broken": chosen.broken,
-            }
+        windows = [gap.window for gap in gaps_of(lake, selection, period, datetime.now(timezone.utc))]
+        if not windows:
+            value = {"findings": 0, "chunks": [], "skipped": [], "broken": selection.broken}
+            print_result(args, value, lambda: print_message("nothing is missing"))
+            return exit_code_of(selection)
+        period = Window(windows[0].start, windows[-1].end)
+    assert period is not None  # refused above, or set by the gaps
+    with show_progress("backfill", quiet=args.json) as progress:
+        report = backfill(
+            lake, selection, period, windows=windows, chunk=chunk, parallel=args.parallel, progress=progress
         )
-    else:
-        say(f"{len(done.reports)} chunks evaluated, {done.findings} findings; {len(done.skipped)} were done already")
-    return exit_code_of(chosen)
+    value = {
+        "start": period.start,
+        "end": period.end,
+        "findings": report.findings,
+        "chunks": [report_as_dict(r) for r in report.reports],
+        "skipped": [{"start": w.start, "end": w.end} for w in report.skipped],
+        "broken": selection.broken,
+    }
+    print_result(args, value, lambda: _print_backfill(report))
+    return exit_code_of(selection)
 
 
-def _catch_up(args: Namespace) -> int:
-    settings = settings_of(args)
-    chosen = select_detections(settings, [])
-    spark = open_session(settings.spark, lake=settings.lake)
-    chosen = with_exclusions(chosen, settings, spark)
-    with progress("catch-up", quiet=args.json) as tell:
-        done = catch_up(spark, settings, chosen, tell=tell)
-    if args.json:
-        windows = [as_dict(r) for r in done.reports]
-        print_json({"looked": done.looked, "windows": windows, "findings": done.findings, "broken": chosen.broken})
-    elif not done.looked:
-        say("nothing is late: no table has changed since the last look")
-    else:
-        say(f"{len(done.reports)} windows held what late rows could change; {done.findings} findings in them now")
-    return exit_code_of(chosen)
-
-
-def _nothing_missing(args: Namespace, chosen: Selection) -> int:
-    if args.json:
-        print_json({"findings": 0, "chunks": [], "skipped": [], "broken": chosen.broken})
-    else:
-        say("nothing is missing")
-    return exit_code_of(chosen)
+def _print_backfill(report: BackfillReport) -> None:
+    evaluated, skipped = len(report.reports), len(report.skipped)
+    print_message(f"{evaluated} chunks evaluated, {report.findings} findings; {skipped} were done already")
 
 
 def _gaps(args: Namespace) -> None:
+    """List the periods that need a run, and why.
+
+    It reads the table runs only. Reasons: no run, a failed one, detections or exclusions that were edited since, tables
+    restored to an earlier version, a source without rows.
+    """
     settings, period = settings_of(args), period_of(args)
-    chosen = select_detections(settings, [])
-    spark = open_session(settings.spark, lake=settings.lake)
-    chosen = with_exclusions(chosen, settings, spark)
-    found = gaps_of(Lake(spark, settings), chosen, period, datetime.now(timezone.utc))
-    if args.json:
-        print_json({"gaps": [{"start": g.window.start, "end": g.window.end, "why": g.why} for g in found]})
+    lake, selection = open_lake_and_select(settings)
+    gaps = gaps_of(lake, selection, period, datetime.now(timezone.utc))
+    value = {"gaps": [{"start": g.window.start, "end": g.window.end, "why": g.why} for g in gaps]}
+    rows = [(g.window.start, g.window.end, format_duration(g.window.end - g.window.start), g.why) for g in gaps]
+
+    def print_text() -> None:
+        print_table(("start", "end", "length", "why"), rows)
+        print_message("procnet backfill --gaps runs them" if gaps else "nothing is missing")
+
+    print_result(args, value, print_text)
+
+
+def _catch_up(args: Namespace) -> int:
+    """Evaluate again the windows that late records can change.
+
+    Nothing is read where no table has changed since the last catch-up.
+    """
+    lake, selection = open_lake_and_select(settings_of(args))
+    with show_progress("catch-up", quiet=args.json) as progress:
+        report = catch_up(lake, selection, progress=progress)
+    windows = [report_as_dict(r) for r in report.reports]
+    value = {"looked": report.looked, "windows": windows, "findings": report.findings, "broken": selection.broken}
+    print_result(args, value, lambda: _print_catch_up(report))
+    return exit_code_of(selection)
+
+
+def _print_catch_up(report: CatchUpReport) -> None:
+    if not report.looked:
+        print_message("no table has changed since the last catch-up: there are no late records")
         return
-    rows = [(g.window.start, g.window.end, format_duration(g.window.end - g.window.start), g.why) for g in found]
-    print_table(("start", "end", "length", "why"), rows)
-    say("procnet backfill --gaps runs them" if found else "nothing is missing")
-
-
-@contextmanager
-def progress(what: str, *, quiet: bool) -> Iterator[WindowProgress]:
-    """The `WindowProgress` of a command: a bar with the time left in a terminal, a line a window elsewhere, nothing if quiet."""
-    in_terminal = sys.stderr.isatty()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, disable=quiet or not in_terminal)
-    task, began, skipped = bar.add_task(what, total=None), time.monotonic(), 0
-
-    def tell(done: int, of: int, window: Window, outcome: Outcome) -> None:
-        nonlocal skipped
-        skipped += outcome is None
-        bar.update(task, completed=done - skipped, total=of - skipped)
-        if quiet or in_terminal:
-            return
-        if outcome is None:
-            say(f"{done}/{of} {window}: done already")
-            return
-        told = f"{outcome.counts['findings']} findings" if isinstance(outcome, WindowReport) else "failed"
-        left = (time.monotonic() - began) / (done - skipped) * (of - done)
-        say(f"{done}/{of} {window}: {told}{f'; {age(timedelta(seconds=left))} left' if done < of else ''}")
-
-    with bar:
-        yield tell
+    print_message(
+        f"{len(report.reports)} windows evaluated again for late records; they have {report.findings} findings now"
+    )

@@ -1,4 +1,4 @@
-"""`procnet demo`: what the demo found, as a person reads it at 100 columns, or as one JSON object."""
+"""`procnet demo`: a made-up fleet from raw records to findings, compared with its known answers."""
 
 from __future__ import annotations
 
@@ -8,99 +8,124 @@ from argparse import Namespace
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
-from procnet.cli.backfill import progress
-from procnet.cli.findings import ASKED, print_findings
-from procnet.cli.output import print_json, print_table, say, shown
-from procnet.demo.demo import Demo, Detected, bring_in, make, run_detections
-from procnet.runs.selection import select_detections
-from procnet.settings import Settings
+from procnet.cli.findings import TABLE_COLUMNS, print_findings
+from procnet.cli.options import Commands
+from procnet.cli.output import print_message, print_result, print_table, printable
+from procnet.cli.progress import show_progress
+from procnet.demo.demo import Demo, Detected, ingest_fleet, run_detections, write_fleet
+from procnet.lake.tables import Lake
+from procnet.runs.selection import Selection, enabled_exclusions, select_detections
+from procnet.settings import load_settings
 from procnet.spark.session import SHORT_RUN, open_session
 
-_SHOWN = 12
+_MOST_SHOWN = 12  # findings
+_WRONG_ANSWERS = 4
 
 
-def demo(args: Namespace, settings: Settings) -> int:
-    """Run the demo; exit code 4 where its findings are not the known answers."""
-    say(f"a fleet of {args.hosts} hosts over {args.hours} hours: raw records -> {settings.lake}")
-    mark = time.monotonic()
-    with ThreadPoolExecutor(1) as beside:  # the JVM starts in a process of its own, meanwhile
-        fleet = beside.submit(make, settings, hosts=args.hosts, hours=args.hours, seed=args.seed)
-        spark = open_session({**SHORT_RUN, **settings.spark}, lake=settings.lake)
-        started = time.monotonic() - mark
-        made = bring_in(spark, settings, fleet.result(), now=datetime.now(timezone.utc))
+def add_commands(commands: Commands) -> None:
+    """Adds demo."""
+    option = commands.add("demo", _demo)
+    option("--hosts", type=int, default=200, metavar="N", help="number of hosts, at least 2 (default: %(default)s)")
+    option("--hours", type=int, default=48, metavar="N", help="length of the records in hours (default: %(default)s)")
+    seed = "seed of the random numbers: the same seed makes the same records (default: %(default)s)"
+    option("--seed", type=int, default=7, metavar="N", help=seed)
+    option("--no-detect", action="store_true", help="only write and ingest the records (default: also detect)")
+
+
+def _demo(args: Namespace) -> int:
+    """Run a made-up fleet with known answers, from raw records to findings.
+
+    It also runs the original Splunk search on the same records. The lake is --lake (default: ./demo-lake), its raw
+    records are in the folder raw there.
+
+    exit codes:
+      0  the findings are the known answers
+      4  they are not
+    """
+    settings = load_settings(args.conf, overrides=args.overrides, lake=args.lake or Path("demo-lake"))
+    print_message(f"a fleet of {args.hosts} hosts over {args.hours} hours: raw records -> {settings.lake}")
+    start = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:  # the records are written while the JVM starts
+        fleet = pool.submit(write_fleet, settings, hosts=args.hosts, hours=args.hours, seed=args.seed)
+        lake = Lake(open_session({**SHORT_RUN, **settings.spark}, lake=settings.lake), settings)
+        started = time.monotonic() - start
+        demo = ingest_fleet(lake, fleet.result(), now=datetime.now(timezone.utc))
     if not args.no_detect:
-        with progress("backfill", quiet=args.json) as tell:
-            made = run_detections(spark, settings, made, select_detections(settings, []).detections, tell)
-    seconds = {"session and records": started, **made.seconds}
-    if args.json:
-        print_json(_as_dict(made, seconds))
-    else:
-        _print(made, seconds, settings)
-    d = made.detected
-    return 0 if d is None or (not d.score.wrong and not d.score.missed and d.unchanged) else 4
+        with show_progress("backfill", quiet=args.json) as progress:
+            demo = run_detections(lake, demo, _enabled(lake), progress)
+    seconds = {"session and records": started, **demo.seconds}
+    print_result(args, _as_dict(demo, seconds), lambda: print_demo(demo, seconds, settings.lake))
+    return 0 if demo.detected is None or demo.detected.is_right else _WRONG_ANSWERS
 
 
-def _as_dict(made: Demo, seconds: dict[str, float]) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "start": made.fleet.start,
-        "end": made.fleet.end,
-        "records": dict(made.fleet.counts),
-        "ingested": made.ingested.as_dict(),
+def _enabled(lake: Lake) -> Selection:
+    """The enabled detections and exclusions."""
+    selection = select_detections(lake.settings, [])
+    return selection.replacing(exclusions=enabled_exclusions(lake.settings, lake.spark))
+
+
+def _as_dict(demo: Demo, seconds: dict[str, float]) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "start": demo.fleet.start,
+        "end": demo.fleet.end,
+        "records": dict(demo.fleet.counts),
+        "ingested": demo.ingested.as_dict(),
         "seconds": {k: round(v, 2) for k, v in seconds.items()},
     }
-    if (d := made.detected) is not None:
-        told |= {
-            "findings": d.score.findings,
-            "right": d.score.right,
-            "wrong": len(d.score.wrong),
-            "missed": len(d.score.missed),
-            "hours_again": d.hours_again,
-            "unchanged": d.unchanged,
-            "original_search": {"rows": d.literal.rows, "wrong": d.literal.wrong, "missed": d.literal.missed},
+    if (detected := demo.detected) is not None:
+        score, search = detected.score, detected.splunk_search
+        value |= {
+            "findings": score.findings,
+            "right": score.right,
+            "wrong": len(score.wrong),
+            "missed": len(score.missed),
+            "hours_again": detected.hours_again,
+            "unchanged": detected.unchanged,
+            "original_search": {"rows": search.rows, "wrong": search.wrong, "missed": search.missed},
         }
-    return told
+    return value
 
 
-def _print(made: Demo, seconds: dict[str, float], settings: Settings) -> None:
-    print_table(("records", "count"), made.ingested.lines(), title="\ningested")
-    if (d := made.detected) is not None:
-        _print_detected(d)
-    took = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
-    sys.stdout.write(f"\nseconds: {took}\n")
-    lake = settings.lake
+def print_demo(demo: Demo, seconds: dict[str, float], lake: Path | None) -> None:
+    """Prints the result of the demo for a terminal of 100 columns; `seconds` by stage."""
+    print_table(("records", "count"), demo.ingested.lines(), title="\ningested")
+    if demo.detected is not None:
+        _print_detected(demo.detected)
+    sys.stdout.write(f"\nseconds: {', '.join(f'{name} {value:.1f}' for name, value in seconds.items())}\n")
     sys.stdout.write(
         f"""
 next:
-  the findings, one object a line  procnet findings --lake {lake} --format json
-  what was asked, what it misses   procnet detections show b0fd38c7
-  tables and runs                  procnet status --lake {lake}
-  your own Sysmon records          procnet ingest --lake DIR --source windows_flat FILE
+  the findings as JSON lines     procnet findings --lake {lake} --format json
+  the detection and its limits   procnet detections show b0fd38c7
+  tables and runs                procnet status --lake {lake}
+  your own Sysmon records        procnet ingest --lake DIR --source windows_flat FILE
 """
     )
 
 
-def _print_detected(d: Detected) -> None:
-    first = d.rows[:_SHOWN]
-    print_findings(first, title=f"\nfindings, the first {len(first)} of {d.score.findings}")
-    kinds = Counter(r["attribution"] for r in d.rows)
-    sys.stdout.write(f"\nknown by: {', '.join(f'{k} {n}' for k, n in kinds.most_common())}\n")
-    literal = d.literal
+def _print_detected(detected: Detected) -> None:
+    score, search = detected.score, detected.splunk_search
+    first = detected.rows[:_MOST_SHOWN]
+    print_findings(first, title=f"\nfindings, the first {len(first)} of {score.findings}")
+    attributions = Counter(r["attribution"] for r in detected.rows)
+    sys.stdout.write(f"\nattribution: {', '.join(f'{kind} {n}' for kind, n in attributions.most_common())}\n")
     print_table(
         ("", "rows", "right", "wrong", "missed"),
         [
-            ("procnet", d.score.findings, d.score.right, len(d.score.wrong), len(d.score.missed)),
-            ("the original search", literal.rows, literal.rows - literal.wrong, literal.wrong, literal.missed),
+            ("procnet", score.findings, score.right, len(score.wrong), len(score.missed)),
+            ("the original search", search.rows, search.rows - search.wrong, search.wrong, search.missed),
         ],
-        title="\nagainst the answers, known by construction",
+        title="\ncompared with the answers, which are known because the records are made up",
     )
-    reasons = [("wrong", n, why) for why, n in literal.why_wrong.items()]
-    reasons += [("missed", n, why) for why, n in literal.why_missed.items()]
+    reasons = [("wrong", n, why) for why, n in search.why_wrong.items()]
+    reasons += [("missed", n, why) for why, n in search.why_missed.items()]
     print_table(("", "rows", "why"), reasons, title="\nwhere the original search fails on the same records")
-    same = "the same findings, byte for byte" if d.unchanged else "OTHER findings: this is a bug"
-    sys.stdout.write(f"\nthe last {d.hours_again} hours again, window by window: {same}\n")
-    for row in d.score.wrong[:5]:
-        sys.stdout.write(f"WRONG {', '.join(f'{c} {shown(row[c])}' for c in ASKED)}\n")
-    for answer in d.score.missed[:5]:
+    same = "the same findings, byte for byte" if detected.unchanged else "OTHER findings: this is a bug"
+    sys.stdout.write(f"\nthe last {detected.hours_again} hours evaluated again, window by window: {same}\n")
+    for row in score.wrong[:5]:
+        sys.stdout.write(f"WRONG {', '.join(f'{c} {printable(row[c])}' for c in TABLE_COLUMNS)}\n")
+    for answer in score.missed[:5]:
         sys.stdout.write(f"MISSED {answer}\n")

@@ -1,4 +1,4 @@
-"""Replayed datasets as JUnit XML: what a CI server shows of a test run."""
+"""The report of a replay as JUnit XML, for a CI server."""
 
 from __future__ import annotations
 
@@ -6,68 +6,65 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
-from procnet.cli.output import iso, shown
-from procnet.replay.replay import Replayed
+from procnet.cli.output import iso, printable
+from procnet.replay.replay import ReplayReport
 from procnet.replay.verdicts import Row, Verdict
 
-# What XML 1.0 cannot hold, not even as a reference: one such character, and a server refuses the whole file.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FINDINGS = 5
+# Characters that XML 1.0 does not allow, not even as a reference: with one of them a server refuses the whole file.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MOST_FINDINGS = 5  # of a failed expectation
 
 
-def to_junit(replayed: Sequence[Replayed]) -> bytes:
+def to_junit(replayed: Sequence[ReplayReport]) -> bytes:
     """A testsuite for each dataset, a testcase for each expectation, a failure for each that does not hold."""
     top = Xml.Element("testsuites", name="procnet replay")
-    counted = [_suite(top, r) for r in replayed]
-    _count(top, sum(n for n, _, _ in counted), sum(f for _, f, _ in counted), sum(s for *_, s in counted))
+    for dataset in replayed:
+        _add_suite(top, dataset)
+    tests, failures = sum(len(r.verdicts) for r in replayed), sum(len(r.failed) for r in replayed)
+    _set_counts(top, tests, failures, sum(r.seconds for r in replayed))
     Xml.indent(top)
     text: bytes = Xml.tostring(top, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _suite(top: Xml.Element, replayed: Replayed) -> tuple[int, int, float]:
-    name, verdicts = _harmless(replayed.dataset.name), replayed.verdicts
+def _add_suite(top: Xml.Element, replayed: ReplayReport) -> None:
+    name, verdicts = _xml_text(replayed.dataset.name), replayed.verdicts
     suite = Xml.SubElement(top, "testsuite", name=name)
-    _count(suite, len(verdicts), len(replayed.failed), replayed.seconds)
+    _set_counts(suite, len(verdicts), len(replayed.failed), replayed.seconds)
     for verdict in verdicts:
-        # All expectations of a dataset are judged by one pass: each has its share of the time, so that the sum is true.
+        # The expectations of a dataset are judged together: each gets an equal share of the time.
         share = f"{replayed.seconds / len(verdicts):.3f}"
-        case = Xml.SubElement(suite, "testcase", classname=name, name=_harmless(case_name(verdict)), time=share)
+        label = _xml_text(f"{verdict.expected.label}: {verdict.expected.wanted}")
+        case = Xml.SubElement(suite, "testcase", classname=name, name=label, time=share)
         if not verdict.ok:
-            failure = Xml.SubElement(case, "failure", type="expectation", message=_harmless(found_wanted(verdict)))
-            failure.text = _harmless("\n".join(told(verdict)))
-    return len(verdicts), len(replayed.failed), replayed.seconds
+            failure = Xml.SubElement(case, "failure", type="expectation", message=_xml_text(found_wanted(verdict)))
+            failure.text = _xml_text("\n".join(_finding_lines(verdict)))
 
 
-def _count(element: Xml.Element, tests: int, failures: int, seconds: float) -> None:
+def _set_counts(element: Xml.Element, tests: int, failures: int, seconds: float) -> None:
     counts = {"tests": tests, "failures": failures, "errors": 0, "skipped": 0, "time": f"{seconds:.3f}"}
     for key, value in counts.items():
         element.set(key, str(value))
 
 
-def case_name(verdict: Verdict) -> str:
-    """An expectation in one line; the bounds make two of one detection differ."""
-    return f"{verdict.expected.label}: {verdict.expected.wanted}"
-
-
 def found_wanted(verdict: Verdict) -> str:
-    """`found 0, wanted exactly 2`, and the nearest reason."""
+    """`found 0, wanted exactly 2`, and the likely reason."""
     why = f"; {verdict.why}" if verdict.why else ""
     return f"found {len(verdict.findings)}, wanted {verdict.expected.wanted}{why}"
 
 
-def told(verdict: Verdict) -> list[str]:
+def _finding_lines(verdict: Verdict) -> list[str]:
     """The first findings, a line each."""
-    more = len(verdict.findings) - _FINDINGS
-    lines = [_line(r) for r in verdict.findings[:_FINDINGS]]
+    more = len(verdict.findings) - _MOST_FINDINGS
+    lines = [_line(r) for r in verdict.findings[:_MOST_FINDINGS]]
     return lines + ([f"and {more} more"] if more > 0 else [])
 
 
 def _line(row: Row) -> str:
     cells = [row["host"], row["process_name"], row["process_id"], "->", row["dest_ip"], row["dest_port"]]
-    return " ".join([iso(row["event_time"]), *(shown(c) for c in cells), f"({shown(row['attribution'])})"])
+    return " ".join([iso(row["event_time"]), *map(printable, cells), f"({printable(row['attribution'])})"])
 
 
-def _harmless(text: str) -> str:
-    """Text as XML may hold it; its markup is escaped by the writer. Illegal characters are left out."""
-    return _NO_XML.sub("", text)
+def _xml_text(text: str) -> str:
+    """The text without characters that XML does not allow; the XML writer escapes its markup."""
+    return _NOT_XML.sub("", text)

@@ -1,4 +1,4 @@
-"""The command line: what can be said, who answers, and the exit code. Answers live in the other modules here."""
+"""The command line: the parser of all commands, errors, exit codes. Each command is in a module of this folder."""
 
 from __future__ import annotations
 
@@ -11,47 +11,82 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from procnet.errors import ProcnetError, cause
+from procnet.errors import ProcnetError, cause, install_hint
 from procnet.version import package_version
 
-_EXIT_CODES = """exit codes: 0 done; 2 usage or configuration; 3 the data breaks the contract;
-4 the window failed and may be retried; 5 partly done, with the command that goes on"""
+_EXIT_CODES = """exit codes:
+  0    done
+  1    unexpected error: a bug of procnet, reported with a traceback
+  2    wrong usage or configuration
+  3    the data does not have what procnet needs: a table, a column, a usable record
+  4    the run failed and may be repeated
+  5    partly done; the message has the command that completes it
+  130  stopped by Ctrl-C"""
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--conf", type=Path, metavar="FILE", help="settings (default conf/local.yml, or $PROCNET_CONF)")
-    common.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="key=value", help="one setting; repeatable"
+    """The parser of all commands and their options."""
+    # Imported here, since these modules import pyspark: `procnet --version` works where it is not installed.
+    from procnet.cli import (
+        backfill,
+        demo,
+        detect,
+        detections,
+        exclusions,
+        findings,
+        ingest,
+        maintain,
+        replay,
+        risk,
+        sources,
+        status,
     )
-    common.add_argument("--lake", type=Path, metavar="DIR", help="folder of the embedded lake")
-    common.add_argument("--json", action="store_true", help="one JSON object on stdout, all else on stderr")
-    common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
-
-    # Not at the top: `--version` must answer where pyspark is not installed, as on a machine that only builds wheels.
-    from procnet.cli import backfill as windows
-    from procnet.cli import exclusions, maintain, replay, risk, sources
-    from procnet.cli import detect as run
-    from procnet.cli import detections as tune
-    from procnet.cli import findings as read
+    from procnet.cli.options import Commands
 
     top = argparse.ArgumentParser(
         prog="procnet",
-        description="Which process, on which host, talked to where, and should it have?",
+        description="Detect suspicious network connections by the process that made them, over a security data lake.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"procnet {package_version()}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for part in (run, windows, maintain, read, risk, tune, exclusions, replay, sources):
-        part.add_commands(commands, common)
+    top.add_argument("--version", action="version", version=f"procnet {package_version()}", help="print the version")
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = Commands(subparsers, _common_options())
+    for module in (
+        ingest, detect, backfill, maintain, findings, status, risk, detections, exclusions, replay, sources, demo,
+    ):  # fmt: skip
+        module.add_commands(commands)
     return top
 
 
+def _common_options() -> argparse.ArgumentParser:
+    """The options that every command has."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--conf", type=Path, metavar="FILE",
+        help="YAML file of settings (default: $PROCNET_CONF, else ./conf/local.yml, else the shipped local.yml)",
+    )  # fmt: skip
+    common.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
+        help="override one setting, such as window.length=1h; repeatable (default: none)",
+    )  # fmt: skip
+    common.add_argument(
+        "--lake", type=Path, metavar="DIR",
+        help="folder of Delta tables to use as the lake (default: the lake that the settings name)",
+    )  # fmt: skip
+    common.add_argument(
+        "--json", action="store_true",
+        help="print the result as one JSON object on stdout, messages on stderr (default: tables)",
+    )  # fmt: skip
+    common.add_argument(
+        "-v", "--verbose", action="store_true", help="print the traceback of an error (default: only its message)"
+    )
+    return common
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code. Errors that a person can mend are told without a traceback."""
-    # Spark hands times to Python in the process's own zone, without saying which: here that is UTC.
+    """Runs one command and returns its exit code. A `ProcnetError` is printed as a message, without a traceback."""
+    # Spark returns times in the process's time zone, without saying which: here that is UTC.
     os.environ["TZ"] = "UTC"
     if hasattr(time, "tzset"):
         time.tzset()
@@ -63,52 +98,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as e:
         if e.name != "pyspark":
             raise
-        sys.stderr.write(
-            f"procnet: pyspark is not installed for {sys.executable}\n  next: pip install 'procnet[spark]'\n"
-        )
+        sys.stderr.write(f"procnet: pyspark is not installed for {sys.executable}\n  next: {install_hint('spark')}\n")
         return 2
-    from procnet.cli.output import say
+    from procnet.cli.output import print_message
 
     try:
-        return int(args.answer(args) or 0)
+        return int(args.run(args) or 0)
     except ProcnetError as e:
         if args.verbose:
             raise
-        return _tell(args, e)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        return _report(args, e)
+    except BrokenPipeError:  # the reader of stdout has gone, as with `| head`
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        say("stopped; a window that was not finished is not recorded as done")
+        print_message("stopped; a window that was not finished is not recorded as done")
         return 130
     except Exception as e:
-        # Py4J's own where Spark has no class for an error of Java's: a disk that is full, a folder that is a file.
+        # Py4J's own class where Spark has none for a Java error: a full disk, a lake that is a file.
         if args.verbose or type(e).__module__.partition(".")[0] not in ("pyspark", "py4j"):
             raise
-        return _tell(args, ProcnetError(cause(e), hint="the same command with -v shows all that Spark says of it"))
+        return _report(args, ProcnetError(cause(e), hint="repeat the command with -v to see Spark's whole error"))
 
 
 def task() -> None:
-    """The same as a task of Databricks, which calls an entry point and looks at no exit code, and to which `SystemExit`
-    is a failure even with 0: any code but 0 is an error."""
+    """Entry point of a Databricks wheel task. Raises RuntimeError for an exit code other than 0.
+
+    Databricks ignores the return value of an entry point, and counts `SystemExit` as a failure even with code 0.
+    """
     if code := main():
-        raise RuntimeError(f"procnet ended with exit code {code}; what it said stands above")
+        raise RuntimeError(f"procnet ended with exit code {code}; its messages are above")
 
 
-def _tell(args: argparse.Namespace, error: ProcnetError) -> int:
-    from procnet.cli.output import print_json, say
+def _report(args: argparse.Namespace, error: ProcnetError) -> int:
+    """Prints an error on stderr, with --json as an object on stdout too; returns its exit code."""
+    from procnet.cli.output import print_json, print_message
 
     if error.hint:
-        error.hint = re.sub(r"^procnet (detect|backfill) ", rf"procnet \1 {_asked(args)}", error.hint).rstrip()
+        error.hint = re.sub(
+            r"^procnet (detect|backfill) ", rf"procnet \1 {_repeated_options(args)}", error.hint
+        ).rstrip()
     if args.json:
-        told = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
-        print_json({"error": type(error).__name__, **told})
-    say(f"procnet {args.command}: {error}")
+        value = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        print_json({"error": type(error).__name__, **value})
+    print_message(f"procnet {args.command}: {error}")
     return error.exit_code
 
 
-def _asked(args: argparse.Namespace) -> str:
-    """The options of this call that the command which goes on needs too, or it would go on in another lake."""
+def _repeated_options(args: argparse.Namespace) -> str:
+    """The options of this call that the command of a hint needs too, so that it uses the same lake and settings."""
     pairs = [("--conf", args.conf), ("--lake", args.lake), *[("--set", o) for o in args.overrides]]
     pairs += [("--detection", d) for d in getattr(args, "detection", None) or []]
     return "".join(f"{option} {shlex.quote(str(value))} " for option, value in pairs if value is not None)

@@ -1,48 +1,44 @@
-"""The command that keeps a lake in shape."""
+"""`procnet maintain`: the upkeep of a lake's tables."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any
 
-from procnet.cli.options import settings_of
-from procnet.cli.output import print_json, print_table, say
-from procnet.lake.tables import Lake
+from procnet.cli.options import Commands, open_lake, settings_of
+from procnet.cli.output import print_message, print_result, print_table
 from procnet.runs.maintain import TableUpkeep, maintain
-from procnet.spark.session import open_session
 
 
-def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """maintain."""
-    keep = commands.add_parser(
-        "maintain", parents=[common], help="small files, old versions, and rows past their time (settings: maintenance)"
-    )
-    keep.add_argument("--dry-run", action="store_true", help="only say what would go")
-    keep.set_defaults(answer=_maintain)
+def add_commands(commands: Commands) -> None:
+    """Adds maintain."""
+    option = commands.add("maintain", _maintain)
+    option("--dry-run", action="store_true", help="count what would be deleted, change nothing (default: delete it)")
 
 
 def _maintain(args: Namespace) -> None:
-    settings = settings_of(args)
-    lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
-    kept = maintain(lake, datetime.now(timezone.utc), dry_run=args.dry_run)
-    if args.json:
-        print_json({"dry_run": args.dry_run, "tables": [asdict(k) for k in kept]})
-        return
-    _print(kept, dry_run=args.dry_run)
+    """Delete expired rows, merge small files, delete files of old table versions.
+
+    The settings under maintenance say how long rows and versions stay. It is safe while other commands run.
+    """
+    reports = maintain(open_lake(settings_of(args)), datetime.now(timezone.utc), dry_run=args.dry_run)
+    value = {"dry_run": args.dry_run, "tables": [asdict(r) for r in reports]}
+    print_result(args, value, lambda: _print(reports, dry_run=args.dry_run))
 
 
-def _print(kept: list[TableUpkeep], *, dry_run: bool) -> None:
-    would = "would go" if dry_run else "deleted"
-    names = ("table", f"rows {would}", "files put together", f"files {would}", "files now", "MiB")
+def _print(reports: Sequence[TableUpkeep], *, dry_run: bool) -> None:
+    deleted = "to delete" if dry_run else "deleted"
+    columns = ("table", f"rows {deleted}", "files merged", f"files {deleted}", "files now", "MiB")
     rows = [
-        (k.table, k.rows, "" if dry_run else k.compacted, k.vacuumed, k.files, round(k.size / 2**20, 1)) for k in kept
+        (r.table, r.rows, "" if dry_run else r.compacted, r.vacuumed, r.files, round(r.size / 2**20, 1))
+        for r in reports
     ]
-    print_table(names, rows)
-    for k in kept:
-        if k.behind is not None:
-            say(
-                f"{k.table}: {k.behind} commits since its last checkpoint, and every reader replays them all; "
-                "may the writers write files in its _delta_log?"
+    print_table(columns, rows)
+    for r in reports:
+        if r.behind is not None:
+            print_message(
+                f"{r.table}: {r.behind} commits since its last checkpoint, and every read replays them all; check that "
+                "the writers may write to its _delta_log"
             )

@@ -1,55 +1,120 @@
-"""Options that several commands have, and what they ask for."""
+"""How commands are declared, the options that several commands share, and the lake and detections they open."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from inspect import cleandoc
+from textwrap import fill
+from typing import Any, TypeAlias
 
 from procnet.errors import UsageError
+from procnet.lake.tables import Lake
 from procnet.periods import Window, parse_duration, parse_time
+from procnet.runs.selection import Selection, select_detections, with_exclusions
 from procnet.settings import Settings, load_settings
+from procnet.spark.session import open_session
+
+AddOption: TypeAlias = Callable[..., Action]  # the method add_argument of a command's parser
 
 
-def add_period(parser: ArgumentParser) -> None:
-    """--start and --end: both or neither."""
-    for name in ("start", "end"):
-        parser.add_argument(f"--{name}", metavar="TIME", help="ISO 8601 with a zone, 2026-03-01T08:00Z")
+@dataclass(frozen=True)
+class Commands:
+    """The commands of the command line, or the actions of a group such as `procnet detections`.
+
+    `common` is the parser whose options every command has.
+    """
+
+    subparsers: Any  # argparse's class for them is private
+    common: ArgumentParser
+
+    def add(self, name: str, run: Callable[[Namespace], int | None]) -> AddOption:
+        """Adds a command and returns the `add_argument` of its parser.
+
+        `run` executes the command and returns the exit code, None for 0. Its docstring is the help text: a summary,
+        details, and lines below `exit codes:`.
+        """
+        text, _, codes = cleandoc(run.__doc__ or "").partition("exit codes:\n")
+        parser: ArgumentParser = self.subparsers.add_parser(
+            name,
+            parents=[self.common],
+            help=text.partition("\n")[0],
+            description=fill(" ".join(text.split()), 80),
+            epilog=f"exit codes:\n{codes}" if codes else None,
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(run=run)
+        return parser.add_argument
+
+    def group(self, name: str, summary: str, actions: str) -> Commands:
+        """Adds a command that only has actions, such as `procnet sources list`."""
+        parser = self.subparsers.add_parser(name, help=summary, description=summary)
+        return Commands(parser.add_subparsers(dest="action", required=True, metavar=actions), self.common)
 
 
-def add_detections(parser: ArgumentParser) -> None:
-    """--detection, any number of times."""
-    parser.add_argument(
-        "--detection", action="append", default=[], metavar="ID_OR_FILE", help="what to run (default: what is enabled)"
-    )
+def add_period(option: AddOption, default: str, *, required: bool = False) -> None:
+    """Adds --start and --end; `default` describes the period without them."""
+    note = "required" if required else f"default: {default}"
+    time = "ISO 8601 with a time zone, such as 2026-03-01T08:00Z"
+    option("--start", metavar="TIME", required=required, help=f"start of the period: {time} ({note})")
+    option("--end", metavar="TIME", required=required, help="end of the period, exclusive; required with --start")
 
 
-def number_from(least: int) -> Callable[[str], int]:
-    """The `type` of an option that takes a whole number from `least` on."""
+def add_detections(option: AddOption) -> None:
+    """Adds --detection, repeatable."""
+    what = "detection to run: id, first characters of the id, name, or file; repeatable (default: detections.enabled)"
+    option("--detection", action="append", default=[], metavar="ID_OR_FILE", help=what)
 
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise ArgumentTypeError(f"{text!r} is no count from {least} on")
+
+def add_source(option: AddOption, host: str) -> None:
+    """Adds --source and --host; `host` describes the default of --host."""
+    option("--source", required=True, metavar="NAME", help="source (see procnet sources list), or a mapping file")
+    option("--host", metavar="HOST", help=f"host name for records that contain none (default: {host})")
+
+
+def whole_number(minimum: int) -> Callable[[str], int]:
+    """The argparse `type` of an option whose value is a whole number of at least `minimum`."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < minimum:
+            raise ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}")
         return int(text)
 
-    return number
+    return parse
 
 
 def settings_of(args: Namespace) -> Settings:
-    """The settings that the common options ask for."""
+    """The settings that --conf, --set and --lake select."""
     return load_settings(args.conf, overrides=args.overrides, lake=args.lake)
 
 
 def period_of(args: Namespace) -> Window | None:
-    """The period of --start and --end; None where neither is given."""
+    """The period of --start and --end, None without both. UsageError where only one is given."""
     if (args.start is None) != (args.end is None):
         raise UsageError("--start and --end go together", hint="give both, or neither")
     return Window(parse_time(args.start), parse_time(args.end)) if args.start else None
 
 
-def size_of_chunk(text: str) -> timedelta:
-    """The size that --chunk says; UsageError where it is no duration."""
+def chunk_size(text: str) -> timedelta:
+    """The value of --chunk. UsageError where it is not a duration."""
     try:
         return parse_duration(text)
     except ValueError as e:
         raise UsageError(f"--chunk: {e}", hint="write --chunk 1d or --chunk 1h") from None
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake of the settings, in a new Spark session."""
+    return Lake(open_session(settings.spark, lake=settings.lake), settings)
+
+
+def open_lake_and_select(settings: Settings, names: Sequence[str] = ()) -> tuple[Lake, Selection]:
+    """The lake, and the named detections (all enabled ones without a name) with the enabled exclusions.
+
+    Detection files are read before the Spark session starts, so an error in one is reported at once.
+    """
+    selection = select_detections(settings, names)
+    lake = open_lake(settings)
+    return lake, with_exclusions(selection, settings, lake.spark)

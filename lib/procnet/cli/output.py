@@ -1,11 +1,12 @@
-"""What a person or a program sees: tables, one JSON object, and text of unknown origin made harmless."""
+"""What a command prints: tables, one JSON object, messages. Untrusted text is printed so that no terminal obeys it."""
 
 from __future__ import annotations
 
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import IO, Any
 
@@ -18,23 +19,70 @@ from procnet.periods import as_utc
 
 # Formulas run when a spreadsheet opens the file; a leading quote makes them text (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# The longest word that is never folded: an IPv6 address has 39 characters. Longer ones are paths and command lines.
-_WORD = 40
+# The longest word that is never broken: an IPv6 address has 39 characters. Longer words are paths and command lines.
+_LONGEST_WORD = 40
 
 
-def shown(value: object) -> str:
-    """A value as one harmless line: control and direction characters of hostile text are spelled out, not obeyed."""
+def print_result(args: Namespace, value: Mapping[str, Any], print_text: Callable[[], object]) -> None:
+    """Prints a command's result: `value` as one JSON object with --json, else calls `print_text`."""
+    if args.json:
+        print_json(value)
+    else:
+        print_text()
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Prints one JSON object as one line on stdout."""
+    sys.stdout.write(json_line(value))
+
+
+def print_message(text: str) -> None:
+    """Prints text on stderr."""
+    sys.stderr.write("\n".join(map(_escaped, text.split("\n"))) + "\n")
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    file: IO[str] | None = None,
+) -> None:
+    """Prints a table as wide as the terminal, or wider where a time, an address or another word would be broken.
+
+    Columns of numbers are aligned right. Cells are never read as markup. No header where all column names are empty.
+    """
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    table.show_header = any(columns)
+    body = [list(row) for row in rows]
+    for i, name in enumerate(columns):
+        numbers = bool(body) and all(isinstance(row[i], int | float) or row[i] is None for row in body)
+        least = max(_longest_word(cell) for cell in (name, *(row[i] for row in body)))
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold", min_width=least)
+    for row in body:
+        table.add_row(*[Text(printable(cell)) for cell in row])
+    Console(highlight=False, file=file).print(table, crop=False)
+
+
+def _longest_word(cell: object) -> int:
+    """The width of a cell's longest word, at most `_LONGEST_WORD`; a time is one word."""
+    words = [printable(cell)] if isinstance(cell, datetime) else printable(cell).split()
+    return min(_LONGEST_WORD, max(map(cell_len, words), default=0))
+
+
+def printable(value: object) -> str:
+    """A value as one line of text; control characters and direction marks are escaped."""
     if value is None:
         return ""
     if isinstance(value, datetime):
         return iso(value)[:19].replace("T", " ")
     if isinstance(value, list | tuple):
-        return ", ".join(shown(v) for v in value)
-    return _spelled(str(value))
+        return ", ".join(printable(v) for v in value)
+    return _escaped(str(value))
 
 
-def _spelled(text: str) -> str:
-    """Text whose characters are shown and none obeyed: controls, directions and line separators as JSON escapes."""
+def _escaped(text: str) -> str:
+    """The text with control characters, direction marks and line separators as JSON escapes (`\\u001b`)."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text)
@@ -46,33 +94,33 @@ def _escape(c: str) -> str:
 
 
 def iso(value: datetime) -> str:
-    """ISO 8601 in UTC with microseconds; a naive time is UTC, as Spark hands it out under our session."""
+    """ISO 8601 in UTC with microseconds. A naive time is UTC, as Spark returns times in our session."""
     return as_utc(value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def age(value: timedelta) -> str:
-    """How long in few letters: `0.7s`, `4m05s`, `17h19m`, `2d03h`; below zero where a clock was late: `-0.3s`."""
+def short_duration(value: timedelta) -> str:
+    """A duration in at most two units: `0.7s`, `4m05s`, `17h19m`, `2d03h`; negative ones with a minus: `-0.3s`."""
     sign, seconds = "-" if value < timedelta(0) else "", abs(value).total_seconds()
     if seconds < 59.95:
         return f"{sign}{seconds:.3g}s"
-    for big, size, small, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+    for unit, size, subunit, subsize in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
         if seconds >= size:
-            return f"{sign}{int(seconds // size)}{big}{int(seconds % size // part):02d}{small}"
+            return f"{sign}{int(seconds // size)}{unit}{int(seconds % size // subsize):02d}{subunit}"
     return f"{sign}1m00s"
 
 
 def csv_cell(value: object) -> object:
-    """A value for a CSV file that a spreadsheet may open, or that is printed."""
+    """A value for a CSV file: control characters are escaped, and text that a spreadsheet runs gets a leading quote."""
     text = "; ".join(map(str, value)) if isinstance(value, list) else value
     if isinstance(text, datetime):
         return iso(text)
     if not isinstance(text, str):
         return text
-    return f"'{_spelled(text)}" if text.startswith(_FORMULA) else _spelled(text)
+    return f"'{_escaped(text)}" if text.startswith(_FORMULA) else _escaped(text)
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it."""
+    """A value with only types that JSON has: times and dates become ISO 8601 text."""
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, date):
@@ -85,47 +133,10 @@ def plain(value: Any) -> Any:
 
 
 def json_line(value: Mapping[str, Any]) -> str:
-    """A value as one line of JSON; a reader gets the very text back, a terminal nothing that it would obey."""
-    return json_text(json.dumps(plain(value), ensure_ascii=False))
+    """A value as one line of JSON, escaped as by `escaped_json`."""
+    return escaped_json(json.dumps(plain(value), ensure_ascii=False))
 
 
-def json_text(text: str) -> str:
-    """JSON as one line that is as harmless: what a terminal would obey stands within its texts alone, as escapes."""
-    return _spelled(text) + "\n"
-
-
-def print_json(value: Mapping[str, Any]) -> None:
-    """The one object that `--json` promises."""
-    sys.stdout.write(json_line(value))
-
-
-def say(text: str) -> None:
-    """A line for a person, beside the result: on stderr."""
-    sys.stderr.write("\n".join(map(_spelled, text.split("\n"))) + "\n")
-
-
-def print_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    title: str | None = None,
-    file: IO[str] | None = None,
-) -> None:
-    """A table that fits the terminal as far as no time, address or other word must be folded for it; numbers to the
-    right, nothing in a cell is markup. No header where no column has a name."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    table.show_header = any(columns)
-    body = [list(row) for row in rows]
-    for i, name in enumerate(columns):
-        numbers = bool(body) and all(isinstance(row[i], int | float) or row[i] is None for row in body)
-        least = max(_unbroken(cell) for cell in (name, *(row[i] for row in body)))
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold", min_width=least)
-    for row in body:
-        table.add_row(*[Text(shown(cell)) for cell in row])
-    Console(highlight=False, file=file).print(table, crop=False)
-
-
-def _unbroken(cell: object) -> int:
-    """The width that a cell needs so that nothing is folded within a word; a time is one word."""
-    words = [shown(cell)] if isinstance(cell, datetime) else shown(cell).split()
-    return min(_WORD, max(map(cell_len, words), default=0))
+def escaped_json(text: str) -> str:
+    """One line of JSON with control characters and direction marks as JSON escapes: a parser reads the same text."""
+    return _escaped(text) + "\n"

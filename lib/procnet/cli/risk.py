@@ -1,69 +1,72 @@
-"""`procnet risk`: who bears how much risk, and whose passed a threshold."""
+"""`procnet risk`: risk scores by object, and incidents."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from typing import Any
+from argparse import Namespace
+from collections.abc import Sequence
 
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from procnet.cli.options import period_of, settings_of
-from procnet.cli.output import print_json, print_table, say
+from procnet.cli.options import Commands, add_period, open_lake, period_of, settings_of
+from procnet.cli.output import print_message, print_result, print_table
 from procnet.findings.risk import by_object
-from procnet.lake.tables import Lake
 from procnet.periods import format_duration
 from procnet.runs.risk import risk_of
-from procnet.spark.session import open_session
+from procnet.settings import RiskSettings
 
-_SHOWN = 20
+_MOST_OBJECTS = 20
 
 
-def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """risk."""
-    risk = commands.add_parser("risk", parents=[common], help="risk by object, and incidents past the thresholds")
-    risk.add_argument("--start", metavar="TIME", help="ISO 8601 with a zone; default: all findings")
-    risk.add_argument("--end", metavar="TIME")
-    risk.add_argument("--object", metavar="NAME", help="of this host or account only, written as the findings have it")
-    risk.add_argument("--events", action="store_true", help="with --json: every risk event too")
-    risk.set_defaults(answer=_risk)
+def add_commands(commands: Commands) -> None:
+    """Adds risk."""
+    option = commands.add("risk", _risk)
+    add_period(option, "all findings")
+    option("--object", metavar="NAME", help="only this host or account, as findings spell it, any case (default: all)")
+    option("--events", action="store_true", help="with --json: print every risk event too (default: no risk events)")
 
 
 def _risk(args: Namespace) -> None:
+    """Show the risk score of each host and account, and the incidents.
+
+    Scores are sums of points over findings, repeats counted once; the settings under risk have the thresholds.
+    """
     settings, period = settings_of(args), period_of(args)
-    lake = Lake(open_session(settings.spark, lake=settings.lake), settings)
-    told = risk_of(lake, period)
-    events, incidents = told.events, told.incidents
+    risk = risk_of(open_lake(settings), period)
+    events, incidents = risk.events, risk.incidents
     if args.object:
-        of_it = F.lower("risk_object") == args.object.strip().lower()
-        events, incidents = events.where(of_it), incidents.where(of_it)
-    begun = incidents.orderBy("incident_time", "incident_id").collect()
-    objects = by_object(events).collect()
-    if args.json:
-        rows = {"objects": objects, "incidents": begun}
-        if args.events:
-            rows["risk_events"] = events.orderBy("first_time", "risk_event_id").collect()
-        print_json({what: [r.asDict(recursive=True) for r in of] for what, of in rows.items()})
-        return
+        of_object = F.lower("risk_object") == args.object.strip().lower()
+        events, incidents = events.where(of_object), incidents.where(of_object)
+    rows = {
+        "objects": by_object(events).collect(),
+        "incidents": incidents.orderBy("incident_time", "incident_id").collect(),
+    }
+    if args.json and args.events:
+        rows["risk_events"] = events.orderBy("first_time", "risk_event_id").collect()
+    value = {name: [r.asDict(recursive=True) for r in of_name] for name, of_name in rows.items()}
+    print_result(args, value, lambda: _print(rows["objects"], rows["incidents"], settings.risk))
+
+
+def _print(objects: Sequence[Row], incidents: Sequence[Row], settings: RiskSettings) -> None:
     print_table(
         ("score", "type", "object", "events", "last", "detections", "tactics"),
         [
             (r["score"], r["risk_object_type"], r["risk_object"], r["risk_events"], r["last_time"],
              len(r["detections"]), r["tactics"])
-            for r in objects[:_SHOWN]
+            for r in objects[:_MOST_OBJECTS]
         ],
-        title=f"risk, the first {min(_SHOWN, len(objects))} of {len(objects)} objects",
+        title=f"risk, the first {min(_MOST_OBJECTS, len(objects))} of {len(objects)} objects",
     )  # fmt: skip
     print_table(
         ("time", "type", "object", "reason", "score", "tactics", "events"),
         [
             (r["incident_time"], r["risk_object_type"], r["risk_object"], r["reason"], r["score"], r["tactics"],
              len(r["risk_events"]))
-            for r in begun
+            for r in incidents
         ],
         title="\nincidents",
     )  # fmt: skip
-    limits = settings.risk
-    say(
-        f"an incident begins where a score comes to {limits.score} in {format_duration(limits.score_over)}, "
-        f"or distinct tactics to {limits.tactics} in {format_duration(limits.tactics_over)}"
+    print_message(
+        f"an incident begins where a score comes to {settings.score} within {format_duration(settings.score_over)}, "
+        f"or the number of distinct tactics to {settings.tactics} within {format_duration(settings.tactics_over)}"
     )

@@ -1,120 +1,126 @@
-"""Commands on sources: list, show, check. Only `check` starts Spark, and none needs a lake."""
+"""`procnet sources`: list, show, check. None needs a lake, and only `check` needs Spark."""
 
 from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
 
-from procnet.cli.options import settings_of
-from procnet.cli.output import age, print_json, print_table, shown
-from procnet.errors import UsageError
+from procnet.cli.options import Commands, settings_of, whole_number
+from procnet.cli.output import print_result, print_table, printable, short_duration
+from procnet.sources.check import Checked, Kind, check_source
 from procnet.sources.mapping import known_sources, read_mapping
+from procnet.spark.session import SHORT_RUN, open_session
 
-if TYPE_CHECKING:
-    from procnet.sources.check import Checked, Kind
-
-_RAW_CHARS = 1200
+_RECORD_CHARACTERS = 1200  # of an example record
+_SKIPPED_EVENTS = 8  # event ids that are listed one by one
 
 
-def add_commands(commands: Any, common: ArgumentParser) -> None:
-    """sources list, show, check."""
-    top = commands.add_parser("sources", help="the formats that can be read, and a check of one on your records")
-    what = top.add_subparsers(dest="what", required=True, metavar="list|show|check")
-
-    listing = what.add_parser("list", parents=[common], help="all sources")
-    listing.set_defaults(answer=_list)
-
-    show = what.add_parser("show", parents=[common], help="one source: canonical column, and what fills it")
-    show.add_argument("source", metavar="NAME_OR_FILE")
-    show.set_defaults(answer=_show)
-
-    check = what.add_parser("check", parents=[common], help="read a sample, and say what to change")
-    check.add_argument("source", metavar="NAME_OR_FILE")
-    check.add_argument("paths", nargs="+", metavar="TABLE_OR_PATH")
-    check.add_argument("--sample", type=int, default=1000, metavar="N", help="records to read (default 1000)")
-    check.add_argument("--host", help="host of records that name none")
-    check.set_defaults(answer=_check)
+def add_commands(commands: Commands) -> None:
+    """Adds sources list, show, check."""
+    actions = commands.group("sources", "Sources: readable formats, a check of your records.", "list|show|check")
+    actions.add("list", _list)
+    option = actions.add("show", _show)
+    option("source", metavar="NAME_OR_FILE", help="name of a source, or a mapping file")
+    option = actions.add("check", _check)
+    option("source", metavar="NAME_OR_FILE", help="name of a source, or a mapping file")
+    option("paths", nargs="+", metavar="TABLE_OR_PATH", help="raw table, or file, folder or glob of raw records")
+    sample = "number of records to read (default: %(default)s)"
+    option("--sample", type=whole_number(1), default=1000, metavar="N", help=sample)
+    option("--host", metavar="HOST", help="host name for records that contain none (default: none)")
 
 
 def _list(args: Namespace) -> None:
+    """List all sources."""
     sources = [read_mapping(name) for name in known_sources()]
-    if args.json:
-        print_json({"sources": [{"name": s.name, "reads": s.reader, "description": s.description} for s in sources]})
-    else:
-        print_table(("source", "reads", "what"), [(s.name, s.reader, s.description) for s in sources])
+    value = {"sources": [{"name": s.name, "reads": s.reader, "description": s.description} for s in sources]}
+    rows = [(s.name, s.reader, s.description) for s in sources]
+    print_result(args, value, lambda: print_table(("source", "reads", "what"), rows))
 
 
 def _show(args: Namespace) -> None:
+    """Show one source: each canonical column, and the fields it is filled from."""
     source = read_mapping(args.source)
-    events = source.all_events.items()
-    if args.json:
-        told = {n: {"kind": e.kind, "when": e.when, "columns": source.columns_of(e)} for n, e in events}
-        print_json({"name": source.name, "description": source.description, "events": told})
-        return
-    print_table(("", ""), [("source", source.name), ("reads", source.reader), ("what", source.description)])
-    for name, event in events:
-        rows = [("when", event.when), *((c, "  else  ".join(v)) for c, v in source.columns_of(event).items())]
-        print_table(("column", "filled by"), rows, title=f"\n{name}: {event.kind}")
+    events = source.all_events
+    value = {
+        "name": source.name,
+        "description": source.description,
+        "events": {n: {"kind": e.kind, "when": e.when, "columns": source.columns_of(e)} for n, e in events.items()},
+    }
+
+    def print_text() -> None:
+        print_table(("", ""), [("source", source.name), ("reads", source.reader), ("what", source.description)])
+        for name, event in events.items():
+            rows = [("when", event.when), *((c, "  else  ".join(v)) for c, v in source.columns_of(event).items())]
+            print_table(("column", "filled by"), rows, title=f"\n{name}: {event.kind}")
+
+    print_result(args, value, print_text)
 
 
 def _check(args: Namespace) -> int:
-    from procnet.sources.check import check_source
-    from procnet.spark.session import SHORT_RUN, open_session
+    """Read a sample of your records with a source, and report what to change in its mapping.
 
+    Nothing is written.
+
+    exit codes:
+      0  some of the sample is usable
+      3  none of it is
+    """
     settings = settings_of(args)
-    if args.sample < 1:
-        raise UsageError(f"--sample {args.sample}: at least 1 record", hint="--sample 1000")
     spark = open_session({**SHORT_RUN, **settings.spark}, lake=settings.lake)
     now = datetime.now(timezone.utc)
     checked = check_source(spark, args.source, args.paths, sample=args.sample, host=args.host, now=now)
-    if args.json:
-        print_json(checked.as_dict())
-    else:
-        _print(checked)
+    print_result(args, checked.as_dict(), lambda: _print(checked))
     return 3 if checked.sample and not checked.kinds else 0
 
 
-def _print(c: Checked) -> None:
-    counts = [("records read", c.sample), *((f"{k.table}", k.events) for k in c.kinds)]
-    counts += [(f"skipped: event {i}", n) for i, n in list(c.skipped.items())[:8]]
-    if len(c.skipped) > 8:
-        counts.append((f"skipped: {len(c.skipped) - 8} more events", sum(list(c.skipped.values())[8:])))
-    counts += [(f"quarantined: {r}", n) for r, n in c.quarantined.items()]
-    print_table(("a sample", "count"), counts)
-    if c.oldest is not None and c.newest is not None and c.delay is not None:
-        told = [
-            (
-                "hosts",
-                f"{c.host_count}: {', '.join(map(shown, c.hosts))}{', ...' if c.host_count > len(c.hosts) else ''}",
-            ),
-            ("times", f"{shown(c.oldest)} to {shown(c.newest)} UTC, the newest {age(c.delay)} before now"),
-            *((f"in place, {column}", how) for column, how in c.in_place.items()),
+def _print(checked: Checked) -> None:
+    print_table(("a sample", "count"), _counts(checked))
+    if checked.oldest is not None and checked.newest is not None and checked.delay is not None:
+        more = ", ..." if checked.host_count > len(checked.hosts) else ""
+        delay = short_duration(checked.delay)
+        rows = [
+            ("hosts", f"{checked.host_count}: {', '.join(map(printable, checked.hosts))}{more}"),
+            ("times", f"{printable(checked.oldest)} to {printable(checked.newest)} UTC, the newest {delay} before now"),
+            *((f"in place, {column}", how) for column, how in checked.in_place.items()),
         ]
-        print_table(("", ""), told)
-    for kind in c.kinds:
+        print_table(("", ""), rows)
+    for kind in checked.kinds:
         _print_kind(kind)
-    if c.verdict:
-        print_table(("",), [(f"- {v}",) for v in c.verdict], title="\nwhat to change:")
+    if checked.verdict:
+        print_table(("",), [(f"- {v}",) for v in checked.verdict], title="\nwhat to change:")
     else:
         sys.stdout.write("\nnothing to change: ingest or read it as it is\n")
 
 
+def _counts(checked: Checked) -> list[tuple[str, int]]:
+    """(what, number of records) of the sample."""
+    skipped = list(checked.skipped.items())
+    counts = [("records read", checked.sample), *((k.table, k.events) for k in checked.kinds)]
+    counts += [(f"skipped: event {event_id}", n) for event_id, n in skipped[:_SKIPPED_EVENTS]]
+    if rest := skipped[_SKIPPED_EVENTS:]:
+        counts.append((f"skipped: {len(rest)} more events", sum(n for _, n in rest)))
+    return counts + [(f"quarantined: {reason}", n) for reason, n in checked.quarantined.items()]
+
+
 def _print_kind(kind: Kind) -> None:
-    empty = [c for c, share in kind.nulls.items() if share == 1]
-    rows = [(c, v, f"{kind.nulls[c]:.0%}" if kind.nulls[c] else "") for c, v in kind.example.items() if c not in empty]
+    empty = [column for column, share in kind.nulls.items() if share == 1]
+    rows = [
+        (column, value, f"{kind.nulls[column]:.0%}" if kind.nulls[column] else "")
+        for column, value in kind.example.items()
+        if column not in empty
+    ]
     print_table(("column", "one of them", "null"), rows, title=f"\n{kind.table}: {kind.events}")
     if empty:
         print_table(("always null", ""), [(", ".join(empty), "")])
-    print_table(("its record",), [(_pretty(kind.raw),)])
+    print_table(("its record",), [(_shortened(kind.raw),)])
 
 
-def _pretty(raw: str) -> str:
+def _shortened(raw: str) -> str:
+    """A raw record on one line, cut at `_RECORD_CHARACTERS`."""
     try:
-        value = json.loads(raw)
+        text = json.dumps(json.loads(raw), ensure_ascii=False)
     except ValueError:
-        value = None
-    text = json.dumps(value, ensure_ascii=False) if value is not None else raw
-    return text if len(text) <= _RAW_CHARS else f"{text[:_RAW_CHARS]} ... ({len(text)} characters)"
+        text = raw
+    return text if len(text) <= _RECORD_CHARACTERS else f"{text[:_RECORD_CHARACTERS]} ... ({len(text)} characters)"

@@ -11,26 +11,29 @@ from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
 
-from procnet.demo import programs as cast
-from procnet.demo.background import live
-from procnet.demo.scenarios import STORIES
-from procnet.demo.scene import Answer, Decoy, Entry, Scene, Stage
-from procnet.demo.sysmon import HOUR, MINUTE, SYSTEM, Machine, Remote, millis_of, moment, sysmon_connection
+from procnet.demo import programs
+from procnet.demo.background import write_background
+from procnet.demo.scenarios import SCENARIOS
+from procnet.demo.scene import Answer, Decoy, Entry, FleetLog, Scene
+from procnet.demo.sysmon import HOUR, MINUTE, SYSTEM, Command, Machine, Remote, millis_of, moment, sysmon_connection
 from procnet.errors import UsageError
 
 SOURCE = "windows_flat"
-_HOURS_A_FILE = 12
+_HOURS_PER_FILE = 12
 _LATE_SHARE = 0.01
-# Few ids, so that they are reused often and every one of them lives on many machines at once.
+# Few ids, so that each is often reused, and is in use on many machines at the same time.
 _IDS = range(2_000, 2_000 + 4 * 110, 4)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What `make_fleet` wrote. `files` are in the order in which to ingest them, the late rows last; connections lie in
-    `[start, end)`, processes may have begun before. `counts`: lines, distinct events by table, duplicates, quarantined,
-    late, and how often each kind of record was written."""
+    """What `make_fleet` wrote.
+
+    `files` in the order in which to ingest them, late records last. Connections lie in `[start, end)`; processes may
+    have started before. `counts`: lines, distinct events by table, duplicates, quarantined and late lines, lines by
+    event id.
+    """
 
     files: tuple[Path, ...]
     start: datetime
@@ -48,10 +51,10 @@ def make_fleet(
     seed: int = 7,
     start: datetime = datetime(2026, 3, 2, tzinfo=timezone.utc),
 ) -> Fleet:
-    """Write the raw records of a fleet into `folder` as flat JSON lines (.gz) for the source `windows_flat`.
+    """Writes the raw records of a fleet into `folder` as JSON lines (.gz) for the source `windows_flat`.
 
-    The same arguments give the same bytes. Every story of `stories` is told at least twice. Raises UsageError
-    where there are fewer than two hosts or no hours, or `start` has no time zone.
+    The same arguments give the same bytes. Each scenario runs at least twice. Raises UsageError for fewer than two
+    hosts, fewer than one hour, and a `start` without a time zone.
     """
     if hosts < 2 or hours < 1 or start.tzinfo is None:
         raise UsageError(
@@ -59,31 +62,35 @@ def make_fleet(
             hint="take at least 2 hosts and 1 hour, and a start with a time zone: --hosts 20 --hours 4",
         )
     begin = millis_of(start)
-    stage = _stage(Random(seed), hosts)
-    _tell(stage, begin, hours)
-    out = _Files(folder, begin, hours)
-    _spoil(out, stage, begin)
-    for machine in stage.machines:
-        live(stage, machine, begin, hours)
-        out.add(stage.log.pop(machine), stage.rng)
+    log = _new_log(Random(seed), hosts)
+    _run_scenarios(log, begin, hours)
+    files = _Files(folder, begin, hours)
+    _write_unusable(files, log, begin)
+    for machine in log.machines:
+        write_background(log, machine, begin, hours)
+        files.write(log.entries.pop(machine), log.rng)
     return Fleet(
-        files=out.close(),
+        files=files.close(),
         start=moment(begin),
         end=moment(begin + hours * HOUR),
-        answers=tuple(sorted(stage.answers, key=lambda a: (a.event_time, a.host, a.dest_ip, a.dest_port, a.story))),
-        decoys=tuple(sorted(stage.decoys, key=lambda d: (d.event_time, d.host, d.dest_ip, d.dest_port, d.story))),
-        counts=dict(sorted(out.counts.items())),
+        answers=tuple(sorted(log.answers, key=_order)),
+        decoys=tuple(sorted(log.decoys, key=_order)),
+        counts=dict(sorted(files.counts.items())),
     )
 
 
-def _stage(rng: Random, hosts: int) -> Stage:
+def _order(of: Answer | Decoy) -> tuple[datetime, str, str, int, str]:
+    return of.event_time, of.host, of.dest_ip, of.dest_port, of.scenario
+
+
+def _new_log(rng: Random, hosts: int) -> FleetLog:
     machines = tuple(_machine(rng, n) for n in range(1, hosts + 1))
-    stage = Stage(rng, machines, ids={m: list(_IDS) for m in machines}, log={m: [] for m in machines})
+    log = FleetLog(rng, machines, ids={m: list(_IDS) for m in machines}, entries={m: [] for m in machines})
     for m in machines:
-        # There since the machine was booted: parents that records name, without a start of their own.
-        stage.services[m] = stage.process(m, 712, cast.SERVICES, cast.SERVICES.path, 0, user=SYSTEM)
-        stage.shells[m] = stage.process(m, 1_496, cast.EXPLORER, cast.EXPLORER.path, 0)
-    return stage
+        # Running since the machine was booted: records name them as parents, without a start of their own.
+        log.services[m] = log.process(m, 712, Command(programs.SERVICES, programs.SERVICES.path, SYSTEM), 0)
+        log.shells[m] = log.process(m, 1_496, Command(programs.EXPLORER, programs.EXPLORER.path), 0)
+    return log
 
 
 def _machine(rng: Random, n: int) -> Machine:
@@ -93,52 +100,52 @@ def _machine(rng: Random, n: int) -> Machine:
         name=name,
         spelling=spelling,
         ip=f"10.{1 + n // 62_500}.{n // 250 % 250}.{n % 250 + 1}",
-        user=f"FLEET\\{rng.choice(cast.NAMES)}{n}",
+        user=f"FLEET\\{rng.choice(programs.NAMES)}{n}",
         guid_part=f"{rng.getrandbits(32):08x}",
         two_sensors=n % 4 == 1,
-        # The sensor's own clock is hours off on some machines; the record time is what counts.
+        # The sensor's own clock is hours off on some machines, while the time of the record is right.
         utc_error=-7 * HOUR if n % 25 == 3 else 0,
     )
 
 
-def _tell(stage: Stage, begin: int, hours: int) -> None:
-    """Tell every story, at least twice, on any machine and at any time that leaves room for it in the period."""
-    for story, tell in STORIES.items():
-        for turn in range(max(2, len(stage.machines) // 30)):
-            at = stage.rng.randint(begin + 10 * MINUTE, begin + hours * HOUR - 10 * MINUTE)
-            tell(Scene(stage, story, stage.rng.choice(stage.machines), at, turn))
+def _run_scenarios(log: FleetLog, begin: int, hours: int) -> None:
+    """Runs each scenario at least twice, on random machines and at random times with ten minutes left on both sides."""
+    for name, run in SCENARIOS.items():
+        for turn in range(max(2, len(log.machines) // 30)):
+            at = log.rng.randint(begin + 10 * MINUTE, begin + hours * HOUR - 10 * MINUTE)
+            run(Scene(log, name, log.rng.choice(log.machines), at, turn))
 
 
-def _spoil(out: _Files, stage: Stage, begin: int) -> None:
-    """Two lines that cannot be used: one without a time, one cut in half, as a disk that ran full leaves it."""
-    machine = stage.machines[0]
-    record = sysmon_connection(stage.shells[machine], begin, Remote("192.0.2.1", 443), 50_000)
+def _write_unusable(files: _Files, log: FleetLog, begin: int) -> None:
+    """Writes two lines that must be quarantined: a record without a time, and one cut in half, as by a full disk."""
+    machine = log.machines[0]
+    record = sysmon_connection(log.shells[machine], begin, Remote("192.0.2.1", 443), 50_000)
     line = _encode(record)
-    out.raw(_encode({k: v for k, v in record.items() if k not in ("@timestamp", "UtcTime")}))
-    out.raw(line[: len(line) // 2])
+    files.write_unusable(_encode({k: v for k, v in record.items() if k not in ("@timestamp", "UtcTime")}))
+    files.write_unusable(line[: len(line) // 2])
 
 
 class _Files:
-    """The files being written: one for each twelve hours, and one for what comes late."""
+    """The files of a fleet: one for each twelve hours, and one for late records."""
 
     def __init__(self, folder: Path, begin: int, hours: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        cuts = [begin + h * HOUR for h in range(0, hours, _HOURS_A_FILE)]
+        cuts = [begin + h * HOUR for h in range(0, hours, _HOURS_PER_FILE)]
         self._begin, self._last = begin, len(cuts) - 1
         self._paths = [folder / f"events-{moment(c):%Y%m%dT%H}.jsonl.gz" for c in cuts]
         self._paths.append(folder / f"late-{moment(begin):%Y%m%d}.jsonl.gz")
-        # No file name and no clock in the header: the same lines are the same bytes.
+        # No file name and no time in the header: the same lines are the same bytes.
         self._raw = [p.open("wb") for p in self._paths]
         self._streams = [gzip.GzipFile("", "wb", 3, raw, mtime=0) for raw in self._raw]
         self.counts: Counter[str] = Counter()
 
-    def add(self, log: list[Entry], rng: Random) -> None:
-        """Write one machine's log, numbered in time, in no order: a file's order is not that of time."""
-        log.sort(key=lambda e: e.at)
+    def write(self, entries: list[Entry], rng: Random) -> None:
+        """Writes one machine's records, numbered in order of time, in random order within each file."""
+        entries.sort(key=lambda e: e.at)
         parts: list[list[str]] = [[] for _ in self._streams]
-        for number, entry in enumerate(log, start=1):
+        for number, entry in enumerate(entries, start=1):
             late = entry.late or rng.random() < _LATE_SHARE
-            at = max(0, (entry.at - self._begin) // (_HOURS_A_FILE * HOUR))
+            at = max(0, (entry.at - self._begin) // (_HOURS_PER_FILE * HOUR))
             lines = parts[-1 if late else min(at, self._last)]
             lines.extend([_encode(entry.record | {"RecordNumber": number}) + "\n"] * entry.copies)
             self._count(entry, late)
@@ -146,11 +153,13 @@ class _Files:
             rng.shuffle(lines)
             stream.write("".join(lines).encode())
 
-    def raw(self, line: str) -> None:
+    def write_unusable(self, line: str) -> None:
+        """Writes a line that is no usable record."""
         self._streams[0].write(f"{line}\n".encode())
         self.counts.update(lines=1, quarantined=1)
 
     def close(self) -> tuple[Path, ...]:
+        """Closes the files and returns their paths."""
         for stream in self._streams:
             stream.close()
         for raw in self._raw:

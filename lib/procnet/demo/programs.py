@@ -1,4 +1,4 @@
-"""Who plays in the made-up fleet: programs, far ends, people. Addresses outside are the ones kept for documentation."""
+"""Programs, remote ends and user names of the made-up fleet. Public addresses are reserved for documentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from procnet.demo.sysmon import Image, Remote
 
 
 def image(path: str, original: str) -> Image:
-    """A program with hashes made from its path, alike on all machines."""
+    """A program whose hashes are made from its path, so that they are the same on all machines."""
     digest = sha256(path.lower().encode()).hexdigest().upper()
     return Image(path, original, f"SHA256={digest},IMPHASH={digest[:32]}")
 
@@ -53,18 +53,5 @@ INSIDE = (
 )
 
 NAMES = (
-    "asha",
-    "bruno",
-    "chen",
-    "dara",
-    "elif",
-    "femi",
-    "greta",
-    "hugo",
-    "imani",
-    "jonas",
-    "kaya",
-    "lena",
-    "musa",
-    "noor",
-)
+    "asha", "bruno", "chen", "dara", "elif", "femi", "greta", "hugo", "imani", "jonas", "kaya", "lena", "musa", "noor",
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where the fleet's stories play: machines, free process ids, the log of each machine, and what must be found of it."""
+"""The made-up fleet while its records are written: machines, free process ids, each machine's log, known answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from random import Random
 
 from procnet.demo.sysmon import (
-    Image,
+    Command,
     Machine,
     Process,
     Raw,
@@ -25,7 +25,7 @@ from procnet.demo.sysmon import (
 
 @dataclass(frozen=True)
 class Answer:
-    """A finding that the msiexec detection must give, in the words of `contract.FINDINGS`; `story`: what it tries."""
+    """A finding that the msiexec detection must give; columns of `contract.FINDINGS`, and the scenario it is from."""
 
     host: str
     process_id: int | None
@@ -35,23 +35,35 @@ class Answer:
     dest_ip: str
     dest_port: int
     attribution: str
-    story: str
+    scenario: str
 
 
 @dataclass(frozen=True)
 class Decoy:
-    """A connection that looks like one of msiexec's and must not be found."""
+    """A connection that resembles one of msiexec's and must not be found."""
 
     host: str
     event_time: datetime
     dest_ip: str
     dest_port: int
-    story: str
+    scenario: str
+
+
+@dataclass(frozen=True)
+class Defect:
+    """What is wrong with a record: `fields` of it that are overwritten, ingested after all others, exact copies."""
+
+    fields: Raw = field(default_factory=dict)
+    late: bool = False
+    copies: int = 1
+
+
+INTACT = Defect()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One record in a machine's log. `late`: it reaches the lake after all others; `copies` are exact."""
+    """One record in a machine's log; `at` is its time in milliseconds since 1970."""
 
     at: int
     record: Raw
@@ -60,21 +72,25 @@ class Entry:
 
 
 @dataclass
-class Stage:
-    """All machines and their logs while the fleet is made: `rng` is the only source of chance."""
+class FleetLog:
+    """All machines and their logs while the fleet is made. `rng` is the only source of random numbers.
+
+    `ids` are the free process ids of each machine; `shells` and `services` are each machine's explorer.exe and
+    services.exe, the parents of the others.
+    """
 
     rng: Random
     machines: tuple[Machine, ...]
     ids: dict[Machine, list[int]]
-    log: dict[Machine, list[Entry]]
+    entries: dict[Machine, list[Entry]]
     shells: dict[Machine, Process] = field(default_factory=dict)
     services: dict[Machine, Process] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     decoys: list[Decoy] = field(default_factory=list)
-    made: int = 0
+    processes: int = 0
 
     def take_id(self, *machines: Machine) -> int:
-        """A process id that nobody else will use on these machines, so that a story knows all that happens to it."""
+        """Removes and returns a process id that is free on all of these machines, so that one scenario owns it."""
         free = set(self.ids[machines[0]]).intersection(*[self.ids[m] for m in machines[1:]])
         taken = self.rng.choice(sorted(free))
         for machine in machines:
@@ -82,51 +98,51 @@ class Stage:
         return taken
 
     def process(
-        self,
-        machine: Machine,
-        process_id: int,
-        image: Image,
-        command_line: str,
-        start: int,
-        *,
-        user: str | None = None,
-        parent: Process | None = None,
+        self, machine: Machine, process_id: int, command: Command, start: int, parent: Process | None = None
     ) -> Process:
-        """A process with a key of its own, made as Sysmon makes it: machine, start in seconds, counter."""
-        self.made += 1
+        """A process with a new guid, built as Sysmon builds it: machine, start in seconds, counter. Logs nothing."""
+        self.processes += 1
         seconds = start // 1_000
-        parts = f"{seconds & 0xFFFF:04x}-{seconds >> 16:04x}-{self.made & 0xFFFF:04x}-{self.made:012x}"
+        parts = f"{seconds & 0xFFFF:04x}-{seconds >> 16:04x}-{self.processes & 0xFFFF:04x}-{self.processes:012x}"
         guid = f"{{{machine.guid_part}-{parts}}}"
-        return Process(machine, process_id, guid, image, command_line, user or machine.user, start, parent)
+        user = command.user or machine.user
+        return Process(machine, process_id, guid, command.image, command.line, user, start, parent)
 
-    def write(self, machine: Machine, at: int, record: Raw, *, late: bool = False, copies: int = 1) -> None:
-        self.log[machine].append(Entry(at, record, late, copies))
+    def write(self, machine: Machine, at: int, record: Raw, defect: Defect = INTACT) -> None:
+        """Logs a record with its defect."""
+        entry = Entry(at, record | defect.fields, defect.late, defect.copies)
+        self.entries[machine].append(entry)
 
-    def begin(self, p: Process, *, late: bool = False, copies: int = 1, spoil: Raw | None = None) -> Process:
-        """Log a start, by both sensors where the machine has two: they are a few milliseconds apart, either first."""
-        self.write(p.machine, p.start, sysmon_start(p) | (spoil or {}), late=late, copies=copies)
-        if p.machine.two_sensors and not spoil:
+    def write_start(self, p: Process, defect: Defect = INTACT) -> Process:
+        """Logs the start of a process; on a machine with two sensors by both, a few milliseconds apart, either first.
+
+        Returns the process.
+        """
+        self.write(p.machine, p.start, sysmon_start(p), defect)
+        if p.machine.two_sensors and not defect.fields:
             at = p.start + self.rng.randint(-8, 40)
-            self.write(p.machine, at, security_start(p, at), late=late)
+            self.write(p.machine, at, security_start(p, at), Defect(late=defect.late))
         return p
 
-    def end(self, p: Process, at: int) -> None:
+    def write_end(self, p: Process, at: int) -> None:
+        """Logs the end of a process."""
         self.write(p.machine, at, sysmon_end(p, at))
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One telling of one story: a label, a machine, a moment `at` in the period, and how often it was told before."""
+    """One run of a scenario: on a machine, around the moment `at` (milliseconds since 1970), for the `turn`-th time."""
 
-    stage: Stage
-    story: str
+    log: FleetLog
+    scenario: str
     machine: Machine
     at: int
     turn: int
 
     @property
     def rng(self) -> Random:
-        return self.stage.rng
+        """The fleet's random numbers."""
+        return self.log.rng
 
     def found(
         self,
@@ -134,47 +150,36 @@ class Scene:
         at: int,
         remote: Remote,
         attribution: str,
+        defect: Defect = INTACT,
         *,
-        spoil: Raw | None = None,
         inbound: bool = False,
-        late: bool = False,
-        copies: int = 1,
     ) -> None:
-        """Log a connection that must be found, with this attribution; `spoil` overrides fields of its record."""
-        record = self._connect(p, at, remote, spoil, inbound=inbound, late=late, copies=copies)
-        known = attribution in ("guid", "host_pid")
-        self.stage.answers.append(
+        """Logs a connection that must be found, with this attribution."""
+        record = self._connect(p, at, remote, defect, inbound=inbound)
+        is_attributed = attribution in ("guid", "host_pid")
+        self.log.answers.append(
             Answer(
                 host=canonical_host(record),
                 process_id=p.process_id,
-                process_guid=canonical_guid(p.guid if known else record["ProcessGuid"]),
-                process_time=moment(p.start) if known else None,
+                process_guid=canonical_guid(p.guid if is_attributed else record["ProcessGuid"]),
+                process_time=moment(p.start) if is_attributed else None,
                 event_time=moment(at),
                 dest_ip=canonical_ip(record["DestinationIp"]),
                 dest_port=remote.port,
                 attribution=attribution,
-                story=self.story,
+                scenario=self.scenario,
             )
         )
 
-    def ignored(self, p: Process, at: int, remote: Remote, *, spoil: Raw | None = None) -> None:
-        """Log a connection that must not be found."""
-        record = self._connect(p, at, remote, spoil)
+    def ignored(self, p: Process, at: int, remote: Remote, defect: Defect = INTACT) -> None:
+        """Logs a connection that must not be found."""
+        record = self._connect(p, at, remote, defect)
         ip = canonical_ip(record["DestinationIp"])
-        self.stage.decoys.append(Decoy(canonical_host(record), moment(at), ip, remote.port, self.story))
+        self.log.decoys.append(Decoy(canonical_host(record), moment(at), ip, remote.port, self.scenario))
 
-    def _connect(
-        self,
-        p: Process,
-        at: int,
-        remote: Remote,
-        spoil: Raw | None,
-        *,
-        inbound: bool = False,
-        late: bool = False,
-        copies: int = 1,
-    ) -> Raw:
+    def _connect(self, p: Process, at: int, remote: Remote, defect: Defect, *, inbound: bool = False) -> Raw:
+        """Logs a connection and returns its record."""
         port = self.rng.randrange(49_152, 65_536)
-        record = sysmon_connection(p, at, remote, port, inbound=inbound) | (spoil or {})
-        self.stage.write(p.machine, at, record, late=late, copies=copies)
+        record = sysmon_connection(p, at, remote, port, inbound=inbound) | defect.fields
+        self.log.write(p.machine, at, record, Defect(late=defect.late, copies=defect.copies))
         return record

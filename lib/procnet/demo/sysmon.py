@@ -1,7 +1,7 @@
-"""Raw records of the made-up fleet: what happened on a machine -> what its sensors write, as flat Windows JSON.
+"""Raw records of the made-up fleet: the records that Sysmon and Windows' security log write, as flat JSON.
 
-A record is a dict by the sensor's own field names, so a story spoils one by plain `record | {"ProcessGuid": ...}`.
-Times are integer milliseconds since 1970 in UTC, the resolution in which Windows logs are exported.
+A record is a dict with the sensor's field names. Times are integer milliseconds since 1970 in UTC, the resolution in
+which Windows logs are exported.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 SYSTEM = "NT AUTHORITY\\SYSTEM"
 
-# Field values that are no key: what a sensor writes where it lost the process.
+# What a sensor writes in place of a key where it could not identify the process.
 NO_GUID: Raw = {"ProcessGuid": "{00000000-0000-0000-0000-000000000000}"}
 NO_IMAGE: Raw = {"Image": "<unknown process>"}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """An endpoint. `utc_error` is by how much its sensor's own UtcTime is wrong; the record time is right."""
+    """An endpoint. `spelling` is its name as its sensors write it; `utc_error` the error of the field UtcTime in
+    milliseconds, while the time of the record itself is right."""
 
     name: str
     spelling: str
@@ -35,13 +36,13 @@ class Machine:
 
     @property
     def other_spelling(self) -> str:
-        """Another way to write the same name, in every letter and in length."""
+        """The same host name in another case and length: upper case without the domain, or with a final dot."""
         return self.name.split(".")[0].upper() if "." in self.spelling else f"{self.name}."
 
 
 @dataclass(frozen=True)
 class Image:
-    """A program on disk: full path, the name in its version resource, hashes."""
+    """A program file: full path, the name in its version resource, hashes."""
 
     path: str
     original: str
@@ -49,8 +50,17 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Command:
+    """A program with its command line; `user` is None for the user of the machine."""
+
+    image: Image
+    line: str
+    user: str | None = None
+
+
+@dataclass(frozen=True)
 class Process:
-    """One life of a process id; `parent` is None for what was there before any record."""
+    """One process instance; `parent` is None for a process that started before all records."""
 
     machine: Machine
     process_id: int
@@ -64,7 +74,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Remote:
-    """The far end of a connection."""
+    """The remote end of a connection."""
 
     ip: str
     port: int
@@ -82,7 +92,7 @@ def millis_of(time: datetime) -> int:
 
 
 def sysmon_start(p: Process) -> Raw:
-    """Sysmon 1: a process was created."""
+    """Sysmon event 1: a process started."""
     parent = p.parent or p
     return {
         **_sysmon(1, p.machine, p.start, 2),
@@ -100,16 +110,16 @@ def sysmon_start(p: Process) -> Raw:
 
 
 def sysmon_end(p: Process, at: int) -> Raw:
-    """Sysmon 5: a process ended."""
+    """Sysmon event 5: a process ended."""
     return {**_sysmon(5, p.machine, at, 2), **_process(p)}
 
 
 def sysmon_connection(p: Process, at: int, remote: Remote, source_port: int, *, inbound: bool = False) -> Raw:
-    """Sysmon 3: a process connected, or was connected to: then the record's destination is the machine itself."""
+    """Sysmon event 3: a connection of a process. The destination of an inbound one is the machine itself."""
     here, there = (p.machine.ip, p.machine.name), (remote.ip, remote.name)
     source, destination = (there, here) if inbound else (here, there)
     return {
-        # Sysmon 3 is written well after its UtcTime, unlike the others.
+        # Sysmon writes event 3 up to seconds after its UtcTime, unlike the others.
         **_sysmon(3, p.machine, at, at % 2_500),
         **_process(p),
         "User": p.user,
@@ -127,7 +137,7 @@ def sysmon_connection(p: Process, at: int, remote: Remote, source_port: int, *, 
 
 
 def security_start(p: Process, at: int) -> Raw:
-    """Security 4688: the same start from the second sensor. Ids are hexadecimal, `ProcessId` is the parent's."""
+    """Security event 4688: the same start from the second sensor. Ids are hexadecimal; `ProcessId` is the parent's."""
     domain, _, name = p.user.partition("\\")
     parent = p.parent or p
     return {
@@ -155,7 +165,7 @@ def canonical_host(record: Raw) -> str:
 
 
 def canonical_guid(guid: object) -> str | None:
-    """A unique key as the canonical tables have it; the zero guid is none."""
+    """A process guid as the canonical tables have it; None for the zero guid."""
     bare = str(guid).strip("{}").upper()
     return bare if bare.strip("0-") else None
 

@@ -1,4 +1,4 @@
-"""Which raw files each dataset of an expectations file means, of those that the command line gives."""
+"""The raw files of each dataset of an expectations file, among those that the command line gives."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from procnet.errors import ConfigError, SourceError, UsageError
 from procnet.readers.archives import has_suffix
 from procnet.readers.discover import ARCHIVES
 from procnet.readers.formats import SUFFIXES
-from procnet.replay.expectations import Expectations, WrittenDataset
+from procnet.replay.expectations import DatasetEntry, Expectations
 from procnet.sources.mapping import SourceMapping, read_mapping
-from procnet.sources.read import kind_of
+from procnet.sources.read import file_format
 
 
 @dataclass(frozen=True)
@@ -27,85 +27,94 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Given:
-    """A file that the command line gives, and the folder under which it was found: itself, where it was named."""
+class GivenFile:
+    """A file that the command line gives; `root` is the folder or file that was named there."""
 
     file: Path
-    under: Path
+    root: Path
 
 
-def recordings(
-    expected: Expectations, given: Sequence[Given], *, source: str | None, host: str | None
+def recordings_of(
+    expectations: Expectations, given: Sequence[GivenFile], *, source: str | None, host: str | None
 ) -> tuple[Recording, ...]:
-    """The recording of every dataset, in their order; `source` and `host` go before what the file says.
+    """The recording of each dataset, in order. `source` and `host` take precedence over those of the file.
 
-    Raises ConfigError with every dataset that names no source, an unknown one, or files that are not given.
+    Raises ConfigError with all problems: no source, an unknown source, files that are not given, equal datasets.
     """
-    found: dict[Recording, int] = {}
+    first_numbers: dict[Recording, int] = {}
     problems: list[str] = []
-    for i, dataset in enumerate(expected.file.datasets):
-        of_it: list[str] = []
-        name = source or (expected.beside(dataset.source) if dataset.source else None)
+    for i, dataset in enumerate(expectations.file.datasets):
+        name = source or (expectations.resolved(dataset.source) if dataset.source else None)
         if name is None:
-            problems.append(f"datasets.{i}: nobody said how its files are read; write source: NAME, or give --source")
+            problems.append(f"datasets.{i}: no source is given for its files; write source: NAME, or give --source")
             continue
         try:
             mapping = read_mapping(name)
         except SourceError as e:
             problems.append(f"datasets.{i}.source: {e.message}")
             continue
-        files = _chosen(dataset, given, mapping, of_it)
-        problems += [f"datasets.{i}.files: {p}" for p in of_it]
-        first = found.setdefault(Recording(files, name, host or dataset.host), i)
-        if first != i and not of_it:
-            problems.append(f"datasets.{i}: the same files, read alike, as datasets.{first}; make them one")
+        files, missing = _files_of(dataset, given, mapping)
+        problems += [f"datasets.{i}.files: {p}" for p in missing]
+        first = first_numbers.setdefault(Recording(files, name, host or dataset.host), i)
+        if first != i and not missing:
+            problems.append(f"datasets.{i}: the same files, source and host as datasets.{first}; make them one")
     if problems:
-        raise ConfigError("\n".join(f"{expected.path}: {p}" for p in problems), hint="docs/replay.md shows the keys")
-    return tuple(found)
+        raise ConfigError(
+            "\n".join(f"{expectations.path}: {p}" for p in problems), hint="docs/replay.md shows the keys"
+        )
+    return tuple(first_numbers)
 
 
-def files_given(paths: Sequence[str]) -> tuple[Given, ...]:
-    """Every file that paths, folders and globs mean, each once. UsageError for a path that is not there."""
-    found: dict[Path, Given] = {}
+def given_files(paths: Sequence[str]) -> tuple[GivenFile, ...]:
+    """The files of paths, folders and globs, each once, without hidden ones of a folder.
+
+    Raises UsageError for a path that does not exist.
+    """
+    found: dict[Path, GivenFile] = {}
     for path in paths:
-        hits = [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))
-        if not hits:
+        matches = [path] if os.path.exists(path) else sorted(glob.glob(path, recursive=True))
+        if not matches:
             parent = next(p for p in Path(path).absolute().parents if p.is_dir())
-            near = ", ".join(sorted(p.name for p in parent.iterdir())[:5]) or "empty"
+            content = ", ".join(sorted(p.name for p in parent.iterdir())[:5]) or "empty"
             raise UsageError(
-                f"{path} does not exist; the nearest folder there is {parent} ({near})",
+                f"{path} does not exist; the nearest folder there is {parent} ({content})",
                 hint="name files or folders of raw records, as for procnet ingest",
             )
-        for hit in map(Path, hits):
-            under = Path(os.path.abspath(hit))
-            inside = sorted(under.rglob("*")) if under.is_dir() else [under]
-            for file in (f for f in inside if f.is_file() and (f == under or f.name[0] not in "._")):
-                found.setdefault(file, Given(file, under))
+        for match in map(Path, matches):
+            root = Path(os.path.abspath(match))
+            files = sorted(root.rglob("*")) if root.is_dir() else [root]
+            for file in (f for f in files if f.is_file() and (f == root or f.name[0] not in "._")):
+                found.setdefault(file, GivenFile(file, root))
     return tuple(found.values())
 
 
-def _chosen(
-    dataset: WrittenDataset, given: Sequence[Given], source: SourceMapping, problems: list[str]
-) -> tuple[str, ...]:
-    """Files that the dataset's names mean: a file by its last parts (`*` within one), or a folder by its own."""
+def _files_of(
+    dataset: DatasetEntry, given: Sequence[GivenFile], source: SourceMapping
+) -> tuple[tuple[str, ...], list[str]]:
+    """The files of a dataset, and a problem for each of its names that matches none.
+
+    A name matches files by the last parts of their path (`*` within a part), or a folder by its own.
+    """
     chosen: set[Path] = set()
+    problems: list[str] = []
     for name in dataset.files:
         named = [g for g in given if g.file.match(name)]
-        if named and not _is_glob(name):  # as it is called, whatever its suffix
+        if named and not _is_glob(name):  # named in full: read whatever its suffix
             chosen.update(g.file for g in named)
             continue
-        below = named or [g for g in given if any(folder.match(name) for folder in _folders(g))]
-        suffixes = (*SUFFIXES[kind_of(source, [g.file for g in below])], *ARCHIVES)
-        readable = [g.file for g in below if g.file == g.under or has_suffix(g.file.name, suffixes)]
+        matching = named or [g for g in given if any(folder.match(name) for folder in _folders(g))]
+        suffixes = (*SUFFIXES[file_format(source, [g.file for g in matching])], *ARCHIVES)
+        readable = [g.file for g in matching if g.file == g.root or has_suffix(g.file.name, suffixes)]
         if not readable:
-            there = ", ".join(g.file.name for g in given[:5]) + (", ..." if given[5:] else "")
-            problems.append(f"{name!r} is none of the {len(given)} files that are given: {there or 'there is none'}")
+            names = ", ".join(g.file.name for g in given[:5]) + (", ..." if given[5:] else "")
+            problems.append(f"{name!r} is none of the {len(given)} given files: {names or 'none'}")
         chosen.update(readable)
-    return tuple(sorted(map(str, chosen)))
+    return tuple(sorted(map(str, chosen))), problems
 
 
-def _folders(g: Given) -> list[Path]:
-    return [p for p in g.file.parents if p == g.under or g.under in p.parents]
+def _folders(g: GivenFile) -> list[Path]:
+    """The folders of a file, up to the named one."""
+    return [p for p in g.file.parents if p == g.root or g.root in p.parents]
 
 
 def _is_glob(name: str) -> bool:

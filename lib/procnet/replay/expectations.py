@@ -1,6 +1,6 @@
-"""What a person expects of recorded data, as a file: which findings, in which files, read by which source.
+"""The YAML file of expectations: which findings there must be, in which files, read by which source.
 
-Everything is checked before any record is read, and all that is wrong is told in one message.
+The whole file is checked before any record is read, and one error has all its problems.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from procnet.predicates.model import Predicate, canonical
 from procnet.predicates.parse import parse_side
 from procnet.settings import default_conf_dir
 
-# What `where` may ask: text and numbers. Sigma's spelling has no order of times and no test of lists.
+# The fields of `where`: text and numbers. Sigma's modifiers compare no times and no lists.
 ALIASES = {"command_line": "process"}
 WHERE_FIELDS: dict[str, T.DataType] = {
     **{f.name: f.dataType for f in FINDINGS if isinstance(f.dataType, T.StringType | T.IntegerType | T.LongType)},
@@ -33,17 +33,17 @@ WHERE_FIELDS: dict[str, T.DataType] = {
 _Item = TypeVar("_Item")
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Count = Annotated[int, Field(strict=True, ge=0)]
-_Place = tuple[int, int]  # of a dataset in the file, and of an expectation in it
+_Place = tuple[int, int]  # number of a dataset in the file, number of an expectation in it
 
 
-def _some(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
-    # Pydantic's min_length counts what is valid: one wrong item of one would be told twice.
+def _not_empty(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    # Pydantic's min_length counts valid items: a list of one invalid item would be reported twice.
     if not items:
         raise ValueError("at least one is wanted")
     return items
 
 
-def _where(block: dict[str, Any]) -> dict[str, Any]:
+def _valid_where(block: dict[str, Any]) -> dict[str, Any]:
     _, problems = parse_where(block)
     if problems:
         raise ValueError("; ".join(problems))
@@ -51,34 +51,34 @@ def _where(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_where(block: dict[str, Any]) -> tuple[Predicate | None, list[str]]:
-    """A `where` as a tree over the text and numbers of `contract.FINDINGS`, and what is wrong with it."""
+    """A `where` block as a predicate over `WHERE_FIELDS`, and its problems."""
     tree, problems = parse_side({"where": block, "condition": "where"}, WHERE_FIELDS, "")
-    return tree, [_plainly(p.removeprefix(".where").lstrip(".: ")) for p in problems]
+    return tree, [_where_problem(p.removeprefix(".where").lstrip(".: ")) for p in problems]
 
 
-def _plainly(problem: str) -> str:
+def _where_problem(problem: str) -> str:
     missing = re.search(r"there is no field (\w+)", problem)
     if missing is None or missing[1] not in FINDINGS.names:
         return problem
-    return f"{missing[1]} is a time or a list, and where asks text and numbers alone"
+    return f"{missing[1]} is a time or a list, and where compares only text and numbers"
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class WrittenExpectation(_Strict):
-    """How many findings of one detection there must be: exactly so many, or at least, at most, or both."""
+class ExpectationEntry(_Strict):
+    """The number of findings of one detection: exact, or a lower bound, an upper bound, or both."""
 
     detection: _Text
     exactly: _Count | None = None
-    at_least: Annotated[int, Field(strict=True, ge=1)] | None = None  # at least none would always hold
+    at_least: Annotated[int, Field(strict=True, ge=1)] | None = None  # 0 would always hold
     at_most: _Count | None = None
-    where: Annotated[dict[str, Any], AfterValidator(_where)] | None = None
+    where: Annotated[dict[str, Any], AfterValidator(_valid_where)] | None = None
     excluded: bool = False
 
     @model_validator(mode="after")
-    def _bounded(self) -> WrittenExpectation:
+    def _bounded(self) -> ExpectationEntry:
         if self.exactly is None and self.at_least is None and self.at_most is None:
             raise ValueError("how many? write exactly, at_least or at_most")
         if self.exactly is not None and (self.at_least is not None or self.at_most is not None):
@@ -88,76 +88,78 @@ class WrittenExpectation(_Strict):
         return self
 
 
-class WrittenDataset(_Strict):
-    """Files that are replayed together, apart from all others, and what must come of them."""
+class DatasetEntry(_Strict):
+    """Files that are replayed together, in a lake of their own, and the findings that they must give."""
 
-    files: Annotated[tuple[_Text, ...], AfterValidator(_some)] = ("*",)
+    files: Annotated[tuple[_Text, ...], AfterValidator(_not_empty)] = ("*",)
     source: _Text | None = None
     host: _Text | None = None
     others: _Count | None = None
-    expect: tuple[WrittenExpectation, ...] = ()
+    expect: tuple[ExpectationEntry, ...] = ()
 
 
 class ExpectationsFile(_Strict):
-    """One file of expectations. `others` is for the datasets that do not say it themselves."""
+    """A file of expectations. `others` applies to datasets that do not have the key."""
 
-    datasets: Annotated[tuple[WrittenDataset, ...], AfterValidator(_some)]
+    datasets: Annotated[tuple[DatasetEntry, ...], AfterValidator(_not_empty)]
     others: _Count | None = None
 
-    def others_of(self, dataset: WrittenDataset) -> int | None:
-        """How many findings the enabled detections that a dataset does not name may have; None: any number."""
+    def others_of(self, dataset: DatasetEntry) -> int | None:
+        """The highest number of findings that enabled detections without an expectation may have; None: any number."""
         return dataset.others if "others" in dataset.model_fields_set else self.others
 
 
 @dataclass(frozen=True)
 class Expectations:
-    """A file that may be replayed: its detections by the dataset and the expectation that name them."""
+    """A valid file of expectations. `detections` has the detection of each (dataset, expectation)."""
 
     path: Path
     file: ExpectationsFile
     detections: Mapping[_Place, Detection]
 
-    def beside(self, name: str) -> str:
-        """A detection or source by its name, or by a file, whose path counts from this file's folder."""
-        return beside(self.path, name)
+    def resolved(self, name: str) -> str:
+        """A name of the file, with the path of a YAML file relative to this file's folder."""
+        return resolved(self.path, name)
 
 
-def beside(path: Path, name: str) -> str:
-    """`name`, or where a name of a YAML file leads from the folder of `path`."""
+def resolved(path: Path, name: str) -> str:
+    """`name`; if it is a YAML file, its path relative to the folder of `path`."""
     return str(path.parent / name) if name.endswith((".yml", ".yaml")) else name
 
 
-def expectations_file(asked: str) -> Path:
-    """The file as named; a name without `.yml` that is no file here means one of conf/expectations."""
-    path = Path(asked)
-    shipped = default_conf_dir() / "expectations" / f"{asked}.yml"
-    return shipped if not path.exists() and path.name == asked and shipped.is_file() else path
+def expectations_file(name: str) -> Path:
+    """The file of this path; if there is none, the shipped file of this name in conf/expectations."""
+    path = Path(name)
+    shipped = default_conf_dir() / "expectations" / f"{name}.yml"
+    return shipped if not path.exists() and path.name == name and shipped.is_file() else path
 
 
 def read_expectations(path: Path, catalogue: Sequence[Detection]) -> Expectations:
-    """The expectations of a file, each detection looked up in the catalogue or in the file that it names.
+    """The expectations of a file; their detections are from the catalogue, or from the files that they name.
 
-    Raises ConfigError with all that is wrong: unknown keys, no bounds, fields that findings lack, detections that are
-    not known, and what is said twice.
+    Raises ConfigError with all problems: unknown keys, missing bounds, unknown fields and detections, repetitions.
     """
     values, problems = read_yaml(path)
     if problems:
         raise ConfigError("\n".join(problems), hint="give the file by --expect FILE, docs/replay.md shows one")
     file, problems = check(values, ExpectationsFile, path)
     detections, unknown = _known(values, path, catalogue)
-    problems += [f"{path}: {p}" for p in [*unknown, *([] if file is None else _twice(file, detections))]]
+    problems += [f"{path}: {p}" for p in [*unknown, *([] if file is None else _repetitions(file, detections))]]
     if file is None or problems:
         raise ConfigError("\n".join(problems), hint="docs/replay.md lists every key")
     return Expectations(path, file, detections)
 
 
 def _known(values: Any, path: Path, catalogue: Sequence[Detection]) -> tuple[dict[_Place, Detection], list[str]]:
-    """The detections that raw values name: looked up even where another value is wrong, so that all is told at once."""
+    """The detections that unchecked values name, and the problems of unknown ones.
+
+    Unchecked, so that unknown detections are reported together with the file's other problems.
+    """
     found: dict[_Place, Detection] = {}
     problems: list[str] = []
     for place, name in _names(values):
         try:
-            (found[place],) = select(catalogue, [beside(path, name)])
+            (found[place],) = select(catalogue, [resolved(path, name)])
         except DetectionError as e:
             problems += [f"datasets.{place[0]}.expect.{place[1]}.detection: {p}" for p in e.problems]
     return found, problems
@@ -165,8 +167,8 @@ def _known(values: Any, path: Path, catalogue: Sequence[Detection]) -> tuple[dic
 
 def _names(values: Any) -> Iterator[tuple[_Place, str]]:
     for i, dataset in _numbered(values, "datasets"):
-        for k, expected in _numbered(dataset, "expect"):
-            name = expected.get("detection") if isinstance(expected, dict) else None
+        for k, entry in _numbered(dataset, "expect"):
+            name = entry.get("detection") if isinstance(entry, dict) else None
             if isinstance(name, str) and name.strip():
                 yield (i, k), name.strip()
 
@@ -176,23 +178,24 @@ def _numbered(values: Any, key: str) -> Iterator[tuple[int, Any]]:
     return enumerate(items if isinstance(items, list) else [])
 
 
-def _twice(file: ExpectationsFile, detections: Mapping[_Place, Detection]) -> list[str]:
-    """What is said twice, or of two detections that cannot run beside each other."""
+def _repetitions(file: ExpectationsFile, detections: Mapping[_Place, Detection]) -> list[str]:
+    """Problems: datasets without any expectation, two equal expectations, two detections with one id."""
     problems = []
     for i, dataset in enumerate(file.datasets):
-        asked: dict[tuple[str, str, bool], int] = {}
+        first_entries: dict[tuple[str, str, bool], int] = {}
         paths: dict[str, Path] = {}
-        for k, expected in enumerate(dataset.expect):
+        for k, entry in enumerate(dataset.expect):
             if (detection := detections.get((i, k))) is None:
                 continue
-            tree = parse_where(expected.where)[0] if expected.where else None
-            first = asked.setdefault((detection.id, canonical(tree) if tree else "", expected.excluded), k)
+            place = f"datasets.{i}.expect.{k}"
+            tree = parse_where(entry.where)[0] if entry.where else None
+            first = first_entries.setdefault((detection.id, canonical(tree) if tree else "", entry.excluded), k)
             if first != k:
                 problems.append(
-                    f"datasets.{i}.expect.{k}: {detection.name} is asked the same by expect.{first}; make them one"
+                    f"{place}: it counts the same findings of {detection.name} as expect.{first}; make them one"
                 )
             if (path := paths.setdefault(detection.id, detection.path)) != detection.path:
-                problems.append(f"datasets.{i}.expect.{k}: {detection.path} and {path} have one id; name one of them")
+                problems.append(f"{place}: {detection.path} and {path} have one id; name one of them")
         if not dataset.expect and file.others_of(dataset) is None:
             problems.append(f"datasets.{i}: nothing is expected; write expect, or others: 0")
     return problems

@@ -1,6 +1,6 @@
-"""Recorded data through the whole path, in a lake that is made for it and thrown away, held against expectations.
+"""Replays recorded data from raw records to findings, in temporary lakes, and compares the findings with expectations.
 
-Each dataset has a lake of its own: process ids and hosts of two recordings mean nothing to each other.
+Each dataset has a lake of its own: process ids and hosts of different recordings must not be joined.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
@@ -27,32 +27,32 @@ from procnet.predicates.compile import to_column
 from procnet.predicates.model import Predicate
 from procnet.replay.datasets import Recording
 from procnet.replay.expectations import Expectations
-from procnet.replay.verdicts import Expected, Row, Verdict, expected_of, judge_expectation
+from procnet.replay.verdicts import Expectation, Row, Verdict, expectations_of, judge_expectation
 from procnet.runs.ingest import IngestReport, ingest
 from procnet.settings import Settings
-from procnet.spark.collect import collect_at_most
+from procnet.spark.collect import TooMany, collect_at_most
 
-_MOST = 100_000  # findings of a dataset that are judged, some 1 KB each
+_MAX_FINDINGS = 100_000  # of a dataset; some 1 KB each in the driver
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A recording, what runs over it, and what must come of it."""
+    """A recording, the detections to run over it, and the expectations of their findings."""
 
     recording: Recording
     detections: tuple[Detection, ...]
-    expected: tuple[Expected, ...]
+    expected: tuple[Expectation, ...]
 
     @property
     def name(self) -> str:
-        """Its files and source, short enough for a title."""
+        """The first file's name, the number of others, the source."""
         first, *more = (Path(f).name for f in self.recording.files)
         return f"{first}{f' and {len(more)} more' if more else ''} as {Path(self.recording.source).stem}"
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """What came of a dataset; `period` is that of its connections, None where there are none."""
+class ReplayReport:
+    """The verdicts on a dataset; `period` is that of its connections, None without any. `seconds` of wall time."""
 
     dataset: Dataset
     ingested: IngestReport
@@ -69,101 +69,100 @@ class Replayed:
 def datasets_of(
     expectations: Expectations, recordings: Sequence[Recording], enabled: Sequence[Detection]
 ) -> tuple[Dataset, ...]:
-    """What is to be replayed. A dataset runs the detections that it names, and the enabled ones where it says `others`;
-    a detection that it names by a file stands in for the enabled one of the same id."""
-    found = []
+    """The datasets of a file. Each runs the detections that it names and, where `others` applies to it, the enabled
+    ones; a detection that it names by a file replaces the enabled one of the same id."""
+    datasets = []
     for i, recording in enumerate(recordings):
-        expected = expected_of(expectations, i, enabled)
-        asked = frozenset().union(*[e.ids for e in expected])
-        by_id = {d.id: d for d in enabled if d.id in asked}
-        by_id |= {d.id: d for (of, _), d in expectations.detections.items() if of == i}
-        found.append(Dataset(recording, tuple(by_id[d] for d in sorted(by_id)), expected))
-    return tuple(found)
+        expected = expectations_of(expectations, i, enabled)
+        ids = frozenset().union(*[e.ids for e in expected])
+        by_id = {d.id: d for d in enabled if d.id in ids}
+        by_id |= {d.id: d for (number, _), d in expectations.detections.items() if number == i}
+        datasets.append(Dataset(recording, tuple(by_id[d] for d in sorted(by_id)), expected))
+    return tuple(datasets)
 
 
 def replay(
-    spark: SparkSession,
-    settings: Settings,
+    lake: Lake,
     datasets: Sequence[Dataset],
     exclusions: Sequence[Exclusion],
     *,
     now: datetime,
-    tell: Callable[[Replayed], None] = lambda _: None,
-) -> tuple[Replayed, ...]:
-    """Ingest each dataset, find over all the time that its connections cover, and judge; the settings' lake is not
-    touched. `tell` hears of each dataset as it is done.
+    progress: Callable[[ReplayReport], None] = lambda _: None,
+) -> tuple[ReplayReport, ...]:
+    """Ingests each dataset, evaluates its detections over the period of its connections, and judges the findings.
 
-    Raises DataError where no record of a dataset could be used: that nothing is found in it would prove nothing.
+    Of `lake` only session and settings are used: each dataset is in a temporary lake. `progress` is called after each
+    dataset. Raises DataError where no record of a dataset is usable: no finding would prove nothing.
     """
-    done = []
+    reports = []
     for dataset in datasets:
         with tempfile.TemporaryDirectory(prefix="procnet-replay-", ignore_cleanup_errors=True) as folder:
-            done.append(_replay(spark, _scratch(settings, Path(folder)), dataset, exclusions, now))
-        tell(done[-1])
-    return tuple(done)
+            reports.append(_replay(Lake(lake.spark, _temporary(lake.settings, Path(folder))), dataset, exclusions, now))
+        progress(reports[-1])
+    return tuple(reports)
 
 
-def _scratch(settings: Settings, folder: Path) -> Settings:
-    """The settings with another lake, and nothing else to read events from."""
+def _temporary(settings: Settings, folder: Path) -> Settings:
+    """The settings with `folder` as the lake, and no other place to read events from."""
     return settings.model_copy(update={"lake": folder, "namespace": None, "tables": {}, "sources": {}})
 
 
-def _replay(
-    spark: SparkSession, settings: Settings, dataset: Dataset, exclusions: Sequence[Exclusion], now: datetime
-) -> Replayed:
-    mark = time.monotonic()
-    recording = dataset.recording
-    ingested = ingest(Lake(spark, settings), recording.source, recording.files, host=recording.host, now=now)
+def _replay(lake: Lake, dataset: Dataset, exclusions: Sequence[Exclusion], now: datetime) -> ReplayReport:
+    start, recording = time.monotonic(), dataset.recording
+    ingested = ingest(lake, recording.source, recording.files, host=recording.host, now=now)
     if not ingested.process_events and not ingested.network_events:
-        reasons = ", ".join(
-            f"{n} {what}" for what, n in ingested.lines() if what.startswith(("quarantined", "skipped"))
-        )
+        reasons = [f"{n} {what}" for what, n in ingested.lines() if what.startswith(("quarantined", "skipped"))]
         raise DataError(
-            f"no record of {dataset.name} could be used; of {ingested.read} read: {reasons or 'nothing'}",
+            f"no record of {dataset.name} could be used; of {ingested.read} read: {', '.join(reasons) or 'nothing'}",
             hint=f"procnet sources check {recording.source} FILE shows what the source makes of a file",
         )
-    events = read_events(Lake(spark, settings))
-    period = _period(events.connections)
-    rows = [] if period is None else _rows(events, dataset, period, settings, exclusions)
+    events = read_events(lake)
+    period = _period(events.network_events)
+    rows = [] if period is None else _findings(lake, events, dataset, period, exclusions)
     verdicts = [judge_expectation(e, rows) for e in dataset.expected]
-    told = tuple(v if v.ok or v.why or v.findings else replace(v, why=_why_none(events, dataset, v)) for v in verdicts)
-    return Replayed(dataset, ingested, period, told, time.monotonic() - mark)
+    explained = tuple(
+        v if v.ok or v.why or v.findings else replace(v, why=_why_none(events, dataset, v)) for v in verdicts
+    )
+    return ReplayReport(dataset, ingested, period, explained, time.monotonic() - start)
 
 
-def _period(connections: DataFrame) -> Window | None:
-    first, last = connections.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
+def _period(network_events: DataFrame) -> Window | None:
+    time_micros = F.unix_micros("event_time")
+    first, last = network_events.agg(F.min(time_micros), F.max(time_micros)).collect()[0]
     if first is None:
         return None
     return Window(from_micros(first), from_micros(last + 1))
 
 
-def _rows(
-    events: Events, dataset: Dataset, period: Window, settings: Settings, exclusions: Sequence[Exclusion]
+def _findings(
+    lake: Lake, events: Events, dataset: Dataset, period: Window, exclusions: Sequence[Exclusion]
 ) -> list[Row]:
-    found = evaluate(
-        Query(events.processes, events.connections, dataset.detections, period, settings), exclusions
-    ).findings
-    if found is None:
+    """The findings (`contract.FINDINGS`) in order of time. Raises UsageError above `_MAX_FINDINGS`."""
+    query = Query(events.process_events, events.network_events, dataset.detections, period, lake.settings)
+    findings = evaluate(query, exclusions).findings
+    if findings is None:
         return []
-    rows = collect_at_most(found, _MOST)
-    if rows is None:
-        raise UsageError(f"more than {_MOST} findings in {dataset.name}", hint="replay fewer files, or name fewer")
-    told: list[Row] = sorted(rows.to_pylist(), key=lambda r: (r["event_time"], r["finding_id"]))
-    return told
+    collected = collect_at_most(findings, _MAX_FINDINGS)
+    if isinstance(collected, TooMany):
+        raise UsageError(
+            f"more than {_MAX_FINDINGS} findings in {dataset.name}", hint="replay fewer files, or name fewer detections"
+        )
+    rows: list[Row] = sorted(collected.table.to_pylist(), key=lambda r: (r["event_time"], r["finding_id"]))
+    return rows
 
 
 def _why_none(events: Events, dataset: Dataset, verdict: Verdict) -> str | None:
-    """How far the records came, where a detection has no finding at all: how many satisfy each of its blocks."""
+    """Why a detection has no finding: how many process starts and connections satisfy its blocks."""
     detection = next((d for d in dataset.detections if verdict.expected.ids == {d.id}), None)
     if detection is None:
         return None
-    told = []
+    reasons = []
     if detection.process is not None:
-        starts = events.processes.where(F.col("event_kind") == "start")
-        told.append(f"{_satisfying(starts, detection.process)} process starts satisfy its process block")
+        starts = events.process_events.where(F.col("event_kind") == "start")
+        reasons.append(f"{_satisfying(starts, detection.process)} process starts satisfy its process block")
     if detection.network is not None:
-        told.append(f"{_satisfying(events.connections, detection.network)} connections satisfy its network block")
-    return "no finding of it: " + ", ".join(told)
+        reasons.append(f"{_satisfying(events.network_events, detection.network)} connections satisfy its network block")
+    return "no finding of it: " + ", ".join(reasons)
 
 
 def _satisfying(events: DataFrame, tree: Predicate) -> str:

@@ -1,4 +1,4 @@
-"""Findings held against what was expected of them, and the nearest reason where it does not hold. Plain rows."""
+"""Compares findings with an expectation, and gives the likely reason where it does not hold. Plain rows, no Spark."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from procnet.detections.detection import Detection
 from procnet.predicates.describe import describe
 from procnet.predicates.interpret import holds
 from procnet.predicates.model import All, Field, Predicate
-from procnet.replay.expectations import ALIASES, Expectations, WrittenExpectation, parse_where
+from procnet.replay.expectations import ALIASES, ExpectationEntry, Expectations, parse_where
 
 Row = Mapping[str, Any]  # of contract.FINDINGS
 
 
 @dataclass(frozen=True)
-class Expected:
-    """How many findings of the detections `ids` there must be, of those that satisfy `where`.
+class Expectation:
+    """The number of findings of the detections `ids` that satisfy `where`; a bound of None does not limit it.
 
-    Live findings count, or, where `excluded` is so, those that an exclusion marks. A bound of None is none.
+    Live findings count, or with `excluded` those that an exclusion applies to.
     """
 
     label: str
@@ -40,95 +40,96 @@ class Expected:
         return f"at least {self.at_least}" if self.at_most is None else f"{self.at_least} to {self.at_most}"
 
     def allows(self, count: int) -> bool:
-        """Whether so many findings are as they should be."""
+        """Whether the number of findings is within the bounds."""
         return (self.at_least is None or count >= self.at_least) and (self.at_most is None or count <= self.at_most)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of an expectation, in the order of time; `why` is the nearest reason where it does not hold."""
+    """The findings that an expectation counts, in order of time; `why` is the likely reason where it does not hold."""
 
-    expected: Expected
+    expected: Expectation
     findings: tuple[Row, ...]
     ok: bool
     why: str | None = None
 
 
-def expected_of(expectations: Expectations, number: int, enabled: Sequence[Detection]) -> tuple[Expected, ...]:
-    """What dataset `number` of a file expects; `enabled` are those that `others` speaks of."""
+def expectations_of(expectations: Expectations, number: int, enabled: Sequence[Detection]) -> tuple[Expectation, ...]:
+    """The expectations of dataset `number` of a file; `enabled` are the detections that its `others` counts."""
     dataset = expectations.file.datasets[number]
     named = [expectations.detections[number, k] for k in range(len(dataset.expect))]
-    told = [_expected(w, d) for w, d in zip(dataset.expect, named, strict=True)]
+    found = [_expectation(entry, d) for entry, d in zip(dataset.expect, named, strict=True)]
     if (most := expectations.file.others_of(dataset)) is not None:
         ids = frozenset(d.id for d in enabled) - {d.id for d in named}
-        told.append(Expected(f"all other enabled detections ({len(ids)})", ids, _least_of(most), most))
-    return tuple(told)
+        least = 0 if most == 0 else None  # "exactly 0" is clearer than "at most 0"
+        found.append(Expectation(f"all other enabled detections ({len(ids)})", ids, least, most))
+    return tuple(found)
 
 
-def _least_of(most: int) -> int | None:
-    return 0 if most == 0 else None  # "exactly 0" says it better than "at most 0"
-
-
-def _expected(written: WrittenExpectation, detection: Detection) -> Expected:
-    where = parse_where(written.where)[0] if written.where else None
+def _expectation(entry: ExpectationEntry, detection: Detection) -> Expectation:
+    where = parse_where(entry.where)[0] if entry.where else None
     label = detection.name + (f", where {describe(where)}" if where else "")
-    least, most = written.at_least, written.at_most
-    if written.exactly is not None:
-        least = most = written.exactly
-    label += ", excluded" if written.excluded else ""
-    return Expected(label, frozenset({detection.id}), least, most, where, written.excluded)
+    least, most = entry.at_least, entry.at_most
+    if entry.exactly is not None:
+        least = most = entry.exactly
+    label += ", excluded" if entry.excluded else ""
+    return Expectation(label, frozenset({detection.id}), least, most, where, entry.excluded)
 
 
-def judge_expectation(expected: Expected, rows: Sequence[Row]) -> Verdict:
-    """Hold findings of a dataset against one expectation; rows of other detections do not count.
+def judge_expectation(expected: Expectation, rows: Sequence[Row]) -> Verdict:
+    """Compares the findings of a dataset with one expectation; rows of other detections do not count.
 
-    Where there are too few, `why` names what keeps the others from counting; it is None where there are no others.
+    Where there are too few, `why` says which other findings of the detection there are; None without any.
     """
-    mine = [r for r in rows if r["detection_id"] in expected.ids]
-    asked: list[Row] = []
-    others: list[Row] = []
-    for row in mine:
-        satisfied = expected.where is None or holds(expected.where, _named(row)) is True
-        (asked if satisfied else others).append(row)
-    counted = tuple(r for r in asked if (r["excluded_by"] is not None) == expected.excluded)
-    ok = expected.allows(len(counted))
-    if ok:
-        return Verdict(expected, counted, ok)
+    of_detections = [r for r in rows if r["detection_id"] in expected.ids]
+    satisfying = [r for r in of_detections if expected.where is None or _holds(expected.where, r)]
+    counted = tuple(r for r in satisfying if _is_excluded(r) == expected.excluded)
+    if expected.allows(len(counted)):
+        return Verdict(expected, counted, ok=True)
     if expected.at_most is not None and len(counted) > expected.at_most:
         by_name = Counter(r["detection_name"] for r in counted)
         names = ", ".join(f"{name} {n}" for name, n in by_name.most_common()) if len(expected.ids) > 1 else None
-        return Verdict(expected, counted, ok, names)
-    aside = [r for r in asked if (r["excluded_by"] is not None) != expected.excluded]
-    reasons = [*_aside(expected, aside), *_elsewhere(expected, others)]
-    return Verdict(expected, counted, ok, "; ".join(reasons) or None)
+        return Verdict(expected, counted, ok=False, why=names)
+    uncounted = [r for r in satisfying if _is_excluded(r) != expected.excluded]
+    others = [r for r in of_detections if r not in satisfying]
+    reasons = [*_uncounted_reason(expected, uncounted), *_where_reason(expected, others)]
+    return Verdict(expected, counted, ok=False, why="; ".join(reasons) or None)
 
 
-def _aside(expected: Expected, rows: Sequence[Row]) -> list[str]:
-    """Findings that would count, were an exclusion another."""
+def _is_excluded(row: Row) -> bool:
+    return row["excluded_by"] is not None
+
+
+def _uncounted_reason(expected: Expectation, rows: Sequence[Row]) -> list[str]:
+    """Why findings that satisfy `where` do not count."""
     if not rows:
         return []
     if expected.excluded:
-        return [f"{len(rows)} more are live: no exclusion marks them"]
+        return [f"{len(rows)} more are live: no exclusion applies to them"]
     return [f"{len(rows)} more are excluded by {', '.join(sorted({r['excluded_by'] for r in rows}))}"]
 
 
-def _elsewhere(expected: Expected, rows: Sequence[Row]) -> list[str]:
-    """Findings that `where` leaves out, and which part of it the nearest of them fails."""
+def _where_reason(expected: Expectation, rows: Sequence[Row]) -> list[str]:
+    """How many findings do not satisfy `where`, and which parts the closest one does not satisfy."""
     if not rows or expected.where is None:
         return []
     parts = expected.where.parts if isinstance(expected.where, All) else (expected.where,)
-    nearest = min(rows, key=lambda r: len(_failing(parts, r)))
-    failing = " and ".join(f"{describe(p)}{_has(p, nearest)}" for p in _failing(parts, nearest))
-    return [f"{len(rows)} of it are left out by where; the nearest fails {failing}"]
+    closest = min(rows, key=lambda r: len(_failing(parts, r)))
+    failing = " and ".join(f"{describe(p)}{_value_found(p, closest)}" for p in _failing(parts, closest))
+    return [f"{len(rows)} do not satisfy where; the closest one fails {failing}"]
 
 
 def _failing(parts: Sequence[Predicate], row: Row) -> list[Predicate]:
-    return [p for p in parts if holds(p, _named(row)) is not True]
+    return [p for p in parts if not _holds(p, row)]
 
 
-def _has(part: Predicate, row: Row) -> str:
-    return f" (it has {_named(row)[part.field]})" if isinstance(part, Field) else ""
+def _holds(predicate: Predicate, row: Row) -> bool:
+    return holds(predicate, _with_aliases(row)) is True
 
 
-def _named(row: Row) -> Row:
+def _value_found(part: Predicate, row: Row) -> str:
+    return f" (it has {_with_aliases(row)[part.field]})" if isinstance(part, Field) else ""
+
+
+def _with_aliases(row: Row) -> Row:
     return {**row, **{alias: row[column] for alias, column in ALIASES.items()}}

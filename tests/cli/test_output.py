@@ -1,4 +1,4 @@
-"""Text of unknown origin is data in a terminal, in CSV and in JSON."""
+"""Untrusted text stays text in a terminal, in CSV and in JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from procnet.cli.output import age, csv_cell, iso, json_line, plain, print_table, shown
+from procnet.cli.output import csv_cell, iso, json_line, plain, print_table, printable, short_duration
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from procnet.cli.output import age, csv_cell, iso, json_line, plain, print_table
     ],
 )
 def test_control_characters_are_spelled_out(value: object, expected: str) -> None:
-    assert shown(value) == expected
+    assert printable(value) == expected
 
 
 def test_markup_in_a_cell_is_text() -> None:
@@ -54,8 +54,8 @@ def test_times_are_utc_with_microseconds() -> None:
         (3600, "1h00m"), (62_383, "17h19m"), (97_200, "1d03h"), (-62_383, "-17h19m"),
     ],
 )  # fmt: skip
-def test_an_age_has_few_letters(seconds: float, expected: str) -> None:
-    assert age(timedelta(seconds=seconds)) == expected
+def test_a_short_duration_has_at_most_two_units(seconds: float, expected: str) -> None:
+    assert short_duration(timedelta(seconds=seconds)) == expected
 
 
 def test_nothing_is_folded_within_a_word_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_nothing_is_folded_within_a_word_however_narrow_the_terminal(monkeypatch
     assert {"words", "may", "line"} <= set(out.getvalue().split())
 
 
-def test_json_gives_the_very_text_back_and_orders_nothing() -> None:
+def test_json_gives_the_very_text_back_and_is_harmless() -> None:
     text = "\x1b[31m \u202egpj.exe \u2028 \x7f \U000e0041 é 漢"
     line = json_line({"t": text})
     assert json.loads(line) == {"t": text}

@@ -1,0 +1,91 @@
+"""`procnet status`: freshness of the tables, last runs, sources."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from procnet.cli.options import Commands, open_lake, settings_of, whole_number
+from procnet.cli.output import print_message, print_result, print_table
+from procnet.lake.ledger import last_runs, sources_seen
+from procnet.lake.tables import Lake
+from procnet.lake.volume_anomalies import BASELINE_WINDOWS, volume_anomalies
+from procnet.periods import format_duration
+
+_TABLES = ("process_events", "network_events", "findings", "quarantine")
+# Runs that are read before the shown ones, so that each has `BASELINE_WINDOWS` windows to compare with: some runs are
+# ingests or repeats.
+_COMPARED = 4 * BASELINE_WINDOWS
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds status."""
+    option = commands.add("status", _status)
+    option("--last", type=whole_number(0), default=10, metavar="N", help="number of runs (default: %(default)s)")
+
+
+def _status(args: Namespace) -> None:
+    """Show the freshness of the tables, the last runs and the sources.
+
+    Runs whose counts differ much from those of the windows before are named.
+    """
+    lake = open_lake(settings_of(args))
+    tables = [_freshness(lake, t) for t in _TABLES]
+    newest = [r.asDict(recursive=True) for r in last_runs(lake, args.last + _COMPARED).collect()]
+    runs = newest[: args.last]
+    all_anomalies = volume_anomalies(newest)
+    anomalies = {r["run_id"]: all_anomalies[r["run_id"]] for r in runs if r["run_id"] in all_anomalies}
+    sources = [r.asDict() for r in sources_seen(lake).collect()]
+
+    def print_text() -> None:
+        print_table(("table", "rows", "oldest", "newest"), [tuple(t.values()) for t in tables], title="tables")
+        _print_runs(runs, anomalies)
+        print_table(
+            ("source", "seen by a run", "connections", "no host", "no ids", "no process", "newest"),
+            [tuple(s.values()) for s in sources],
+            title="\nsources, in the last window that had rows of them",
+        )
+
+    print_result(args, {"tables": tables, "runs": runs, "sources": sources, "jumps": anomalies}, print_text)
+
+
+def _freshness(lake: Lake, name: str) -> dict[str, Any]:
+    """Number of rows and times of the oldest and newest one; of quarantine, times of ingestion."""
+    time = "ingest_time" if name == "quarantine" else "event_time"
+    row = lake.read(name).agg(F.count("*").alias("rows"), F.min(time).alias("oldest"), F.max(time).alias("newest"))
+    return {"table": name, **row.collect()[0].asDict()}
+
+
+def _print_runs(runs: Sequence[Mapping[str, Any]], anomalies: Mapping[str, Mapping[str, float]]) -> None:
+    print_table(
+        ("started", "kind", "window", "status", "findings", "seconds"),
+        [
+            (
+                r["started_at"],
+                r["kind"],
+                _window_text(r),
+                r["status"] + "".join(f", {problem}" for problem in ("noisy", "broken") if r[problem]),
+                (r["counts"] or {}).get("findings"),
+                round((r["ended_at"] - r["started_at"]).total_seconds(), 1),
+            )
+            for r in runs
+        ],
+        title="\nlast runs",
+    )
+    for r in runs:
+        for count, usual in anomalies.get(r["run_id"], {}).items():
+            print_message(
+                f"unusual: {_window_text(r)} has {r['counts'].get(count, 0)} {count}; "
+                f"the median of the windows of this length before it is {usual:g}"
+            )
+
+
+def _window_text(run: Mapping[str, Any]) -> str:
+    """`2026-03-01 10:00 + 1h`, empty for a run without a window."""
+    if run["window_start"] is None:
+        return ""
+    length = format_duration(run["window_end"] - run["window_start"])
+    return f"{run['window_start']:%Y-%m-%d %H:%M} + {length}"
