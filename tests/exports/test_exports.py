@@ -1,6 +1,6 @@
-"""What a finding says in OCSF, Splunk ES and Elastic: whole events, what changes with a column, and the schema.
+"""Findings exported to OCSF, Splunk ES and Elastic: whole events, the effect of single columns, and OCSF's schema.
 
-All cases are rendered in one job. A finding's id is the name of its case.
+All cases are exported in one job. A finding's id is the name of its case.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from procnet.exports.elastic import to_elastic
 from procnet.exports.ocsf import VERSION, to_ocsf
 from procnet.exports.splunk_es import to_splunk_es
 
-RENDERINGS: dict[str, Callable[[DataFrame], DataFrame]] = {
+EXPORTS: dict[str, Callable[[DataFrame], DataFrame]] = {
     "ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic,
 }  # fmt: skip
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "renderings.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "exports.md"
 CLIENT = {"role": "client", "process_id": 900, "process_guid": "G-9", "process_name": "msiexec.exe",
           "process": "msiexec /i http://203.0.113.80/a.msi",
           "process_time": datetime(2026, 3, 1, 9, 59, 59, 7, timezone.utc)}  # fmt: skip
@@ -181,11 +181,11 @@ BARE_ELASTIC: Row = {
 
 HOSTILE = "a'\"\n\t\\ {host} </script> ${jndi:x} \x1b[31m\u202e\u2028'}]\x7f"
 _TEXTS = [f.name for f in FINDINGS if f.dataType.simpleString() == "string"]
-_AS_THEY_MUST_BE = {"finding_id", "src_ip", "dest_ip", "severity", "excluded_by", "direction", "process_hash"}
+_NOT_FREE_TEXT = {"finding_id", "src_ip", "dest_ip", "severity", "excluded_by", "direction", "process_hash"}
 MISSING = object()
 SHA256 = "0" * 64
 
-# name -> (base, what differs, rendering -> path -> value); a path with [] means the list of what is there
+# name -> (base, changed columns, export -> path -> value); a path with [] gives the list of the elements' values
 Case = tuple[Row, Row, dict[str, dict[str, Any]]]
 CASES: dict[str, Case] = {
     "full": (FULL, {}, {}),
@@ -193,7 +193,7 @@ CASES: dict[str, Case] = {
     "no host": (BARE, {"host": None, "risk_objects": []}, {
         "ocsf": {"device": MISSING, "resources": MISSING, "observables": MISSING}, "es": {"": []},
         "elastic": {"host": MISSING, "related": MISSING}}),
-    "hostile": (FULL, {n: HOSTILE for n in _TEXTS if n not in _AS_THEY_MUST_BE}
+    "hostile": (FULL, {n: HOSTILE for n in _TEXTS if n not in _NOT_FREE_TEXT}
                 | {"risk_objects": objects((HOSTILE, "system"))}, {
         "ocsf": {"message": HOSTILE, "evidences[0].process.cmd_line": HOSTILE, "unmapped.action": HOSTILE,
                  "evidences[0].process.file.path": HOSTILE, "evidences[0].process.integrity_id": 99},
@@ -202,17 +202,17 @@ CASES: dict[str, Case] = {
     "excluded": (FULL, {"excluded_by": "x-1"}, {
         "ocsf": {"status_id": 3, "is_alert": False, "unmapped.excluded_by": "x-1"}, "es": {"": []},
         "elastic": {"kibana.alert.workflow_status": "closed", "procnet.excluded_by": "x-1"}}),
-    "user bears risk too": (FULL, {}, {"es": {
+    "the user is a risk object too": (FULL, {}, {"es": {
         "[].risk_object": ["ws-1.example", "CORP\\ann"], "[].risk_object_type": ["system", "user"],
         "[].risk_score": [35, 35]}}),
-    "the detection means the host alone": (FULL, {"risk_objects": objects(("ws-1.example", "system"))}, {
+    "only the host is a risk object": (FULL, {"risk_objects": objects(("ws-1.example", "system"))}, {
         "es": {"[].risk_object": ["ws-1.example"], "[].risk_object_type": ["system"]}}),
     "no ids": (FULL, {"process_id": None, "process_guid": None, "process_path": None, "process_hash": None}, {
         "ocsf": {"evidences[0].process": MISSING, "unmapped.process.name": "update.exe",
                  "unmapped.process.file": {"name": "update.exe", "type_id": 1},
                  "unmapped.process.parent_process.pid": 4, "observables[4].name": "unmapped.process.name"},
         "elastic": {"process.pid": MISSING, "process.hash": MISSING, "process.name": "update.exe"}}),
-    "key alone": (FULL, {"process_id": None}, {"ocsf": {"evidences[0].process.uid": "G-1"}}),
+    "only a process guid": (FULL, {"process_id": None}, {"ocsf": {"evidences[0].process.uid": "G-1"}}),
     "no parent ids": (FULL, {"parent_process_id": None, "parent_process_guid": None}, {
         "ocsf": {"evidences[0].process.parent_process": MISSING, "unmapped.parent_process.name": "services.exe"}}),
     "no addresses": (FULL, {"src_ip": None, "dest_ip": None, "dest_host": None, "threat_objects": []}, {
@@ -220,7 +220,7 @@ CASES: dict[str, Case] = {
                  "unmapped.src_port": 50001, "unmapped.dest_port": 443},
         "es": {"[0].threat_object": MISSING, "[0].threat_object_type": MISSING},
         "elastic": {"source.port": 50001, "destination.port": 443, "related.ip": MISSING}}),
-    "a name alone": (FULL, {"dest_ip": None}, {
+    "only a host name": (FULL, {"dest_ip": None}, {
         "ocsf": {"evidences[0].dst_endpoint": {"hostname": "files.example", "port": 443},
                  "unmapped.dest_port": MISSING}}),
     "inbound": (FULL, {"direction": "inbound", "transport": "sctp"}, {
@@ -259,22 +259,22 @@ CASES: dict[str, Case] = {
         "ocsf": {"time": -750}, "es": {"[0]._time": -0.75}, "elastic": {"@timestamp": "1969-12-31T23:59:59.250000Z"}}),
 }  # fmt: skip
 
-Told = dict[str, dict[str, list[Row]]]
+EventsByCase = dict[str, dict[str, list[Row]]]
 
 
 @pytest.fixture(scope="module")
-def told(spark: SparkSession) -> Told:
-    """rendering -> case -> its events, as they came. The session's zone is not UTC, which no time may show."""
+def events_of(spark: SparkSession) -> EventsByCase:
+    """Export -> case -> its events in order. The session's time zone is not UTC, which must not change any time."""
     rows = [{**base, **changed, "finding_id": name} for name, (base, changed, _) in CASES.items()]
     findings = spark.createDataFrame([tuple(r[n] for n in FINDINGS.names) for r in rows], FINDINGS)
-    lines = [json_lines(r(findings)).select(F.lit(n).alias("of"), "line") for n, r in RENDERINGS.items()]
+    lines = [json_lines(r(findings)).select(F.lit(n).alias("export"), "line") for n, r in EXPORTS.items()]
     zone = spark.conf.get("spark.sql.session.timeZone")
     spark.conf.set("spark.sql.session.timeZone", "America/New_York")
-    found: Told = {n: {} for n in RENDERINGS}
+    found: EventsByCase = {n: {} for n in EXPORTS}
     try:
         for row in reduce(DataFrame.unionAll, lines).collect():
             event = json.loads(row["line"])
-            found[row["of"]].setdefault(case_of(event), []).append(event)
+            found[row["export"]].setdefault(case_of(event), []).append(event)
     finally:
         spark.conf.set("spark.sql.session.timeZone", zone)
     return found
@@ -287,10 +287,10 @@ def case_of(event: Row) -> str:
 
 
 def at(value: Any, path: str) -> Any:
-    """What stands at `a.b[0].c`; with `[]` the list of what its elements have there; MISSING where there is nothing."""
+    """The value at `a.b[0].c`; with `[]` the list of its elements' values; MISSING without a value."""
     if not path:
         return value
-    # The one name that has a dot in it.
+    # The one name with a dot.
     head, rest = re.match(r"(annotations\.mitre_attack|\[\d*\]|[^.\[]+)\.?(.*)$", path).groups()  # type: ignore[union-attr]
     if head == "[]":
         return [v for e in value for v in [at(e, rest)] if v is not MISSING]
@@ -300,15 +300,15 @@ def at(value: Any, path: str) -> Any:
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize(("rendering", "case", "expected"), [
+@pytest.mark.parametrize(("export", "case", "expected"), [
     ("ocsf", "full", [FULL_OCSF]), ("ocsf", "bare", [BARE_OCSF]),
     ("es", "full", [FULL_ES, {**FULL_ES, "risk_object": "CORP\\ann", "risk_object_type": "user"}]),
     ("es", "bare", [BARE_ES]), ("elastic", "full", [FULL_ELASTIC]), ("elastic", "bare", [BARE_ELASTIC]),
 ])  # fmt: skip
-def test_a_finding_that_knows_all_and_one_that_knows_nothing(
-    told: Told, rendering: str, case: str, expected: list[Row]
+def test_a_finding_with_all_columns_and_one_with_the_fewest(
+    events_of: EventsByCase, export: str, case: str, expected: list[Row]
 ) -> None:
-    assert told[rendering][case] == expected
+    assert events_of[export][case] == expected
 
 
 WANTED = [(r, c, path, v) for c, (_, _, by) in CASES.items() for r, paths in by.items() for path, v in paths.items()]
@@ -316,18 +316,18 @@ WANTED = [(r, c, path, v) for c, (_, _, by) in CASES.items() for r, paths in by.
 
 @pytest.mark.spark
 @pytest.mark.parametrize(
-    ("rendering", "case", "path", "value"), WANTED, ids=[f"{r}: {c}: {path}" for r, c, path, _ in WANTED]
+    ("export", "case", "path", "value"), WANTED, ids=[f"{r}: {c}: {path}" for r, c, path, _ in WANTED]
 )
-def test_what_changes_with_a_column(told: Told, rendering: str, case: str, path: str, value: Any) -> None:
-    events = told[rendering].get(case, [])
-    assert at(events if rendering == "es" else events[0], path) == value
+def test_the_effect_of_single_columns(events_of: EventsByCase, export: str, case: str, path: str, value: Any) -> None:
+    events = events_of[export].get(case, [])
+    assert at(events if export == "es" else events[0], path) == value
 
 
 @pytest.mark.spark
-def test_each_finding_is_told_once_and_in_order(told: Told) -> None:
-    assert list(told["ocsf"]) == list(told["elastic"]) == list(CASES)
-    assert {len(events) for n in ("ocsf", "elastic") for events in told[n].values()} == {1}
-    assert list(told["es"]) == [name for name in CASES if name not in ("no host", "excluded")]
+def test_each_finding_is_exported_once_and_in_order(events_of: EventsByCase) -> None:
+    assert list(events_of["ocsf"]) == list(events_of["elastic"]) == list(CASES)
+    assert {len(events) for n in ("ocsf", "elastic") for events in events_of[n].values()} == {1}
+    assert list(events_of["es"]) == [name for name in CASES if name not in ("no host", "excluded")]
 
 
 LATER = sorted(v for v in get_packaged_versions() if v >= VERSION)
@@ -340,19 +340,19 @@ def validator(version: str) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-def complaints(version: str, *events: Row) -> list[str]:
-    judge = validator(version)
-    return [f"{e['metadata'].get('uid')}: {w.json_path}: {w.message}" for e in events for w in judge.iter_errors(e)]
+def schema_errors(version: str, *events: Row) -> list[str]:
+    schema = validator(version)
+    return [f"{e['metadata'].get('uid')}: {w.json_path}: {w.message}" for e in events for w in schema.iter_errors(e)]
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("version", LATER)
-def test_ocsf_holds_against_its_schema(told: Told, version: str) -> None:
+def test_ocsf_events_are_valid_by_its_schema(events_of: EventsByCase, version: str) -> None:
     assert "1.8.0" in LATER
-    assert complaints(version, *[e for events in told["ocsf"].values() for e in events]) == []
+    assert schema_errors(version, *[e for events in events_of["ocsf"].values() for e in events]) == []
 
 
-# where, what stands there instead (MISSING: nothing)
+# path, value in its place (MISSING: none)
 WRONG: list[tuple[str, Any]] = [
     ("finding_info.uid", MISSING), ("metadata.product", {}), ("time", "2026-03-01T10:00:21Z"), ("severity_id", 7),
     ("procnet", {}), ("evidences[0].dst_endpoint.port", 70000), ("evidences[0].dst_endpoint.ip", "nowhere"),
@@ -362,20 +362,20 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("path", "value"), WRONG, ids=[path for path, _ in WRONG])
-def test_the_schema_refuses_what_is_wrong(path: str, value: Any) -> None:
+def test_the_schema_refuses_invalid_events(path: str, value: Any) -> None:
     event = deepcopy(FULL_OCSF)
-    assert complaints(VERSION, event) == []
+    assert schema_errors(VERSION, event) == []
     *above, last = re.findall(r"[^.\[\]]+", path)
-    holder = reduce(lambda v, key: v[int(key)] if isinstance(v, list) else v[key], above, event)
+    parent = reduce(lambda v, key: v[int(key)] if isinstance(v, list) else v[key], above, event)
     if value is MISSING:
-        del holder[last]
+        del parent[last]
     else:
-        holder[int(last) if isinstance(holder, list) else last] = value
-    assert complaints(VERSION, event) != []
+        parent[int(last) if isinstance(parent, list) else last] = value
+    assert schema_errors(VERSION, event) != []
 
 
 def table() -> Iterator[tuple[str, list[list[str]]]]:
-    """Column of the findings -> paths in OCSF, Splunk ES and Elastic, as docs/renderings.md has them."""
+    """Column of the findings -> paths in OCSF, Splunk ES and Elastic, as docs/exports.md has them."""
     for line in PAGE.read_text("utf-8").splitlines():
         cells = line.split("|")[1:-1]
         if len(cells) == 4 and cells[0].strip().startswith("`"):
@@ -383,16 +383,16 @@ def table() -> Iterator[tuple[str, list[list[str]]]]:
 
 
 @pytest.mark.spark
-def test_the_page_has_every_column_and_where_it_goes(told: Told) -> None:
+def test_the_page_lists_every_column_with_its_paths(events_of: EventsByCase) -> None:
     listed = dict(table())
     assert list(listed) == FINDINGS.names
     for column, paths in listed.items():
-        for rendering, places in zip(RENDERINGS, paths, strict=True):
-            events = [e for of in told[rendering].values() for e in of]
-            for place in places:
-                assert any(at(e, place) not in (MISSING, []) for e in events if can(e, place)), (column, place)
+        for export, export_paths in zip(EXPORTS, paths, strict=True):
+            events = [e for of_case in events_of[export].values() for e in of_case]
+            for path in export_paths:
+                assert any(at(e, path) not in (MISSING, []) for e in events if has_lists(e, path)), (column, path)
 
 
-def can(event: Row, path: str) -> bool:
-    """Whether the lists on the way are there."""
+def has_lists(event: Row, path: str) -> bool:
+    """Whether the event has the lists on the path."""
     return all(at(event, path[: m.start()]) is not MISSING for m in re.finditer(r"\[", path))

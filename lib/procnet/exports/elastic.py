@@ -1,7 +1,7 @@
 """Findings as Elastic Security alerts: ECS fields, and `kibana.alert.*` of Elastic's alert schema.
 
-Objects are nested; Elasticsearch reads `{"kibana": {"alert": ...}}` and `"kibana.alert": ...` as the same field. What
-neither schema has a place for stands under `procnet`.
+Objects are nested: Elasticsearch reads `{"kibana": {"alert": ...}}` and `"kibana.alert": ...` as the same field. What
+has a field in neither schema is under `procnet`.
 """
 
 from __future__ import annotations
@@ -9,39 +9,53 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from procnet.exports.columns import account_domain, account_name, filled, hashes, iso, known, left_over, looked_up, some
+from procnet.exports.columns import (
+    account_domain,
+    account_name,
+    array_or_null,
+    iso_time,
+    mapped,
+    parse_hashes,
+    struct_or_null,
+    unplaced_hashes,
+    without_nulls,
+)
 
 _ECS = "8.11.0"
-_DIRECTION = {"inbound": "ingress", "outbound": "egress"}  # ECS's words for what a host sees of itself
+_DIRECTION = {"inbound": "ingress", "outbound": "egress"}  # ECS's values for a host's own view
 _HASHES = ("md5", "sha1", "sha256", "sha512")
 
 
 def to_elastic(findings: DataFrame) -> DataFrame:
     """One alert for each finding, in the same order.
 
-    In: `contract.FINDINGS`. Out: an alert's top-level objects as columns; times as ISO 8601 text in UTC. An excluded
-    finding is closed. `@timestamp` is the connection's time, since a finding knows no clock.
+    In: `contract.FINDINGS`. Out: the top-level objects of an alert as columns; times are ISO 8601 text in UTC. Alerts
+    of excluded findings are closed. `@timestamp` is the connection's time: a finding has no time of its own.
     """
-    at, user = iso(F.col("event_time")), F.col("user")
+    time, user = iso_time(F.col("event_time")), F.col("user")
     columns = {
-        "@timestamp": at,
+        "@timestamp": time,
         "ecs": F.struct(F.lit(_ECS).alias("version")),
         "event": _event(),
-        "kibana": F.struct(_alert(at).alias("alert")),
-        "host": some({"name": F.col("host")}),
-        "user": some({"name": account_name(user), "domain": account_domain(user), "id": F.col("user_id")}),
+        "kibana": F.struct(_alert(time).alias("alert")),
+        "host": struct_or_null({"name": F.col("host")}),
+        "user": struct_or_null({"name": account_name(user), "domain": account_domain(user), "id": F.col("user_id")}),
         "process": _process(),
-        "source": some({"ip": F.col("src_ip"), "port": F.col("src_port"), "bytes": _bytes("bytes_out", "bytes_in")}),
-        "destination": some({
+        "source": struct_or_null({
+            "ip": F.col("src_ip"), "port": F.col("src_port"), "bytes": _bytes("bytes_out", "bytes_in"),
+        }),
+        "destination": struct_or_null({
             "ip": F.col("dest_ip"), "port": F.col("dest_port"), "domain": F.col("dest_host"),
             "bytes": _bytes("bytes_in", "bytes_out"),
         }),
-        "network": some({"transport": F.col("transport"), "direction": looked_up(F.col("direction"), _DIRECTION)}),
+        "network": struct_or_null({
+            "transport": F.col("transport"), "direction": mapped(F.col("direction"), _DIRECTION),
+        }),
         "related": _related(),
-        "procnet": _own(),
+        "procnet": _procnet(),
     }  # fmt: skip
-    told = findings.withColumn("of_hashes", hashes(F.col("process_hash")))
-    return told.select(*[c.alias(n) for n, c in columns.items()])
+    with_hashes = findings.withColumn("parsed_hashes", parse_hashes(F.col("process_hash")))
+    return with_hashes.select(*[c.alias(n) for n, c in columns.items()])
 
 
 def _event() -> Column:
@@ -56,60 +70,62 @@ def _event() -> Column:
     return F.struct(*[c.alias(n) for n, c in parts.items()])
 
 
-def _alert(at: Column) -> Column:
-    # Elastic has no severity below low.
+def _alert(time: Column) -> Column:
+    # Elastic's lowest severity is low.
     severity = F.when(F.col("severity") == "informational", "low").otherwise(F.col("severity"))
     rule = {
         "rule_id": F.col("detection_id"),
         "name": F.col("detection_name"),
         "version": F.col("detection_version"),
-        "threat": filled(F.transform("mitre_attack", _threat)),
+        "threat": array_or_null(F.transform("mitre_attack", _threat)),
     }
     parts = {
         "uuid": F.col("finding_id"),
-        "original_time": at,
+        "original_time": time,
         "status": F.lit("active"),
         "workflow_status": F.when(F.col("excluded_by").isNull(), "open").otherwise("closed"),
         "reason": F.col("message"),
         "risk_score": F.col("risk_score"),
         "severity": severity,
-        "rule": some(rule),
-        "ancestors": filled(known(F.array(_record("process_record_id"), _record("connection_record_id")))),
+        "rule": struct_or_null(rule),
+        "ancestors": array_or_null(
+            without_nulls(F.array(_record("process_record_id"), _record("connection_record_id")))
+        ),
     }
     return F.struct(*[c.alias(n) for n, c in parts.items()])
 
 
 def _threat(technique: Column) -> Column:
-    part = F.when(technique.contains("."), F.array(F.struct(technique.alias("id"))))
-    whole = F.struct(F.substring_index(technique, ".", 1).alias("id"), part.alias("subtechnique"))
-    return F.struct(F.lit("MITRE ATT&CK").alias("framework"), F.array(whole).alias("technique"))
+    subtechnique = F.when(technique.contains("."), F.array(F.struct(technique.alias("id"))))
+    parent = F.struct(F.substring_index(technique, ".", 1).alias("id"), subtechnique.alias("subtechnique"))
+    return F.struct(F.lit("MITRE ATT&CK").alias("framework"), F.array(parent).alias("technique"))
 
 
 def _record(column: str) -> Column:
-    return some({"id": F.col(column)}, {"type": F.lit("event")})
+    return struct_or_null({"id": F.col(column)}, {"type": F.lit("event")})
 
 
 def _process() -> Column:
     parent = {"pid": "process_id", "entity_id": "process_guid", "name": "process_name", "executable": "process_path",
               "command_line": "command_line"}  # fmt: skip
-    return some({
+    return struct_or_null({
         "pid": F.col("process_id"), "entity_id": F.col("process_guid"), "name": F.col("process_name"),
         "executable": F.col("process_path"), "command_line": F.col("process"),
-        "start": iso(F.col("process_time")), "end": iso(F.col("process_end_time")),
-        "hash": some({n: _hash(n) for n in _HASHES}),
-        "pe": some({"original_file_name": F.col("original_file_name"), "imphash": _hash("imphash")}),
-        "parent": some({n: F.col(f"parent_{c}") for n, c in parent.items()}),
+        "start": iso_time(F.col("process_time")), "end": iso_time(F.col("process_end_time")),
+        "hash": struct_or_null({n: _hash(n) for n in _HASHES}),
+        "pe": struct_or_null({"original_file_name": F.col("original_file_name"), "imphash": _hash("imphash")}),
+        "parent": struct_or_null({n: F.col(f"parent_{c}") for n, c in parent.items()}),
     })  # fmt: skip
 
 
 def _hash(algorithm: str) -> Column:
-    """In lower case, as Elastic's own rules and indicators spell it: the field is compared letter by letter."""
-    of_kind = F.filter("of_hashes", lambda h: h["algorithm"] == algorithm.upper())
-    return F.lower(F.get(of_kind, F.lit(0))["value"])
+    """Hash in lower case, as in Elastic's rules and indicators: the field is compared with case."""
+    of_algorithm = F.filter("parsed_hashes", lambda h: h["algorithm"] == algorithm.upper())
+    return F.lower(F.get(of_algorithm, F.lit(0))["value"])
 
 
 def _bytes(outbound: str, inbound: str) -> Column:
-    """Bytes that a side sent: the source is the host, or the remote side where the connection came in."""
+    """Bytes that one side sent. The source is the host; of an inbound connection, the remote side."""
     return F.when(F.col("direction") == "inbound", F.col(inbound)).otherwise(F.col(outbound))
 
 
@@ -121,18 +137,18 @@ def _related() -> Column:
         "user": F.array(account_name(F.col("user"))),
         "hash": digests,
     }
-    return some({n: filled(known(c)) for n, c in lists.items()})
+    return struct_or_null({n: array_or_null(without_nulls(c)) for n, c in lists.items()})
 
 
-def _own() -> Column:
-    placed = F.filter("of_hashes", lambda h: h["algorithm"].isin(*[n.upper() for n in (*_HASHES, "imphash")]))
-    others = F.transform("related", lambda r: F.struct(
+def _procnet() -> Column:
+    placed = F.filter("parsed_hashes", lambda h: h["algorithm"].isin(*[n.upper() for n in (*_HASHES, "imphash")]))
+    related = F.transform("related", lambda r: F.struct(
         r["role"].alias("role"), r["process_id"].alias("process_id"), r["process_guid"].alias("process_guid"),
-        iso(r["process_time"]).alias("process_time"), r["process_name"].alias("process_name"),
+        iso_time(r["process_time"]).alias("process_time"), r["process_name"].alias("process_name"),
         r["process"].alias("process"),
     ))  # fmt: skip
-    return some({
+    return struct_or_null({
         **{n: F.col(n) for n in ("attribution", "fingerprint", "excluded_by", "integrity_level")},
-        "process_hash": left_over(F.col("process_hash"), placed),
-        "related": filled(others),
+        "process_hash": unplaced_hashes(F.col("process_hash"), placed),
+        "related": array_or_null(related),
     })  # fmt: skip
