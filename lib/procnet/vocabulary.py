@@ -1,5 +1,5 @@
-"""Facts of the field, each stated once: severities, words for an unknown value, protocols, integrity levels, columns in
-lower case."""
+"""Facts of the field, each stated once: severities, words for an unknown value, protocols, integrity levels, and how
+canonical columns are spelled."""
 
 from __future__ import annotations
 
@@ -28,11 +28,21 @@ INTEGRITY_LEVELS = {
 # Mandatory labels by name, in lower case, as Splunk's XML has them: `Mandatory Label\Medium Plus Mandatory Level`.
 INTEGRITY_LABEL = r"^mandatory label\\(\w+)( plus)? mandatory level$"
 
-# Columns whose text the clean-up puts in lower case, so that a condition is plain equality, which reaches the files.
+# Process ids of Windows (a DWORD) without 0, the idle process, which sensors write for an unknown one; ports.
+PROCESS_IDS = (1, 2**32 - 1)
+PORTS = (0, 65535)
+
+# Columns by how the clean-up spells them. Blanks at the ends of a command line are evidence and stay.
+COMMAND_LINE_COLUMNS = frozenset({"command_line", "parent_command_line"})
+ADDRESS_COLUMNS = frozenset({"src_ip", "dest_ip"})
 LOWER_CASE_COLUMNS = frozenset({
     "host", "process_name", "parent_process_name", "integrity_level", "dest_host", "transport", "direction", "action",
     "app", "protocol_version",
 })  # fmt: skip
+# Columns of a path, with the column of its base name.
+BASE_NAMES = {"process_path": "process_name", "parent_process_path": "parent_process_name"}
+# A host name contains no colon and does not consist of digits and dots.
+ADDRESS_LIKE = r"^[0-9.]+$|:"
 
 
 def severity(score: int) -> str:

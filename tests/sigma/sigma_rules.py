@@ -1,6 +1,6 @@
-"""Rules in the shape of SigmaHQ's, invented: every modifier and every trap that we know, from a small vocabulary.
+"""Made-up rules like those of SigmaHQ, with every modifier and every trap that is known, from a small vocabulary.
 
-Records are drawn from the same words, so that a rule matches some of them and not others.
+Records have the same words, so that a rule matches some of them and not others.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def record(rng: Random) -> Record:
 
 
 def sigma(text: str) -> str:
-    """A plain text as a rule spells it: two backslashes are written as four, and wildcards are escaped."""
+    """A plain text as a rule spells it: with four backslashes for two, and escaped wildcards."""
     return text.replace("\\\\", "\\\\\\\\").replace("*", "\\*").replace("?", "\\?")
 
 
 def rule(detection: Any, category: str = "process_creation", **more: Any) -> Rule:
-    """A rule with what every rule has."""
+    """A rule with the keys that every rule has."""
     return {"title": "made", "logsource": {"category": category, "product": "windows"}, "level": "high",
             "detection": detection, "tags": ["attack.t1059.001"], **more}  # fmt: skip
 
@@ -77,8 +77,8 @@ def _mixed(r: Random, condition: str) -> Rule:
 
 Make = Callable[[Random], "Rule | tuple[Rule, Rule]"]
 
-# What can be carried. Every modifier that a detection file knows stands here, by the name of its kind.
-CARRIED: dict[str, Make] = {
+# Rules that are imported, by kind. Together they have every modifier of a detection file.
+IMPORTED: dict[str, Make] = {
     "equal": lambda r: one({"User": sigma(r.choice(USERS)), "IntegrityLevel": r.sample(LEVELS, 2)}),
     "names": lambda r: one([{"Image|endswith": _names(r)}, {"OriginalFileName": r.choice(NAMES).upper()}]),
     "path end": lambda r: one({"Image|endswith": ["\\Temp\\" + r.choice(NAMES), "\\" + r.choice(NAMES)]}),
@@ -173,7 +173,7 @@ CARRIED: dict[str, Make] = {
     ),
 }
 
-# What cannot, and what must be said of it.
+# Rules that are refused, by kind, and a part of the reason.
 REFUSED: dict[str, tuple[Make, str]] = {
     "keywords": (lambda r: one(["mimi", _word(r)]), "words without a field"),
     "keyword modifier": (lambda r: one({"|contains": _word(r)}), "words without a field"),
@@ -202,7 +202,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
         ),
         "one `or` or `not`",
     ),
-    "wide alone": (lambda r: one({"CommandLine|wide|contains": "x"}), "two bytes"),
+    "wide without base64": (lambda r: one({"CommandLine|wide|contains": "x"}), "two bytes"),
     "base64 wildcard": (lambda r: one({"CommandLine|base64|contains": "x*"}), "has no code"),
     "contains base64": (lambda r: one({"CommandLine|contains|base64": "x"}), "must stand before"),
     "number in a text": (lambda r: one({"CommandLine|contains": r.choice((5, True))}), "is no text"),
@@ -238,13 +238,13 @@ REFUSED: dict[str, tuple[Make, str]] = {
 
 
 def generated(number: int = 200, seed: int = 11) -> list[tuple[str, Sequence[Rule]]]:
-    """(kind, its rule or pair), each kind in turn; a quarter are of kinds that cannot be carried, marked by `- `."""
+    """(kind, its rule or pair), each kind in turn; a quarter are of kinds that are refused, which begin with `- `."""
     rng = Random(seed)
-    carried, refused = list(CARRIED), list(REFUSED)
+    imported, refused = list(IMPORTED), list(REFUSED)
     found: list[tuple[str, Sequence[Rule]]] = []
     for n in range(number):
-        kind = f"- {refused[n // 4 % len(refused)]}" if n % 4 == 3 else carried[(n - n // 4) % len(carried)]
-        make = REFUSED[kind[2:]][0] if n % 4 == 3 else CARRIED[kind]
+        kind = f"- {refused[n // 4 % len(refused)]}" if n % 4 == 3 else imported[(n - n // 4) % len(imported)]
+        make = REFUSED[kind[2:]][0] if n % 4 == 3 else IMPORTED[kind]
         made = make(rng)
         rules = made if isinstance(made, tuple) else (made,)
         for i, r in enumerate(rules):

@@ -1,4 +1,4 @@
-"""Sigma rules come in whole or not at all, and mean what pySigma says they mean: two hundred made ones are judged."""
+"""Sigma rules are imported in full or refused, and match what pySigma matches: two hundred made rules are compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from sigma_rules import CARRIED, REFUSED, Record, Rule, generated, net, one, record, rule
+from sigma_rules import IMPORTED, REFUSED, Record, Rule, generated, net, one, record, rule
 
 from cli.command import procnet
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
@@ -35,40 +35,40 @@ Row = dict[str, Any]
 
 
 @cache
-def carried() -> tuple[tuple[str, Sequence[Rule], Imported], ...]:
+def imported() -> tuple[tuple[str, Sequence[Rule], Imported], ...]:
     return tuple((k, rules, import_rules(rules)) for k, rules in generated() if not k.startswith("- "))
 
 
-def test_of_two_hundred_rules_those_that_can_be_carried_are_and_the_others_say_why() -> None:
-    count = {"carried": 0, "refused": 0}
+def test_of_two_hundred_rules_some_are_imported_and_the_others_give_their_reason() -> None:
+    count = {"imported": 0, "refused": 0}
     for kind, rules in generated():
         if not kind.startswith("- "):
             import_rules(rules)
-            count["carried"] += 1
+            count["imported"] += 1
             continue
         with pytest.raises(DetectionError) as e:
             import_rules(rules)
         assert REFUSED[kind[2:]][1] in str(e.value), kind
         count["refused"] += 1
-    assert count == {"carried": 150, "refused": 50}
-    assert {k for k, _ in generated()} == {*CARRIED, *(f"- {k}" for k in REFUSED)}, "every kind stands among them"
+    assert count == {"imported": 150, "refused": 50}
+    assert {k for k, _ in generated()} == {*IMPORTED, *(f"- {k}" for k in REFUSED)}, "every kind is among them"
 
 
-def test_every_modifier_of_a_detection_file_comes_out_of_some_rule() -> None:
-    text = json.dumps([[i.values.get("process"), i.values.get("network")] for _, _, i in carried()])
+def test_every_modifier_of_a_detection_file_is_the_result_of_some_rule() -> None:
+    text = json.dumps([[i.values.get("process"), i.values.get("network")] for _, _, i in imported()])
     found = {m for key in re.findall(r'"([a-z_]+\|[a-z|]+)":', text) for m in key.split("|")[1:]}
     assert found == _MODIFIERS
 
 
-def test_what_was_carried_is_a_catalogue_without_a_problem(tmp_path: Path) -> None:
-    for n, (_, _, made) in enumerate(carried()):
+def test_the_imported_rules_are_a_catalogue_without_a_problem(tmp_path: Path) -> None:
+    for n, (_, _, made) in enumerate(imported()):
         (tmp_path / f"{n}.yml").write_text(made.text, encoding="utf-8")
-    assert {d.fingerprint for d in load_detections(tmp_path)} == {i.detection.fingerprint for _, _, i in carried()}
-    without = {kind for kind, _, i in carried() if i.values["cases"][0]["expect"] != "match"}
+    assert {d.fingerprint for d in load_detections(tmp_path)} == {i.detection.fingerprint for _, _, i in imported()}
+    without = {kind for kind, _, i in imported() if i.values["cases"][0]["expect"] != "match"}
     assert without == set(), "an example was found for every rule"
 
 
-# (the rule, a block of which side it becomes)
+# (the block of a rule, the section and the block that it becomes)
 SPELLED: list[tuple[Any, str, dict[str, Any]]] = [
     ({"Image|endswith": "\\MsiExec.exe"}, "process", {"process_name": "msiexec.exe"}),
     ({"Image|endswith": ["\\a.exe", "\\T\\b.exe"]}, "process", {"process_path|endswith": ["\\a.exe", "\\T\\b.exe"]}),
@@ -98,13 +98,13 @@ SPELLED: list[tuple[Any, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("written", "side", "block"), SPELLED)
-def test_a_block_in_our_spelling(written: Any, side: str, block: dict[str, Any]) -> None:
+def test_a_block_as_a_detection_file_spells_it(written: Any, side: str, block: dict[str, Any]) -> None:
     values = import_rules([net(written)]).values
     assert values[side] == {"selection": block, "condition": "selection"}
     assert {"process", "network"} - values.keys() == {"process", "network"} - {side}
 
 
-def test_all_that_cannot_be_carried_is_told_at_once() -> None:
+def test_all_reasons_of_a_refusal_are_reported_at_once() -> None:
     wrong = {"a": ["words"], "b": {"Company": "x", "User|expand": "%x%"}, "condition": "a or b"}
     with pytest.raises(DetectionError) as e:
         import_rules([rule(wrong), rule(wrong, "file_event")])
@@ -141,26 +141,26 @@ def test_a_block_that_begins_with_an_underscore_is_none_of_them() -> None:
         ({"s": {"CommandLine|contains": "x", "Computer": "a"}, "f": {"User": "x"}}, None),
     ],
 )
-def test_a_case_is_made_only_where_it_holds(detection: dict[str, Any], row: str | None) -> None:
+def test_a_case_is_made_only_if_it_matches(detection: dict[str, Any], row: str | None) -> None:
     made = import_rules([rule({**detection, "condition": "s and not f"})])
     match = [c for c in made.values["cases"] if c["expect"] == "match"]
     assert [c["processes"][0]["command_line"] for c in match] == ([row] if row else [])
     assert any("add one" in n for n in made.not_carried) is (row is None)
 
 
-def test_characters_that_a_terminal_obeys_are_escaped() -> None:
+def test_characters_that_control_a_terminal_are_escaped() -> None:
     made = import_rules([one({"User": "ä\u202e\x1b[31m"})])
     assert made.text.replace("\n", "").isprintable()
     assert yaml.safe_load(made.text) == made.values
 
 
-def test_what_a_rule_says_of_itself_is_kept_or_noted() -> None:
+def test_the_metadata_of_a_rule_is_translated_or_noted() -> None:
     given = rule({"s": {"User": "x"}, "unused": {"Company": "y"}, "condition": "s"}, title="A {b}", level="critical",
                  description="One\n two", author="Ann", tags=["attack.t1105", "attack.execution", "cve.2024.1"],
                  falsepositives=["Admins", "Tests"], references=["https://x.example"], fields=["User"])  # fmt: skip
     first, again = import_rules([given]), import_rules([given])
     v = first.values
-    assert v["id"] == again.values["id"], "a rule without an id is given the same one each time"
+    assert v["id"] == again.values["id"], "a rule without an id gets the same one each time"
     assert v["description"] == f"One two. From the Sigma rule {v['id']} by Ann."
     assert (v["risk"]["score"], v["status"], v["version"]) == (95, "experimental", 1)
     assert v["risk"]["message"].endswith(": A {{b}}")
@@ -183,14 +183,14 @@ def test_the_fields_are_listed_in_the_manual() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "- a", "a: [", "just words", "a: {b: 1, b: 2}"])
-def test_a_file_that_is_no_rule_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_without_a_rule_is_an_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "r.yml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DetectionError, match=r"r\.yml: "):
         read_rules(file)
 
 
-def test_the_command_writes_a_file_that_lint_takes_and_nothing_twice(tmp_path: Path) -> None:
+def test_the_command_writes_a_file_that_lint_accepts_and_overwrites_none(tmp_path: Path) -> None:
     for name, made in (("good", one({"User": ""})), ("bad", one({"Company": "x"}))):
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(made), encoding="utf-8")
     good, bad, out = tmp_path / "good.yml", tmp_path / "bad.yml", tmp_path / "out.yml"
@@ -202,8 +202,8 @@ def test_the_command_writes_a_file_that_lint_takes_and_nothing_twice(tmp_path: P
     assert procnet("detections", "lint", out).code == 0
     again = procnet("detections", "import", good, "--output", out)
     assert (again.code, "is there already" in again.err) == (2, True)
-    told = json.loads(procnet("detections", "import", good, "--json").out)
-    assert (told["written"], len(told["not_carried"]), told["detection"]["version"]) == (None, 1, 1)
+    report = json.loads(procnet("detections", "import", good, "--json").out)
+    assert (report["written"], len(report["not_carried"]), report["detection"]["version"]) == (None, 1, 1)
     refused = procnet("detections", "import", bad, "--json")
     assert (refused.code, "no canonical column" in json.loads(refused.out)["error"]) == (2, False)
     assert "no canonical column" in json.loads(refused.out)["message"]
@@ -214,7 +214,7 @@ def test_the_command_writes_a_file_that_lint_takes_and_nothing_twice(tmp_path: P
 
 
 def canonical(raw: Record) -> Row:
-    """What ingest makes of such a record: tests/sources holds it to that."""
+    """The canonical columns of such a record, as ingest makes them (tests/sources checks that)."""
     row = {FIELDS[f][1]: v for f, v in raw.items()}
     for path, name in (("process_path", "process_name"), ("parent_process_path", "parent_process_name")):
         row[name] = row[path].rsplit("\\", 1)[-1].lower()
@@ -224,7 +224,7 @@ def canonical(raw: Record) -> Row:
 
 
 def meant(condition: Any, raw: Record) -> bool:
-    """pySigma's own tree on a record: two-valued, as its backends have it."""
+    """The result of pySigma's own tree on a record: two-valued, as in its backends."""
     from sigma import conditions as c
 
     if isinstance(condition, c.ConditionNOT):
@@ -266,7 +266,7 @@ def sides(made: Imported) -> list[Predicate]:
 
 
 def example(made: Imported, raw: Record) -> Record:
-    """The record, with what the rule's own case sets: so that every rule has one that it matches."""
+    """The record with the values of the rule's own case, so that every rule matches one."""
     case = made.values["cases"][0]
     row = {**case["processes"][0], **case["connections"][0]}
     fields = {column: field for field, (_, column) in FIELDS.items() if field in raw}
@@ -281,18 +281,16 @@ def example(made: Imported, raw: Record) -> Record:
 
 def test_every_modifier_of_pysigmas_is_known() -> None:
     modifiers = pytest.importorskip("sigma.modifiers", reason="pip install '.[sigma]': pySigma is the judge")
-    ours = {*fields._TEXT, *fields._ORDER, *fields._LINKS, *fields._NEVER, *fields._ALIASES, *_MODIFIERS, "m", "s"}
+    ours = {*fields._TEXT, *fields._ORDER, *fields._LINKS, *fields._REFUSED, *fields._ALIASES, *_MODIFIERS, "m", "s"}
     assert set(modifiers.modifier_mapping) - ours == set()
 
 
 def test_imported_trees_agree_with_pysigmas_on_every_record() -> None:
-    detections = pytest.importorskip(
-        "sigma.rule.detection", reason="pip install '.[sigma]': pySigma is the judge"
-    )
+    detections = pytest.importorskip("sigma.rule.detection", reason="pip install '.[sigma]': pySigma is the judge")
     rng = Random(5)
     records = [record(rng) for _ in range(300)]
     judged, matched, silent = 0, 0, []
-    for kind, rules, made in carried():
+    for kind, rules, made in imported():
         trees = [detections.SigmaDetections.from_dict(r["detection"]).parsed_condition[0].parsed for r in rules]
         found = []
         for raw in [*records, *(example(made, r) for r in records[:5])]:
@@ -303,14 +301,14 @@ def test_imported_trees_agree_with_pysigmas_on_every_record() -> None:
         judged, matched = judged + len(found), matched + sum(found)
         if not any(found):
             silent.append((kind, rules))
-    assert silent == [], "a rule that matches no record shows nothing"
+    assert silent == [], "a rule that matches no record tests nothing"
     assert judged == 150 * 305
     assert judged // 5 < matched < judged * 3 // 5, "and most match some records and not others"
 
 
 @pytest.mark.spark
 def test_imported_trees_mean_in_spark_what_they_mean_on_plain_rows(spark: SparkSession) -> None:
-    """All in one job, unknown values among the rows."""
+    """One job; some values of the rows are unknown."""
     rng = Random(6)
     rows = [canonical(record(rng)) for _ in range(150)]
     rows += [{k: v if rng.random() < 0.7 else None for k, v in row.items()} for row in rows[:100]]
@@ -319,7 +317,7 @@ def test_imported_trees_mean_in_spark_what_they_mean_on_plain_rows(spark: SparkS
     frame = spark.createDataFrame(
         [tuple(r.get(n) for n in names) for r in rows], ", ".join(f"{n} {types[n]}" for n in names)
     )
-    trees = [(kind, tree) for kind, _, made in carried() for tree in sides(made)]
+    trees = [(kind, tree) for kind, _, made in imported() for tree in sides(made)]
     found = frame.select(F.array(*[F.expr(to_sql(tree)) for _, tree in trees])).collect()
     wrong = [(kind, tree, row, holds(tree, row), said) for row, (judged,) in zip(rows, found, strict=True)
              for (kind, tree), said in zip(trees, judged, strict=True) if holds(tree, row) is not said]  # fmt: skip
@@ -329,8 +327,8 @@ def test_imported_trees_mean_in_spark_what_they_mean_on_plain_rows(spark: SparkS
 
 @pytest.mark.spark
 def test_the_cases_that_an_import_makes_hold(spark: SparkSession) -> None:
-    """On the path of a real run, one rule of each kind."""
-    by_kind: Mapping[str, Imported] = {kind: made for kind, _, made in carried()}
+    """As in a real run, one rule of each kind."""
+    by_kind: Mapping[str, Imported] = {kind: made for kind, _, made in imported()}
     results = run_cases(spark, [made.detection for made in by_kind.values()], Settings())
     assert [(r.detection.name, r.case, r.problem) for r in results if r.problem] == []
-    assert len(results) == 2 * len(CARRIED)
+    assert len(results) == 2 * len(IMPORTED)

@@ -18,6 +18,8 @@ from procnet.predicates.wildcard import to_regex
 from procnet.spark import sql
 from procnet.vocabulary import LOWER_CASE_COLUMNS
 
+# Columns compared by plain equality, which reaches the files. Cases of detections have the other four in any case.
+_LOWER_CASE = LOWER_CASE_COLUMNS - {"action", "app", "integrity_level", "protocol_version"}
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -106,7 +108,7 @@ def _leaf(leaf: Field, of: str = "") -> str:
         return f"rlike({plain}, {sql.literal(value)})"
     if not isinstance(value, str):
         return sql.one_of(plain, _values(leaf))
-    side = plain if leaf.cased or leaf.field in LOWER_CASE_COLUMNS else f"lower({plain})"
+    side = plain if leaf.cased or leaf.field in _LOWER_CASE else f"lower({plain})"
     if leaf.op == "fieldref":
         other = sql.column(value, of)
         return f"{side} = {other if leaf.cased else f'lower({other})'}"

@@ -1,7 +1,8 @@
-"""A SigmaHQ rule of process creations, one of network connections, or one of each -> a detection file.
+"""Converts a Sigma rule for process creations, one for network connections, or one of each, to a detection file.
 
-A rule is carried whole or not at all: what would make it match more or less is an error that says what and why. What
-does not change its condition (output fields, related rules, tags of other schemes) is noted, and stands in `misses`.
+A rule is converted in full or refused: each part that would make the detection match more or less than the rule is an
+error with its reason. Parts without effect on the condition (output fields, related rules, other tags) are noted in
+`misses`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from procnet.errors import DetectionError
 from procnet.sigma.examples import make_cases
 from procnet.sigma.fields import Side
 from procnet.sigma.metadata import Rule, head, notes_on, prose, tail
-from procnet.sigma.split import Half, both, read_detection
+from procnet.sigma.split import Section, combined, split_detection
 
 CATEGORIES: Mapping[str, Side] = {"process_creation": "process", "network_connection": "network"}
 _PRODUCTS = ("windows", "linux", "macos", None)
-_HINT = "a rule comes whole or not at all: write the detection by hand, or import a copy without these tests"
+_HINT = "a rule is imported in full or not at all: write the detection by hand, or import a copy without these tests"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A detection file: what it holds, the detection that it is, and what of the rules does not stand in it."""
+    """A detection file: its keys and values, the detection that they define, and what of the rules it lacks."""
 
     values: dict[str, Any]
     detection: Detection
@@ -37,19 +38,19 @@ class Imported:
 
     @property
     def text(self) -> str:
-        """The file as YAML; where a rule has characters that a terminal would obey, those are escaped."""
-        plain = self._dumped(allow_unicode=True)
-        body = plain if plain.replace("\n", "").isprintable() else self._dumped(allow_unicode=False)
+        """The file as YAML, with escapes where a rule has characters that could control a terminal."""
+        plain = self._dump(allow_unicode=True)
+        body = plain if plain.replace("\n", "").isprintable() else self._dump(allow_unicode=False)
         return "# Imported from Sigma. Read it, add cases of your own, then raise the status.\n" + body
 
-    def _dumped(self, *, allow_unicode: bool) -> str:
+    def _dump(self, *, allow_unicode: bool) -> str:
         return yaml.safe_dump(
             self.values, sort_keys=False, allow_unicode=allow_unicode, width=120, default_flow_style=None
         )
 
 
 def read_rules(path: Path) -> list[Rule]:
-    """The YAML documents of a file. DetectionError where it cannot be read or holds something else than rules."""
+    """The YAML documents of a file. DetectionError if it cannot be read or contains anything but rules."""
     documents, problems = read_documents(path)
     if problems:
         raise DetectionError(problems)
@@ -60,33 +61,33 @@ def read_rules(path: Path) -> list[Rule]:
 
 
 def import_rules(rules: Sequence[Rule]) -> Imported:
-    """One rule, or one of either category, as a detection file.
+    """Converts one rule, or a pair of one process rule and one network rule, to a detection file.
 
-    Raises DetectionError with every reason why the rules cannot be carried.
+    Raises DetectionError with every reason why the rules cannot be converted.
     """
     notes: list[str] = []
     problems: list[str] = []
-    halves: dict[Side, Half | None] = {"process": None, "network": None}
+    sections: dict[Side, Section | None] = {"process": None, "network": None}
     categories = []
     for rule in rules:
         title = prose(rule.get("title")) or "a rule without a title"
-        category, why = _category(rule)
+        category, problem = _category(rule)
         categories.append(category)
-        more: list[str] = []
-        found, reasons = ({}, [why]) if why else read_detection(rule.get("detection"), more)
+        changes: list[str] = []
+        of_rule, reasons = ({}, [problem]) if problem else split_detection(rule.get("detection"), changes)
         problems += [f"{title}: {reason}" for reason in reasons]
-        whose = f"{title}: " if len(rules) > 1 else ""
-        notes += [f"{whose}{note}" for note in (*more, *notes_on(rule))]
-        for side, half in found.items():
-            halves[side] = both(halves[side], half)
+        prefix = f"{title}: " if len(rules) > 1 else ""
+        notes += [f"{prefix}{note}" for note in (*changes, *notes_on(rule))]
+        for side, section in of_rule.items():
+            sections[side] = combined(sections[side], section)
     if not problems and (len(rules) > 2 or len(set(categories)) != len(rules)):
-        told = ", ".join(map(str, categories))
-        problems.append(f"a detection is one rule, or a pair of process_creation and network_connection; found {told}")
+        found = ", ".join(map(str, categories))
+        problems.append(f"a detection is one rule, or a pair of process_creation and network_connection; found {found}")
     if problems:
         raise DetectionError(problems, hint=_HINT)
     notes = list(dict.fromkeys(notes))
-    sections: dict[str, Any] = {side: half.written() for side, half in halves.items() if half is not None}
-    values = {**head(rules), **sections, **tail(rules, sections, notes)}
+    written: dict[str, Any] = {side: section.values() for side, section in sections.items() if section is not None}
+    values = {**head(rules), **written, **tail(rules, written, notes)}
     detection = _checked({**values, "cases": [{"name": "none yet", "connections": [{}], "expect": "none"}]})
     values["cases"] = make_cases(detection.process, detection.network)
     if values["cases"][0]["expect"] == "none":
@@ -95,17 +96,17 @@ def import_rules(rules: Sequence[Rule]) -> Imported:
 
 
 def _category(rule: Rule) -> tuple[str, str]:
-    """The rule's category, and why it cannot be read, "" if it can."""
+    """The rule's category, and why it cannot be converted, "" if it can."""
     for key, what in (("correlation", "a correlation"), ("filter", "a filter"), ("action", "a collection")):
         if key in rule:
-            return "", f"{what} of rules is not carried; give the rule itself, or its pair of rules as two files"
+            return "", f"{what} of rules cannot be imported; import the rule itself, or its pair of rules as two files"
     source = rule.get("logsource")
     source = source if isinstance(source, Mapping) else {}
     category, product = str(source.get("category")), source.get("product")
     if category not in CATEGORIES:
-        return category, f"logsource category {category}: {' and '.join(CATEGORIES)} can be carried"
+        return category, f"logsource category {category}: only {' and '.join(CATEGORIES)} can be imported"
     if product not in _PRODUCTS:
-        return category, f"logsource product {product}: {', '.join(p for p in _PRODUCTS if p)} can be carried"
+        return category, f"logsource product {product}: only {', '.join(p for p in _PRODUCTS if p)} can be imported"
     if rule.get("taxonomy", "sigma") != "sigma":
         return category, f"taxonomy {rule['taxonomy']}: its fields are not Sigma's"
     return category, ""

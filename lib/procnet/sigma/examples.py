@@ -1,6 +1,6 @@
-"""Cases for an imported detection, made of its own values: one that matches, where one can be found, and one beside it.
+"""Makes test cases for an imported detection from its own values: one that matches, if one can be made, and another.
 
-What is made is judged before it is written (predicates/rows.py), so that no case is a guess.
+Every case is evaluated before it is written (predicates/interpret.py), so that its expectation is right.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from typing import Any as Anything
 from procnet.predicates.interpret import holds
 from procnet.predicates.model import All, Any, Field, Not, Predicate
 from procnet.predicates.wildcard import tokens
-from procnet.sigma.fields import ADDRESSES, LOWERED, NAMES, NUMBERS
+from procnet.sigma.canonical import NUMBERS
+from procnet.vocabulary import ADDRESS_COLUMNS, BASE_NAMES, LOWER_CASE_COLUMNS
 
 Row = dict[str, Anything]
-_MOST = 200  # ways to satisfy a tree that are tried; one block of a list is enough
+_MAX_WAYS = 200  # ways to satisfy a tree that are tried; one block of a list is enough
 _WHEN = ("10:00:00", "10:00:05")
-_PLAIN = ({"process_id": 4711, "process_name": "other.exe"}, {"dest_ip": "203.0.113.9", "dest_port": 9})
+_ORDINARY = ({"process_id": 4711, "process_name": "other.exe"}, {"dest_ip": "203.0.113.9", "dest_port": 9})
 
 
 def make_cases(process: Predicate | None, network: Predicate | None) -> list[Row]:
-    """Cases as a file has them, one or two; the last is an ordinary program's, whatever that comes to."""
+    """One or two cases as a detection file has them. The last is an ordinary program, whether it matches or not."""
     on_process, on_network = _example(process), _example(network)
     cases = []
-    # A case's host has a name of its own, so none can be made for a rule that asks for one.
+    # Cases get hosts with other names (detections/cases.py), so a rule that tests the host has no case that matches.
     if on_process is not None and on_network is not None and "host" not in on_network:
         cases.append(_case("made of the rule's own values", on_process, on_network, "match"))
-    plain = _judged(process, _PLAIN[0]) and _judged(network, _PLAIN[1])
-    cases.append(_case("another program, elsewhere", *_PLAIN, "match" if plain else "none"))
+    matches = _matches(process, _ORDINARY[0]) and _matches(network, _ORDINARY[1])
+    cases.append(_case("another program, elsewhere", *_ORDINARY, "match" if matches else "none"))
     return cases
 
 
@@ -44,28 +45,30 @@ def _case(name: str, process: Row, network: Row, expect: str) -> Row:
     }
 
 
-def _judged(tree: Predicate | None, row: Row) -> bool:
+def _matches(tree: Predicate | None, row: Row) -> bool:
     return tree is None or holds(tree, row) is True
 
 
 def _example(tree: Predicate | None) -> Row | None:
-    """A row that satisfies the tree, as few columns as matter; None where none was found."""
+    """A row that satisfies the tree, with only the columns that it tests; None if none was found."""
     if tree is None:
         return {}
-    for tests in islice(_ways(tree), _MOST):
+    for tests in islice(_ways(tree), _MAX_WAYS):
         row = _row(tests)
-        names = {n: str(row[p]).replace("/", "\\").rsplit("\\", 1)[-1].lower() for p, n in NAMES.items() if p in row}
+        names = {
+            n: str(row[p]).replace("/", "\\").rsplit("\\", 1)[-1].lower() for p, n in BASE_NAMES.items() if p in row
+        }
         if holds(tree, {**names, **row}) is True:
             return row
     return None
 
 
 def _ways(tree: Predicate) -> Iterator[list[Field]]:
-    """Lists of tests, each of which could satisfy the tree; what is negated is left unknown."""
+    """Lists of tests that could satisfy the tree, if all tests of a list hold; what is negated is left unknown."""
     if isinstance(tree, Field):
         yield [tree]
     elif isinstance(tree, Not):
-        yield from _ways_not(tree.part)
+        yield from _ways_to_fail(tree.part)
     elif isinstance(tree, Any):
         for part in tree.parts:
             yield from _ways(part)
@@ -74,26 +77,26 @@ def _ways(tree: Predicate) -> Iterator[list[Field]]:
             yield [test for way in ways for test in way]
 
 
-def _ways_not(part: Predicate) -> Iterator[list[Field]]:
+def _ways_to_fail(part: Predicate) -> Iterator[list[Field]]:
     if isinstance(part, Field):
         yield [Field(part.field, "contains", "")] if part.op == "isnull" else []
     elif isinstance(part, Not):
         yield from _ways(part.part)
     else:
-        turned = tuple(Not(p) for p in part.parts)
-        yield from _ways(Any(turned) if isinstance(part, All) else All(turned))
+        negated = tuple(Not(p) for p in part.parts)
+        yield from _ways(Any(negated) if isinstance(part, All) else All(negated))
 
 
 def _row(tests: Sequence[Field]) -> Row:
     row: Row = {}
     for field in dict.fromkeys(t.field for t in tests):
-        mine = [t for t in tests if t.field == field and t.op != "isnull"]
-        if mine:
-            row[field] = _number(mine) if field in NUMBERS else _text(field, mine)
+        of_field = [t for t in tests if t.field == field and t.op != "isnull"]
+        if of_field:
+            row[field] = _number(of_field) if field in NUMBERS else _text(field, of_field)
     for test in tests:
         if test.op == "fieldref":
             row[test.field] = row[str(test.value)] = row.get(str(test.value)) or row[test.field]
-    for path, name in NAMES.items():
+    for path, name in BASE_NAMES.items():
         if path in row and name in row and not str(row[path]).lower().endswith(row[name]):
             row[path] = str(row[path]).rstrip("\\") + "\\" + row[name]
     return row
@@ -105,31 +108,31 @@ def _number(tests: Sequence[Field]) -> int:
 
 
 def _text(field: str, tests: Sequence[Field]) -> str:
-    by = {op: [str(t.value) for t in tests if t.op == op] for op in ("eq", "startswith", "contains", "endswith")}
-    whole = by["eq"] + [_filled(str(t.value)) for t in tests if t.op == "glob"]
-    whole += [_matched(str(t.value)) for t in tests if t.op == "re"]
+    values = {op: [str(t.value) for t in tests if t.op == op] for op in ("eq", "startswith", "contains", "endswith")}
+    whole = values["eq"] + [_without_wildcards(str(t.value)) for t in tests if t.op == "glob"]
+    whole += [_text_for_regex(str(t.value)) for t in tests if t.op == "re"]
     nets = [ipaddress.ip_network(str(t.value)) for t in tests if t.op == "cidr"]
     if nets:
         return str(nets[0][min(1, nets[0].num_addresses - 1)])
-    start, end = (max(by[side], key=len, default="") for side in ("startswith", "endswith"))
-    text = start + " ".join([*whole, *by["contains"]]) + end
-    if field in ADDRESSES:
+    start, end = (max(values[side], key=len, default="") for side in ("startswith", "endswith"))
+    text = start + " ".join([*whole, *values["contains"]]) + end
+    if field in ADDRESS_COLUMNS:
         return ".".join([*filter(None, text.split(".")), *"1111"][:4]) if re.fullmatch(r"[\d.]*", text) else text
     text = text or ("a.exe" if field.endswith("name") else "a")
-    return text.lower() if field in LOWERED | {*NAMES.values()} else text
+    return text.lower() if field in LOWER_CASE_COLUMNS else text
 
 
-def _filled(glob: str) -> str:
+def _without_wildcards(glob: str) -> str:
     return "".join({"*": "", "?": "x"}[t] if wild else t for wild, t in tokens(glob))
 
 
-def _matched(pattern: str) -> str:
-    """A text that a simple regular expression may match; `holds` says whether it does."""
+def _text_for_regex(pattern: str) -> str:
+    """A text that a simple regular expression probably matches; the caller checks it."""
     text = re.sub(r"^\(\?[ims]+\)|[\^$]", "", re.sub(r"^\(\?i\)", "", pattern))
-    text = re.sub(r"\[(\\?.)[^\]]*\]", r"\1", text)  # the first of a class
+    text = re.sub(r"\[(\\?.)[^\]]*\]", r"\1", text)  # the first character of a class
     text = re.sub(r"\(\?:([^()|]*)[^()]*\)|\(([^()|?]*)[^()]*\)", r"\1\2", text)  # the first of alternatives
-    for written, meant in ((r"\s", " "), (r"\d", "1"), (r"\w", "a")):
-        text = text.replace(written, meant)
+    for escape, character in ((r"\s", " "), (r"\d", "1"), (r"\w", "a")):
+        text = text.replace(escape, character)
     text = re.sub(r"(\\?.)\{(\d+)(?:,\d*)?\}", lambda m: m[1] * int(m[2]), text)
     text = re.sub(r"(?<!\\)\.[*+?]?", "x", re.sub(r"(?<!\\)[*+?]", "", re.sub(r"(?<!\\)\.[*]", "", text)))
     return re.sub(r"\\(.)", r"\1", text)

@@ -1,4 +1,4 @@
-"""What a Sigma rule says of itself -> the keys of a detection file, and notes on what has no place there."""
+"""Translates the metadata of Sigma rules to keys of a detection file, and notes what such a file has no key for."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ import yaml
 Rule = Mapping[str, Any]
 SCORES = {"informational": 10, "low": 25, "medium": 50, "high": 75, "critical": 95}
 _SYSMON = ("Sysmon EventID 1", "Sysmon EventID 3")
-_IDS = uuid.UUID("7d1ff1f0-4c0e-5a52-9b0a-1a2f63a5f1c9")  # of ids made here, so that they are the same each time
-# What a rule says of itself and a detection has no place for.
-_NO_PLACE = ("fields", "related", "license", "simulation", "regression_tests_path")
+_IDS = uuid.UUID(
+    "7d1ff1f0-4c0e-5a52-9b0a-1a2f63a5f1c9"
+)  # namespace of the ids made here, so that they are the same each time
+# Keys of a rule that a detection file has none for.
+_WITHOUT_KEY = ("fields", "related", "license", "simulation", "regression_tests_path")
 _TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 
 
 def notes_on(rule: Rule) -> list[str]:
-    """Notes on what has no place in a detection file and does not change what is asked."""
-    notes = [f"{key}: a detection has no place for it" for key in _NO_PLACE if rule.get(key)]
+    """Notes on what a detection file does not express, though it does not change what the rule matches."""
+    notes = [f"{key}: a detection has no place for it" for key in _WITHOUT_KEY if rule.get(key)]
     source = rule.get("logsource")
     if isinstance(source, Mapping):
-        notes += ["logsource service: not asked, whatever sensor a record is of"] if source.get("service") else []
+        notes += ["logsource service: not tested, records of all sensors match"] if source.get("service") else []
         notes += [f"the rule needs: {prose(source['definition'])}"] if source.get("definition") else []
     tags = [t for t in _listed([rule], "tags") if not _TECHNIQUE.fullmatch(t)]
     notes += [f"tags {', '.join(tags)}: only ATT&CK techniques are kept"] if tags else []
@@ -33,21 +35,21 @@ def notes_on(rule: Rule) -> list[str]:
 
 
 def head(rules: Sequence[Rule]) -> dict[str, Any]:
-    """The keys before the blocks; the author stays named, as the licence of SigmaHQ's rules asks."""
+    """The keys before the sections. They name the authors, as the licence of SigmaHQ's rules demands."""
     ids = [_id(r) for r in rules]
     titles = [prose(r.get("title")) or f"Sigma rule {i}" for r, i in zip(rules, ids, strict=True)]
     authors = list(dict.fromkeys(a for r in rules if (a := prose(r.get("author")))))
-    told = [prose(r.get("description")) or title for r, title in zip(rules, titles, strict=True)]
-    told = [t if t.endswith((".", "!", "?")) else f"{t}." for t in told]
+    descriptions = [prose(r.get("description")) or title for r, title in zip(rules, titles, strict=True)]
+    sentences = [d if d.endswith((".", "!", "?")) else f"{d}." for d in descriptions]
     origin = f"From the Sigma rule{'s' * (len(ids) > 1)} {' and '.join(ids)}"
     windows = any((r.get("logsource") or {}).get("product") in ("windows", None) for r in rules)
     return {
-        # A pair is a detection of its own: neither rule's id may stand for it.
+        # A pair is another detection than either rule, so it has another id.
         "id": ids[0] if len(ids) == 1 else str(uuid.uuid5(_IDS, " ".join(sorted(ids)))),
         "name": " and ".join(titles),
         "version": 1,
         "status": "experimental",
-        "description": " ".join([*told, f"{origin}{' by ' + '; '.join(authors) if authors else ''}."]),
+        "description": " ".join([*sentences, f"{origin}{' by ' + '; '.join(authors) if authors else ''}."]),
         "data_sources": ["Sysmon EventID 1", "Sysmon EventID 3"]
         if windows
         else ["process_creation", "network_connection"],
@@ -55,7 +57,7 @@ def head(rules: Sequence[Rule]) -> dict[str, Any]:
 
 
 def tail(rules: Sequence[Rule], sections: Mapping[str, Any], notes: Sequence[str]) -> dict[str, Any]:
-    """The keys behind the blocks, but the cases; `sections` are the blocks that there are."""
+    """The keys after the sections, without the cases; `sections` are the sections by name."""
     title = " and ".join(prose(r.get("title")) for r in rules).replace("{", "{{").replace("}", "}}")
     techniques = [m[1].upper() for t in _listed(rules, "tags") if (m := _TECHNIQUE.fullmatch(t))]
     misses = []
@@ -88,10 +90,10 @@ def _id(rule: Rule) -> str:
 
 
 def _listed(rules: Sequence[Rule], key: str) -> list[str]:
-    found = [v for r in rules for v in (r[key] if isinstance(r.get(key), list) else [r.get(key)])]
-    return list(dict.fromkeys(t for v in found if (t := prose(v))))
+    values = [v for r in rules for v in (r[key] if isinstance(r.get(key), list) else [r.get(key)])]
+    return list(dict.fromkeys(t for v in values if (t := prose(v))))
 
 
 def prose(value: object) -> str:
-    """Prose on one line."""
+    """The value as text on one line, "" for null."""
     return "" if value is None else " ".join(str(value).split())

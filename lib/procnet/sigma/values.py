@@ -1,7 +1,7 @@
-r"""A text as Sigma reads it -> every text that it means, in our spelling.
+r"""Translates a text as Sigma spells it to all texts that it stands for, as a detection file spells them.
 
-Sigma reads `\\` as one backslash, we read it as two unless a wildcard follows (wildcard.py): a UNC path that a rule
-writes with four backslashes is written with two here.
+Sigma reads `\\` as one backslash, a detection file as two, unless a wildcard follows (predicates/wildcard.py). A UNC
+path that a rule writes with four backslashes gets two.
 """
 
 from __future__ import annotations
@@ -14,38 +14,41 @@ from itertools import product
 from procnet.predicates.parse import DASHES
 from procnet.predicates.wildcard import tokens
 
-Pieces = list[tuple[bool, str]]  # (is a wildcard, its text)
+Pieces = list[tuple[bool, str]]  # (whether it is a wildcard, its text)
 
 _OPTION = re.compile(r"\B[-/]\b")
-_MOST_DASHES = 3  # as pySigma has it: 125 spellings
-_WIDE = {"wide": ("utf-16-le", b""), "utf16": ("utf-16-le", b"\xff\xfe"), "utf16be": ("utf-16-be", b"")}
+_MAX_DASHES = 3  # as in pySigma: 125 variants
+# Modifiers that encode text in two bytes a character: the encoding, and its byte order mark (BOM).
+_ENCODINGS = {"wide": ("utf-16-le", b""), "utf16": ("utf-16-le", b"\xff\xfe"), "utf16be": ("utf-16-be", b"")}
+_UTF8 = ("utf-8", b"")
 
 
 def spellings(text: str, modifiers: Sequence[str]) -> list[str]:
-    """One text for each that Sigma would accept, modifiers that change the value applied in their order."""
-    ways, wide = [_read(text)], None
+    """All texts that Sigma accepts for the text, with the modifiers that change a value applied in their order."""
+    variants, encoding = [_read(text)], _UTF8
     for at, modifier in enumerate(modifiers):
-        if modifier in _WIDE:
-            wide = modifier
+        if modifier in _ENCODINGS:
+            encoding = _ENCODINGS[modifier]
             if not set(modifiers[at + 1 :]) & {"base64", "base64offset"}:
                 raise ValueError(f"{modifier}: no column holds text of two bytes a character")
         elif modifier in ("base64", "base64offset"):
             if set(modifiers[:at]) & {"contains", "startswith", "endswith"}:
-                raise ValueError(f"{modifier}: it must stand before what says where the text is")
-            ways, wide = [[(False, t)] for w in ways for t in _encoded(w, modifier, wide)], None
+                raise ValueError(f"{modifier}: it must stand before contains, startswith and endswith")
+            variants = [[(False, t)] for v in variants for t in _base64(v, modifier, encoding)]
+            encoding = _UTF8
         elif modifier == "windash":
-            ways = [v for w in ways for v in _dashed(w)]
-    return [_spelled(w) for w in ways]
+            variants = [d for v in variants for d in _with_dashes(v)]
+    return [_written(v) for v in variants]
 
 
 def with_wildcards(text: str | None, place: str) -> str | None:
-    """`contains: text` as a text with the wildcards that it means."""
+    """The text with the wildcards that `place`, contains or startswith, stands for."""
     if text is None:
         return None
     pieces = _merged(tokens(text))
     if place == "contains" and pieces[0] != (True, "*"):
         pieces = [(True, "*"), *pieces]
-    return _spelled(pieces if pieces[-1] == (True, "*") else [*pieces, (True, "*")])
+    return _written(pieces if pieces[-1] == (True, "*") else [*pieces, (True, "*")])
 
 
 def _read(text: str) -> Pieces:
@@ -55,18 +58,18 @@ def _read(text: str) -> Pieces:
 
 def _merged(pieces: Pieces) -> Pieces:
     merged: Pieces = []
-    for wild, text in pieces:
-        if merged and not wild and not merged[-1][0]:
+    for is_wildcard, text in pieces:
+        if merged and not is_wildcard and not merged[-1][0]:
             merged[-1] = (False, merged[-1][1] + text)
         else:
-            merged.append((wild, text))
+            merged.append((is_wildcard, text))
     return merged
 
 
-def _spelled(pieces: Pieces) -> str:
+def _written(pieces: Pieces) -> str:
     text = ""
-    for wild, part in pieces:
-        if wild:
+    for is_wildcard, part in pieces:
+        if is_wildcard:
             text += "\\" + part if text.endswith("\\") else part
         else:
             text += re.sub(r"[*?]", r"\\\g<0>", part)
@@ -75,25 +78,26 @@ def _spelled(pieces: Pieces) -> str:
     return text
 
 
-def _dashed(pieces: Pieces) -> list[Pieces]:
-    parts = [[p] if p[0] else [(False, t) for t in _options(p[1])] for p in pieces]
-    if sum(len(_OPTION.findall(t)) for wild, t in pieces if not wild) > _MOST_DASHES:
-        raise ValueError(f"windash: more than {_MOST_DASHES} dashes in one value")
-    return [list(way) for way in product(*parts)]
+def _with_dashes(pieces: Pieces) -> list[Pieces]:
+    """The text with each combination of DASHES before its options."""
+    if sum(len(_OPTION.findall(t)) for is_wildcard, t in pieces if not is_wildcard) > _MAX_DASHES:
+        raise ValueError(f"windash: more than {_MAX_DASHES} dashes in one value")
+    variants = [[piece] if piece[0] else [(False, t) for t in _option_variants(piece[1])] for piece in pieces]
+    return [list(combination) for combination in product(*variants)]
 
 
-def _options(text: str) -> list[str]:
-    fixed = _OPTION.split(text)
-    return ["".join(a + b for a, b in zip(fixed, (*dashes, ""), strict=True))
-            for dashes in product(DASHES, repeat=len(fixed) - 1)]  # fmt: skip
+def _option_variants(text: str) -> list[str]:
+    between = _OPTION.split(text)
+    return ["".join(a + b for a, b in zip(between, (*dashes, ""), strict=True))
+            for dashes in product(DASHES, repeat=len(between) - 1)]  # fmt: skip
 
 
-def _encoded(pieces: Pieces, modifier: str, wide: str | None) -> list[str]:
-    if any(wild for wild, _ in pieces):
+def _base64(pieces: Pieces, modifier: str, encoding: tuple[str, bytes]) -> list[str]:
+    if any(is_wildcard for is_wildcard, _ in pieces):
         raise ValueError(f"{modifier}: a wildcard has no code")
-    encoding, mark = _WIDE[wide] if wide else ("utf-8", b"")
-    data = mark + "".join(t for _, t in pieces).encode(encoding)
+    charset, bom = encoding
+    data = bom + "".join(t for _, t in pieces).encode(charset)
     if modifier == "base64":
         return [b64encode(data).decode()]
-    # At each of three offsets only the characters that depend on no neighbour: six bits are one of them.
+    # A character encodes six bits. At each of the three offsets, only those that depend on no neighbour are compared.
     return [b64encode(b" " * n + data).decode()[-(-8 * n // 6) : (n + len(data)) * 8 // 6] for n in range(3)]
