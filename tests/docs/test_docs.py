@@ -59,7 +59,7 @@ class Block:
 
 def blocks(page: Path) -> Iterator[Block]:
     for kind, file, text in re.findall(
-        r'^```(\w*)(?: title="(.+)")?\n(.*?)^```$', page.read_text("utf-8"), re.DOTALL | re.M
+        r'^```(\w*)(?: title="([^"\n]+)")?\n(.*?)^```$', page.read_text("utf-8"), re.DOTALL | re.M
     ):
         yield Block(kind, file, text)
 
@@ -200,7 +200,7 @@ def test_the_api_page_has_every_public_name() -> None:
     assert set(re.findall(r"^::: procnet\.(\w+)$", (DOCS / "api.md").read_text("utf-8"), re.M)) == set(procnet.__all__)
 
 
-def test_nobody_is_told_to_install_the_package_of_another_project() -> None:
+def test_no_page_advises_to_install_the_package_of_another_project() -> None:
     """The name procnet on the public index is not ours; the pages may quote the command to warn of it."""
     advice = re.compile(r"pip install (?:-\S+ )*['\"]?procnet\b")
     for page in PAGES:
