@@ -1,4 +1,4 @@
-"""One lazily made session for each worker; tests without the `spark` fixture start no JVM."""
+"""One Spark session for each worker, started by the first test that uses it; other tests start no JVM."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-# Where one test takes a minute. They go first, so that a worker does not begin one when the other is done.
-LONG = (
-    "test_docs.py", "test_tiling.py", "test_commands.py", "test_view.py", "test_prefilter.py", "test_replay.py",
-    "test_selection.py", "test_session.py", "test_vendor_samples.py", "test_attribution_lakes.py",
-    "test_windows_samples.py", "test_exclusions.py", "test_cleaning_fuzz.py", "test_ingest.py",
+# The files that take longest, longest first (seconds of one worker on 2 cores: 77 to 6; the first two with `-m long`).
+# A worker takes whole files, so a long file that came last would leave the other worker idle.
+LONGEST_FILES = (
+    "docs/test_docs.py", "replay/test_replay.py", "engine/test_tiling.py", "sources/test_vendor_samples.py",
+    "sources/test_view.py", "sources/test_windows_samples.py", "cli/test_commands.py",
+    "attribution/test_attribution_lakes.py", "runs/test_selection.py", "engine/test_plans.py",
+    "engine/test_prefilter.py", "spark/test_session.py", "sources/test_ingest.py", "detections/test_defects.py",
+    "runs/test_backfill.py", "sources/test_cleaning_fuzz.py", "state/test_completeness.py", "state/test_state.py",
+    "findings/test_risk.py", "runs/test_init.py", "bench/test_bench.py", "findings/test_exclusions.py",
 )  # fmt: skip
 
 
@@ -26,30 +30,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest files first, the others as they come."""
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    """Sorts the longest files to the front, and skips under --connect what Spark Connect lacks."""
+    order = {name: i for i, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: order.get(f"{item.path.parent.name}/{item.path.name}", len(order)))
     for item in items if config.getoption("connect") else ():
         if marker := item.get_closest_marker("classic"):
             item.add_marker(pytest.mark.skip(reason=f"not by Spark Connect: {marker.args[0]}"))
 
 
-# Most tests ask wide plans of a few rows: to compile them takes longer than all else (a fifth of ingest and detect).
+# Most tests run large plans over a few rows, where Java code generation takes longest: a fifth of ingest and detect.
 INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
 
-# Spark's own classes and what it generates are not verified anew in every worker: a tenth of a young JVM's time.
+# Bytecode of Spark's classes and of generated ones is not verified in every worker: a tenth of a new JVM's time.
 UNVERIFIED = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 
 
 @pytest.fixture(scope="session")
 def spark(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The session a user gets, with what serves short runs: tables of a few rows need one partition, not more."""
+    """The session that a user gets, with settings for short runs: tables of a few rows need one partition only."""
     from procnet.spark.session import SHORT_RUN, open_session
 
     remote = "local[2]" if pytestconfig.getoption("connect") else None
     settings = {
         **(own_server() if remote else {"spark.master": "local[2]"}),
         "spark.driver.extraJavaOptions": f"{SHORT_RUN['spark.driver.extraJavaOptions']} {UNVERIFIED}",
-        "spark.driver.memory": "2g",  # two workers beside each other, on a small machine too
+        "spark.driver.memory": "2g",  # two workers at once fit into a small machine
         "spark.sql.shuffle.partitions": "1",
         **INTERPRETED,
     }
@@ -59,7 +64,7 @@ def spark(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 
 
 def own_server() -> dict[str, str]:
-    """Settings of a local server for this process alone: to pyspark it is always at one port, where one has room."""
+    """Settings of a local Connect server on a free port: pyspark has one fixed port, which one process can use."""
     from pyspark.sql.connect.client import DefaultChannelBuilder
 
     with socket.socket() as probe:
@@ -71,7 +76,7 @@ def own_server() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def compiled(spark: SparkSession) -> Iterator[None]:
-    """Plans run as they do for a user: for the modules that judge many rows, or plans."""
+    """Compiles plans as for a user, in modules that evaluate many rows or look at plans."""
     for key in INTERPRETED:
         spark.conf.set(key, "true" if key.endswith("wholeStage") else "FALLBACK")
     yield
