@@ -139,6 +139,7 @@ def test_a_block_that_begins_with_an_underscore_is_none_of_them() -> None:
         ({"s": {"CommandLine|re": r"a\s+b{2}[0-9]"}, "f": {"CommandLine": "x"}}, "a bb0"),
         ({"s": {"CommandLine|re": r"(?=z)y"}, "f": {"CommandLine": "x"}}, None),  # nothing can match it
         ({"s": {"CommandLine|contains": "x", "Computer": "a"}, "f": {"User": "x"}}, None),
+        ({"s": {"CommandLine|contains": "x", "ProcessId": 0}, "f": {"User": "x"}}, None),  # a case has a process id
     ],
 )
 def test_a_case_is_made_only_if_it_matches(detection: dict[str, Any], row: str | None) -> None:

@@ -56,7 +56,7 @@ def read_rules(path: Path) -> list[Rule]:
         raise DetectionError(problems)
     found = [d for d in documents if d is not None]
     if not found or not all(isinstance(d, Mapping) for d in found):
-        raise DetectionError([f"{path}: holds no Sigma rule"])
+        raise DetectionError([f"{path}: contains no Sigma rule"])
     return found
 
 

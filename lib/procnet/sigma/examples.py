@@ -20,6 +20,7 @@ from procnet.vocabulary import ADDRESS_COLUMNS, BASE_NAMES, LOWER_CASE_COLUMNS
 Row = dict[str, Anything]
 _MAX_WAYS = 200  # ways to satisfy a tree that are tried; one block of a list is enough
 _WHEN = ("10:00:00", "10:00:05")
+_PROCESS_ID = 8  # of a case whose rule tests none
 _ORDINARY = ({"process_id": 4711, "process_name": "other.exe"}, {"dest_ip": "203.0.113.9", "dest_port": 9})
 
 
@@ -36,7 +37,7 @@ def make_cases(process: Predicate | None, network: Predicate | None) -> list[Row
 
 
 def _case(name: str, process: Row, network: Row, expect: str) -> Row:
-    pid = {"process_id": process.get("process_id", 8)}
+    pid = {"process_id": process.get("process_id", _PROCESS_ID)}
     return {
         "name": name,
         "processes": [{"at": _WHEN[0], **pid, **process}],
@@ -58,7 +59,7 @@ def _example(tree: Predicate | None) -> Row | None:
         names = {
             n: str(row[p]).replace("/", "\\").rsplit("\\", 1)[-1].lower() for p, n in BASE_NAMES.items() if p in row
         }
-        if holds(tree, {**names, **row}) is True:
+        if holds(tree, {"process_id": _PROCESS_ID, **names, **row}) is True:
             return row
     return None
 
