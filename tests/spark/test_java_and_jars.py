@@ -55,7 +55,7 @@ def test_an_unsupported_java_is_skipped_and_all_places_are_searched_in_order(tmp
     env = {"JAVA_HOME": str(new), "PATH": str(on_path / "bin"), "HOME": str(tmp_path)}
     assert java.find_java(env, folders) == on_path
     assert java.find_java({**env, "PATH": str(new / "bin")}, folders) == usual
-    with pytest.raises(SessionError, match=r"Java 25\.0\.1[\s\S]*procnet\[java\]"):
+    with pytest.raises(SessionError, match=r"Java 25\.0\.1[\s\S]*pip install .*\[java\]"):
         java.find_java({**env, "PATH": ""}, folders=())
 
 
