@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from procnet.attribution.hosts import host_filter, host_key
 from procnet.contract import FINDINGS
 from procnet.engine.query import Query
-from procnet.findings.related import AHEAD, PARENT_AGE, REACH, connecting, near_starts, with_related
+from procnet.findings.related import AHEAD, PARENT_AGE, REACH, connecting_children, near_starts, with_related
 from procnet.lake.write import DRIVER_FINDINGS_LIMIT
 from procnet.spark.collect import Empty, Rows, collect_at_most, materialized
 from procnet.spark.filters import events_in_period
@@ -37,4 +37,6 @@ def enrich(findings: DataFrame, query: Query) -> DataFrame:
     starts = events_in_period(query.process_events, since - PARENT_AGE - _SLACK, until).where(on_hosts)
     near = materialized(near_starts(findings, starts, key), DRIVER_FINDINGS_LIMIT)
     network_events = events_in_period(query.network_events, window.start - REACH, until).where(on_hosts)
-    return with_related(findings, near, materialized(connecting(near, network_events, key), DRIVER_FINDINGS_LIMIT))
+    return with_related(
+        findings, near, materialized(connecting_children(near, network_events, key), DRIVER_FINDINGS_LIMIT)
+    )

@@ -15,7 +15,7 @@ from procnet.engine.candidates import collect_candidates
 from procnet.engine.prefilter import NothingRelevant, prefilter
 from procnet.engine.query import Query
 from procnet.findings.exclusions import Exclusion, apply_exclusions
-from procnet.findings.rows import Says, to_findings
+from procnet.findings.rows import FindingTemplate, to_findings
 from procnet.state.lookback import Lookback
 
 
@@ -59,10 +59,10 @@ def evaluate(query: Query, exclusions: Sequence[Exclusion] = ()) -> Evaluation:
     return Evaluation(findings, relevant.plan, relevant.reason, relevant.rows_collected, relevant.lookback)
 
 
-def _template(detection: Detection) -> Says:
+def _template(detection: Detection) -> FindingTemplate:
     """What the detection writes into its findings."""
     risk = detection.risk
     risk_objects, threat_objects = (
         tuple((o.field, o.type) for o in objects) for objects in (risk.objects, risk.threat_objects)
     )
-    return Says(risk.message, risk_objects, threat_objects)
+    return FindingTemplate(risk.message, risk_objects, threat_objects)
