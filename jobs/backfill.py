@@ -1,4 +1,4 @@
-"""A period in chunks, for a scheduler or spark-submit: the same words as `procnet backfill`."""
+"""Runs `procnet backfill` for a scheduler or spark-submit, with the same arguments."""
 
 from __future__ import annotations
 

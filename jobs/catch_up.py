@@ -1,4 +1,4 @@
-"""Late rows, for a scheduler beside jobs/detect.py: the same words as `procnet catch-up`."""
+"""Runs `procnet catch-up` for a scheduler or spark-submit, with the same arguments."""
 
 from __future__ import annotations
 

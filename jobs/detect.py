@@ -1,4 +1,4 @@
-"""One window, for a scheduler or spark-submit: the same words as `procnet detect`."""
+"""Runs `procnet detect` for a scheduler or spark-submit, with the same arguments."""
 
 from __future__ import annotations
 

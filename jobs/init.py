@@ -1,4 +1,4 @@
-"""The tables, once and after an update, for spark-submit: the same words as `procnet init`."""
+"""Runs `procnet init` for spark-submit, with the same arguments: once, and after an update."""
 
 from __future__ import annotations
 

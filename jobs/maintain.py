@@ -1,4 +1,4 @@
-"""The upkeep of the lake, once a day: the same words as `procnet maintain`."""
+"""Runs `procnet maintain` for a scheduler or spark-submit, with the same arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw tables to canonical ones, a window at a time, for a scheduler: the same words as `procnet normalize`."""
+"""Runs `procnet normalize` for a scheduler or spark-submit, with the same arguments."""
 
 from __future__ import annotations
 

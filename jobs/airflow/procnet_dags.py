@@ -1,4 +1,4 @@
-"""The DAGs that Airflow finds. How they run is said by variables PROCNET_... : docs/airflow.md."""
+"""The DAGs of procnet. Environment variables PROCNET_... configure them: docs/airflow.md."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from procnet_jobs import Setup, scheduled
 
 SETUP = Setup.of(os.environ)
 
-# A line for each command that `procnet --help` lists; `windowed=False` for one that takes no --start and --end.
+# One line a command of `procnet --help`; `windowed=False` for a command without --start and --end.
 detect = scheduled("detect", "0 * * * *", SETUP)
-# At 40 past, detect, which begins ten past (PROCNET_DELAY_MINUTES), is done as a rule: they need not share a machine.
+# detect starts at 10 past (PROCNET_DELAY_MINUTES); at 40 past it is usually done, so the two do not share a machine.
 catch_up = scheduled("catch-up", "40 * * * *", SETUP, windowed=False)
 maintain = scheduled("maintain", "50 3 * * *", SETUP, windowed=False)

@@ -1,7 +1,7 @@
-"""procnet's commands as Airflow DAGs: each run is one window, here, by spark-submit, or as a job of Databricks.
+"""Airflow DAGs that run procnet's commands: on the worker, by spark-submit, or as a job of Databricks.
 
-Nothing of procnet is imported: Airflow's environment need not have it, and must not share one with pyspark (Airflow's
-Spark provider brings pyspark-client, which writes over pyspark).
+Nothing of procnet is imported: Airflow's environment need not have it, and must not have pyspark (Airflow's Spark
+provider installs pyspark-client, which overwrites pyspark).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-# What procnet ends with, as `procnet --help` says it.
-MEANINGS = {
+# The exit codes of `procnet --help`.
+EXIT_CODES = {
     2: "usage or configuration",
     3: "the data breaks the contract",
     4: "the window failed and may be retried",
-    5: "partly done; the text says what goes on",
+    5: "partly done; the message has the command that goes on",
 }
-MAY_BE_RETRIED = 4
+WINDOW_FAILED = 4
 
-# procnet's errors, by which a job of Databricks tells what an exit code tells elsewhere.
+# procnet's errors and their exit codes: a job of Databricks ends with the error's text in place of an exit code.
 ERRORS = {
     "UsageError": 2,
     "ConfigError": 2,
@@ -47,33 +47,33 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class Setup:
-    """Where procnet runs and with what; the defaults serve a worker that has `procnet` on its PATH."""
+    """Where procnet runs, and with which options. The defaults are for a worker with `procnet` on its PATH."""
 
     runs_on: str = "local"  # or spark, databricks
-    program: str = "procnet"  # local: the command
+    program: str = "procnet"  # local: the program
     jobs: str = "jobs"  # spark: folder or address that holds detect.py
-    options: tuple[str, ...] = ()  # local, spark: of every command, such as --conf FILE
-    delay: timedelta = timedelta(minutes=10)  # after the end of a window, for its events to arrive; as window.delay
-    since: datetime | None = None  # first window that must be evaluated; from there on none is left out
+    options: tuple[str, ...] = ()  # local, spark: options of every command, such as --conf FILE
+    delay: timedelta = timedelta(minutes=10)  # waited after the end of a window; as window.delay of the settings
+    since: datetime | None = None  # start of the first window; every window from then on is run
     retry_delay: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         if self.runs_on not in OPERATORS:
             raise ValueError(f"PROCNET_RUNS_ON is {self.runs_on!r}; it must be one of {', '.join(OPERATORS)}")
         if self.options and self.runs_on == "databricks":
-            raise ValueError("PROCNET_OPTIONS has no use on databricks: the options stand in the job there")
+            raise ValueError("PROCNET_OPTIONS is not used on databricks: the options are in the job there")
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Setup:
-        """The setup that the variables PROCNET_... of Airflow's environment ask for; ValueError says which is wrong."""
-        given: dict[str, Any] = {k: env[n] for k, n in _VARIABLES.items() if env.get(n)}
-        if "options" in given:
-            given["options"] = tuple(shlex.split(given["options"]))
-        if "delay" in given:
-            given["delay"] = timedelta(minutes=float(given["delay"]))
-        if "since" in given:
-            given["since"] = _instant(given["since"])
-        return cls(**given)
+        """Returns the setup of the environment variables PROCNET_...; ValueError names the one that is wrong."""
+        values: dict[str, Any] = {k: env[n] for k, n in _VARIABLES.items() if env.get(n)}
+        if "options" in values:
+            values["options"] = tuple(shlex.split(values["options"]))
+        if "delay" in values:
+            values["delay"] = timedelta(minutes=float(values["delay"]))
+        if "since" in values:
+            values["since"] = _instant(values["since"])
+        return cls(**values)
 
 
 _VARIABLES = {
@@ -87,13 +87,13 @@ _VARIABLES = {
 
 
 def scheduled(command: str, schedule: Any, setup: Setup, *, windowed: bool = True) -> DAG:
-    """The DAG that runs `procnet COMMAND` by `schedule`: a cron line in UTC, or a timetable.
+    """Returns a DAG that runs `procnet COMMAND` by `schedule`: a cron line in UTC, or a timetable.
 
-    A windowed command is given the run's interval as its window, once `setup.delay` has passed since its end. Another
-    one is run as it is, when its time has come; what was missed is left out, since one run does the work of all.
+    A windowed command gets the data interval of the run as its window, `setup.delay` after the interval's end. Another
+    command gets no window; its missed runs are skipped, since one run does the work of all.
     """
     if isinstance(schedule, str):
-        # A plain cron line would be a CronTriggerTimetable in Airflow 3: its intervals have no length.
+        # In Airflow 3 a cron line alone means CronTriggerTimetable, whose intervals have no length.
         timetable = CronDataIntervalTimetable if windowed else CronTriggerTimetable
         schedule = timetable(schedule, timezone="UTC")
     since = setup.since if windowed else None
@@ -102,13 +102,13 @@ def scheduled(command: str, schedule: Any, setup: Setup, *, windowed: bool = Tru
         schedule=schedule,
         start_date=since,
         catchup=since is not None,
-        max_active_runs=1,  # never beside itself; after an outage hour by hour; a backfill says its own number
+        max_active_runs=1,  # after an outage one hour after the other; `airflow backfill` has its own limit
         default_args={"retries": 3, "retry_delay": setup.retry_delay},
         tags=["procnet"],
     ) as dag:
         run = OPERATORS[setup.runs_on](command, setup, windowed)
         if windowed:
-            # The check comes here too, so that nobody waits for the refusal.
+            # window_of is called here too, so that a refused run fails before the wait.
             arrived = TimeDeltaSensor(
                 task_id="arrived", delta=setup.delay, mode="reschedule", poke_interval=60, pre_execute=window_of
             )
@@ -119,15 +119,16 @@ def scheduled(command: str, schedule: Any, setup: Setup, *, windowed: bool = Tru
 def window(
     start: datetime | None, end: datetime | None, timetable: str, dated: datetime | None = None
 ) -> dict[str, str]:
-    """The window [start, end) of a run's interval, as procnet takes times; refused where it has no length.
+    """Returns the window [start, end) of a run's interval as ISO 8601 texts in UTC.
 
-    `dated` is the run's logical date. A run triggered by hand for a past date is given the last interval before now, in
-    Airflow 3: evaluating that would look as if the past hour were done.
+    `dated` is the run's logical date. Airflow 3 gives a run that is triggered by hand for a past date the last interval
+    before now: evaluating that interval would look as if the past hour were done. Raises AirflowFailException for such
+    a run, and for an interval without a length.
     """
     if start is None or end is None:
         raise AirflowFailException(
             f"this run has no data interval, so no window (timetable {timetable})\n"
-            "  next: airflow backfill create, for the hours that are meant"
+            "  next: airflow backfill create, for the hours to evaluate"
         )
     if start >= end:
         raise AirflowFailException(
@@ -138,32 +139,33 @@ def window(
         raise AirflowFailException(
             f"this run is dated {dated.isoformat()}, but its interval is {start.isoformat()} to {end.isoformat()}: "
             "Airflow gives a run that is triggered by hand the last interval before now\n"
-            "  next: delete this run, then airflow backfill create for the hours that are meant"
+            "  next: delete this run, then airflow backfill create for the hours to evaluate"
         )
-    return {"start": _spelled(start), "end": _spelled(end)}
+    return {"start": _iso(start), "end": _iso(end)}
 
 
 def arguments(period: Mapping[str, str]) -> list[str]:
-    """`--start T --end T`, word by word; no shell reads them."""
+    """Returns `--start T --end T` as separate arguments; no shell reads them."""
     return [word for name, value in period.items() for word in (f"--{name}", value)]
 
 
-def failure(code: int | None, told: str) -> AirflowException:
-    """What a run that went wrong is raised as: a window that failed is tried again, all else fails at once."""
+def failure(code: int | None, output: str) -> AirflowException:
+    """Returns the error for an exit code and the program's last output. Airflow retries the task where a window failed;
+    every other error fails it at once."""
     if code is None:
-        return AirflowFailException(f"procnet ended with an exit code that is not told:\n{told}")
-    kind = AirflowException if code == MAY_BE_RETRIED else AirflowFailException
-    return kind(f"procnet ended with exit code {code} ({MEANINGS.get(code, 'none of its own')}):\n{told}")
+        return AirflowFailException(f"procnet ended with an unknown exit code:\n{output}")
+    kind = AirflowException if code == WINDOW_FAILED else AirflowFailException
+    return kind(f"procnet ended with exit code {code} ({EXIT_CODES.get(code, 'not one of procnet')}):\n{output}")
 
 
 def window_of(context: Any) -> dict[str, str]:
-    """The window of the run that Airflow describes."""
+    """Returns the window of the run with Airflow's task context."""
     start, end, dated = (context.get(k) for k in ("data_interval_start", "data_interval_end", "logical_date"))
     return window(start, end, type(context["dag"].timetable).__name__, dated)
 
 
 class LocalCommand(BaseOperator):
-    """A command of procnet as a child of the worker: its lines go to the task's log, its exit code judges the task."""
+    """Runs a command of procnet as a child process: its output is logged, its exit code decides how the task ends."""
 
     def __init__(self, *, words: Sequence[str], windowed: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -172,10 +174,10 @@ class LocalCommand(BaseOperator):
         self._child: subprocess.Popen[str] | None = None
 
     def execute(self, context: Any) -> None:
-        """Run the command to its end; raises what `failure` says of its exit code."""
+        """Runs the command to its end. Raises `failure` for an exit code that is not 0."""
         words = [*self.words, *(arguments(window_of(context)) if self.windowed else [])]
         self.log.info("%s", shlex.join(words))
-        last: deque[str] = deque(maxlen=30)
+        last_lines: deque[str] = deque(maxlen=30)
         try:
             # A session of its own, so that on_kill reaches the JVM too.
             self._child = subprocess.Popen(
@@ -187,15 +189,15 @@ class LocalCommand(BaseOperator):
                 f"{words[0]} cannot be started: {e.strerror}\n  next: set PROCNET_PROGRAM to the path of procnet"
             ) from None
         with self._child as child:
-            assert child.stdout is not None, "it was asked for"
+            assert child.stdout is not None, "stdout is a pipe"
             for line in child.stdout:
-                last.append(line.rstrip())
-                self.log.info("%s", last[-1])
+                last_lines.append(line.rstrip())
+                self.log.info("%s", last_lines[-1])
         if child.returncode:
-            raise failure(child.returncode, "\n".join(last))
+            raise failure(child.returncode, "\n".join(last_lines))
 
     def on_kill(self) -> None:
-        """A window that is stopped is not recorded as done; the next run of it replaces what there is."""
+        """Ends the child and its JVM. The window is not recorded as done, and its next run replaces its findings."""
         if self._child is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGTERM)
@@ -211,10 +213,10 @@ def _spark(command: str, setup: Setup, windowed: bool) -> BaseOperator:
     class Submitted(SparkSubmitOperator):
         def execute(self, context: Any) -> None:
             self.application_args = [*setup.options, *(arguments(window_of(context)) if windowed else [])]
-            _judged(super().execute, context, spark_exit_code)
+            _run(super().execute, context, spark_exit_code)
 
     application = f"{setup.jobs}/{command.replace('-', '_')}.py"
-    # Durable, a task that is cleared would find its finished job again and evaluate nothing.
+    # With durable=True a task that is cleared would find its finished job again and evaluate nothing.
     return Submitted(task_id=_task_id(command), application=application, name=f"procnet {command}", durable=False)
 
 
@@ -224,7 +226,7 @@ def _databricks(command: str, setup: Setup, windowed: bool) -> BaseOperator:
     class RunNow(DatabricksRunNowOperator):
         def execute(self, context: Any) -> None:
             self.job_parameters = window_of(context) if windowed else None
-            _judged(super().execute, context, databricks_exit_code)
+            _run(super().execute, context, databricks_exit_code)
 
     return RunNow(task_id=_task_id(command), job_name=f"procnet {command}", durable=False)
 
@@ -236,19 +238,20 @@ OPERATORS: dict[str, Callable[[str, Setup, bool], BaseOperator]] = {
 }
 
 
-def spark_exit_code(said: str) -> int | None:
-    """The code in the provider's error. In client mode it is procnet's own; in cluster mode most masters say 1."""
-    code = re.search(r"\. Error code is: (\d+)\.(?: Kubernetes spark exit code is: (\d+))?", said)
+def spark_exit_code(error: str) -> int | None:
+    """Returns the exit code in the Spark provider's error: procnet's own in client mode; in cluster mode mostly 1."""
+    code = re.search(r"\. Error code is: (\d+)\.(?: Kubernetes spark exit code is: (\d+))?", error)
     return int(code[2] or code[1]) if code else None
 
 
-def databricks_exit_code(said: str) -> int | None:
-    """The code of the error that the task ended with. A wheel task has none of its own: the bundle's jobs raise."""
-    error = re.search(rf"\b({'|'.join(ERRORS)})\b", said)
-    return ERRORS[error[1]] if error else None
+def databricks_exit_code(error: str) -> int | None:
+    """Returns the exit code of procnet's error in the task's error: a wheel task has no exit code."""
+    name = re.search(rf"\b({'|'.join(ERRORS)})\b", error)
+    return ERRORS[name[1]] if name else None
 
 
-def _judged(execute: Callable[[Any], Any], context: Any, exit_code: Callable[[str], int | None]) -> None:
+def _run(execute: Callable[[Any], Any], context: Any, exit_code: Callable[[str], int | None]) -> None:
+    """Runs an operator of a provider, and turns its error into `failure`."""
     try:
         execute(context)
     except AirflowException as e:
@@ -259,7 +262,7 @@ def _task_id(command: str) -> str:
     return command.replace("-", "_")
 
 
-def _spelled(time: datetime) -> str:
+def _iso(time: datetime) -> str:
     return time.astimezone(timezone.utc).isoformat()
 
 

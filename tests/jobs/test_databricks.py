@@ -1,5 +1,5 @@
-"""The bundle for Databricks, as far as it can be judged without a workspace: its jobs against Databricks' own models,
-their parameters against procnet's parser, and each task run as Databricks runs a wheel task."""
+"""The bundle for Databricks, without a workspace: its jobs against Databricks' own models, their parameters against
+procnet's parser, and each task run as Databricks runs a wheel task."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ TARGETS = sorted(BUNDLE["targets"])
 
 
 def deployed(name: str, target: str) -> dict[str, Any]:
-    """The job as the target has it: its tasks are joined by their key, and what else the target says wins."""
-    mine, theirs = BASE[name], BUNDLE["targets"][target]["resources"]["jobs"][name]
-    joined = {t["task_key"]: t for t in mine["tasks"]}
-    for task in theirs["tasks"]:
-        joined[task["task_key"]] = joined.get(task["task_key"], {}) | task
-    return {**mine, **theirs, "tasks": list(joined.values())}
+    """Returns the job of a target: tasks are merged by their key; other keys of the target override the job's."""
+    job, override = BASE[name], BUNDLE["targets"][target]["resources"]["jobs"][name]
+    tasks = {t["task_key"]: t for t in job["tasks"]}
+    for task in override["tasks"]:
+        tasks[task["task_key"]] = tasks.get(task["task_key"], {}) | task
+    return {**job, **override, "tasks": list(tasks.values())}
 
 
 JOBS = [pytest.param(deployed(name, target), id=f"{name}-{target}") for name in sorted(BASE) for target in TARGETS]
@@ -47,31 +47,31 @@ ONCE = [pytest.param(deployed(name, TARGETS[0]), id=name) for name in sorted(BAS
 DETECT = deployed("procnet_detect", TARGETS[0])
 
 
-def words(job: dict[str, Any], schema: str = "lake.security", **params: str) -> list[str]:
-    """The words that the job's task is called with, once Databricks has filled them in."""
-    filled = {p["name"]: p["default"] for p in job.get("parameters", [])} | params
+def arguments_of(job: dict[str, Any], schema: str = "lake.security", **params: str) -> list[str]:
+    """Returns the arguments of the job's task after Databricks has filled in variables and parameters."""
+    parameters = {p["name"]: p["default"] for p in job.get("parameters", [])} | params
     catalog, _, name = schema.partition(".")
-    of = {
+    values = {
         "${workspace.file_path}": str(ROOT), "${var.catalog}": catalog, "${var.schema}": name,
-        **{f"{{{{job.parameters.{k}}}}}": v for k, v in filled.items()},
+        **{f"{{{{job.parameters.{k}}}}}": v for k, v in parameters.items()},
     }  # fmt: skip
     (task,) = job["tasks"]
-    said = []
+    arguments = []
     for word in task["python_wheel_task"]["parameters"]:
-        for variable, value in of.items():
+        for variable, value in values.items():
             word = word.replace(variable, value)
-        said.append(word)
-    return said
+        arguments.append(word)
+    return arguments
 
 
 def run(job: dict[str, Any], schema: str, **params: str) -> str:
-    """As Databricks runs it: the entry point is loaded by its name and called, and what it returns is not looked at."""
+    """Runs the job's task as Databricks does: calls the entry point by its name, and ignores its return value."""
     (task,) = job["tasks"]
     wheel = task["python_wheel_task"]
     (entry,) = [e for e in distribution(wheel["package_name"]).entry_points if e.name == wheel["entry_point"]]
     out, zone = StringIO(), os.environ.get("TZ")
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out):
-        patch.setattr(sys, "argv", [wheel["package_name"], *words(job, schema, **params)])
+        patch.setattr(sys, "argv", [wheel["package_name"], *arguments_of(job, schema, **params)])
         try:
             entry.load()()
         finally:
@@ -83,21 +83,21 @@ def run(job: dict[str, Any], schema: str, **params: str) -> str:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_is_one_that_databricks_knows(job: dict[str, Any]) -> None:
+def test_every_job_is_valid_for_databricks(job: dict[str, Any]) -> None:
     assert Job.from_dict(job).as_dict()["tasks"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("change", "message"),
     [
         ({"max_concurent_runs": 1}, "max_concurent_runs"),
         ({"schedule": {"quartz_cron_expression": "0 15 * * * ?", "timezone_id": "UTC", "pause_status": "ON"}}, "ON"),
         ({"tasks": [{"task_key": "a", "python_wheel_task": {"package_name": "procnet"}}]}, "entry_point"),
     ],
 )
-def test_the_models_refuse_what_databricks_would(wrong: dict[str, Any], told: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=told):
-        Job.from_dict(DETECT | wrong)  # type: ignore[arg-type]
+def test_the_models_refuse_what_databricks_would(change: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        Job.from_dict(DETECT | change)  # type: ignore[arg-type]
 
 
 def test_every_job_is_included_and_runs_in_every_target() -> None:
@@ -127,19 +127,19 @@ def test_a_task_has_the_wheel_that_is_built_and_a_place_to_run(job: dict[str, An
 
 
 @pytest.mark.parametrize("job", ONCE)
-def test_the_words_of_a_task_are_those_of_the_command_line(job: dict[str, Any]) -> None:
-    args = parser().parse_args(words(job))
+def test_the_arguments_of_a_task_are_those_of_the_command_line(job: dict[str, Any]) -> None:
+    args = parser().parse_args(arguments_of(job))
     assert load_settings(args.conf, overrides=args.overrides, lake=args.lake).namespace == "lake.security"
-    assert job["tasks"][0]["python_wheel_task"]["entry_point"] == "procnet-task", "it raises what others return"
+    assert job["tasks"][0]["python_wheel_task"]["entry_point"] == "procnet-task", "it raises an error for an exit code"
     (task,) = job["tasks"]
     used = re.findall(r"\{\{job\.parameters\.(\w+)\}\}", " ".join(task["python_wheel_task"]["parameters"]))
     assert used == [p["name"] for p in job.get("parameters", [])]
 
 
-def test_a_run_without_times_is_the_last_complete_window_and_others_are_what_they_say() -> None:
-    args = parser().parse_args(words(DETECT))
+def test_a_run_without_times_evaluates_the_last_complete_window_and_others_the_given_one() -> None:
+    args = parser().parse_args(arguments_of(DETECT))
     assert (args.start, args.end) == ("", "")
-    args = parser().parse_args(words(DETECT, start="2026-03-01T00:00Z", end="2026-03-01T01:00Z"))
+    args = parser().parse_args(arguments_of(DETECT, start="2026-03-01T00:00Z", end="2026-03-01T01:00Z"))
     assert (args.start, args.end) == ("2026-03-01T00:00Z", "2026-03-01T01:00Z")
 
 
@@ -160,7 +160,7 @@ def test_detect_is_hourly_later_than_the_delay_then_catch_up_and_once_a_day_main
     assert {name: hour for name, (hour, _) in at.items()} == {
         "procnet_detect": "*", "procnet_catch_up": "*", "procnet_maintain": "3",
     }  # fmt: skip
-    assert len({minute for _, minute in at.values()}) == 3, "no two begin at once"
+    assert len({minute for _, minute in at.values()}) == 3, "no two start at the same time"
     detect, catch_up = (parse_duration(f"{at[name][1]}m") for name in ("procnet_detect", "procnet_catch_up"))
     window = load_settings(ROOT / "conf" / "databricks.yml").window
     assert window.delay < detect < catch_up < window.length
@@ -173,9 +173,9 @@ def test_one_run_at_a_time_and_the_next_one_waits(job: dict[str, Any]) -> None:
 
 
 def test_every_variable_is_declared_and_every_declared_one_is_used() -> None:
-    said = json.dumps([BUNDLE, BASE])
-    assert set(re.findall(r"\$\{var\.(\w+)\}", said)) == set(BUNDLE["variables"])
-    assert set(re.findall(r"\$\{(?!var\.)([\w.]+)\}", said)) == {"workspace.file_path"}
+    text = json.dumps([BUNDLE, BASE])
+    assert set(re.findall(r"\$\{var\.(\w+)\}", text)) == set(BUNDLE["variables"])
+    assert set(re.findall(r"\$\{(?!var\.)([\w.]+)\}", text)) == {"workspace.file_path"}
 
 
 def test_no_workspace_no_person_and_no_secret_is_named() -> None:
@@ -203,7 +203,9 @@ def test_the_jobs_run_one_after_the_other_by_the_names_of_a_catalog(spark: Spark
     run(BASE["procnet_catch_up"], schema)
     run(BASE["procnet_maintain"], schema)
     kinds = [r.kind for r in spark.table(f"{schema}.runs").select("kind").collect()]
-    assert sorted(kinds) == ["backfill", "backfill", "detect", "maintain"], "no table changed, so nothing came late"
+    assert sorted(kinds) == ["backfill", "backfill", "detect", "maintain"], (
+        "no table changed, so catch-up recorded nothing"
+    )
 
 
 LATE = """SELECT TIMESTAMP '2026-03-01T00:30:00Z' AS event_time, DATE '2026-03-01' AS event_date, 'ws-1' AS host,
@@ -213,7 +215,7 @@ LATE = """SELECT TIMESTAMP '2026-03-01T00:30:00Z' AS event_time, DATE '2026-03-0
 
 @pytest.mark.spark
 @pytest.mark.long
-def test_a_row_that_comes_late_is_found_by_the_job_that_is_scheduled_for_it(spark: SparkSession, schema: str) -> None:
+def test_the_scheduled_catch_up_finds_a_late_row(spark: SparkSession, schema: str) -> None:
     run(BASE["procnet_init"], schema)
     run(BASE["procnet_detect"], schema, **HOUR)
     spark.sql(LATE).write.format("delta").mode("append").saveAsTable(f"{schema}.network_events")
@@ -223,7 +225,7 @@ def test_a_row_that_comes_late_is_found_by_the_job_that_is_scheduled_for_it(spar
 
 
 @pytest.mark.spark
-def test_a_task_that_cannot_do_its_work_raises_an_error(spark: SparkSession, schema: str) -> None:
+def test_a_task_that_fails_raises_an_error(spark: SparkSession, schema: str) -> None:
     for job, values, code in (
         (BASE["procnet_detect"], {}, 3),  # no tables
         (BASE["procnet_backfill"], {}, 2),  # no period

@@ -1,6 +1,6 @@
-"""An Airflow of the tests' own: its home a temporary folder, its database SQLite, its DAGs copies of the shipped ones.
+"""Sets up an Airflow for the tests: a temporary home, a SQLite database, copies of the shipped DAGs.
 
-Airflow reads its environment when it is imported, so all of it is set here, before any test is.
+Airflow reads its environment when it is imported, so the environment is set here, before any test is imported.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ os.environ |= {
     "CASES_PROGRAM": str(HOME / "bin" / "exits"),
 }
 
-# Stands for procnet, or for spark-submit: notes its words, one a line, and ends with the code that its words name.
+# In place of procnet and spark-submit: writes its arguments, one a line, and exits with the code that they name.
 EXITS = f"""#!{sys.executable}
 import re, sys
 with open({str(CALLS)!r}, "a") as f:
     f.write("\\n".join(sys.argv[1:]) + "\\n\\n")
-print("said by the program")
+print("printed by the program")
 sys.exit(int(re.search(r"exit-(\\d+)|$", " ".join(sys.argv[1:]))[1] or 0))
 """
 
@@ -54,7 +54,7 @@ def pytest_unconfigure() -> None:
 
 
 def airflow(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """A command of Airflow as a user types it; stdout and stderr in one text."""
+    """Runs a command of Airflow; stdout and stderr are one text."""
     return subprocess.run(
         [sys.executable, "-m", "airflow", *words], env=os.environ | env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -62,7 +62,7 @@ def airflow(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def calls() -> list[list[str]]:
-    """The words of each call of the program that stands for procnet, since it was last asked."""
+    """Returns the arguments of each call of that program since the last call of this function."""
     text = CALLS.read_text() if CALLS.exists() else ""
     CALLS.unlink(missing_ok=True)
     return [part.split("\n") for part in text.split("\n\n") if part]

@@ -169,8 +169,8 @@ def test_a_past_hour_is_evaluated_then_what_came_late_then_the_tables_are_tended
         return done.stdout
 
     def found() -> list[dict[str, Any]]:
-        told = procnet("findings", "--conf", conf, "--format", "json")
-        return [json.loads(line) for line in told.splitlines()]
+        output = procnet("findings", "--conf", conf, "--format", "json")
+        return [json.loads(line) for line in output.splitlines()]
 
     made = procnet("demo", "--conf", conf, "--lake", lake, "--no-detect", "--hosts", 2, "--hours", 2, "--json")
     assert json.loads(made)["start"].startswith("2026-03-02T00:00:00")

@@ -1,4 +1,4 @@
-"""What a run is given, and what its end means: without a database."""
+"""The arguments of a run, and what its exit code means; without a database."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CONTEXT = {
 }
 
 
-def test_an_interval_is_given_as_it_is_in_utc() -> None:
+def test_an_interval_is_passed_in_utc() -> None:
     zone = timezone(timedelta(hours=2))
     assert arguments(window(HOUR.astimezone(zone), HOUR + timedelta(hours=1), "T")) == PERIOD
 
@@ -47,7 +47,7 @@ def test_an_interval_is_given_as_it_is_in_utc() -> None:
 @pytest.mark.parametrize(
     ("end", "says"), [(HOUR, "CronTriggerTimetable gave this run an interval without a length"), (None, "no data int")]
 )
-def test_no_length_no_window(end: datetime | None, says: str) -> None:
+def test_an_interval_without_a_length_is_no_window(end: datetime | None, says: str) -> None:
     with pytest.raises(AirflowFailException, match=f"{says}[\\s\\S]*next:"):
         window(HOUR, end, "CronTriggerTimetable")
 
@@ -61,17 +61,17 @@ def test_a_run_for_a_past_date_does_not_evaluate_the_present() -> None:
 
 
 @pytest.mark.parametrize("code", [None, 1, 2, 3, 5, -9, 137])
-def test_all_but_a_failed_window_fail_at_once(code: int | None) -> None:
+def test_every_error_but_a_failed_window_fails_at_once(code: int | None) -> None:
     assert isinstance(failure(code, "why"), AirflowFailException)
 
 
-def test_a_failed_window_may_be_tried_again_and_every_end_says_why() -> None:
+def test_a_failed_window_is_retried_and_every_error_has_the_output() -> None:
     assert type(failure(4, "why")) is AirflowException
     assert "partly done" in str(failure(5, "procnet backfill goes on"))
     assert "procnet backfill goes on" in str(failure(5, "procnet backfill goes on"))
 
 
-def test_errors_of_procnet_have_the_exit_codes_that_are_said_here() -> None:
+def test_errors_have_the_exit_codes_of_procnet() -> None:
     spec = importlib.util.spec_from_file_location("errors", ROOT / "lib" / "procnet" / "errors.py")
     assert spec is not None
     assert spec.loader is not None
@@ -99,19 +99,19 @@ def test_setup_is_read_from_the_environment() -> None:
         {"PROCNET_SINCE": "2026-03-01"},
     ],
 )
-def test_a_setup_that_cannot_be_meant_says_which_variable(env: dict[str, str]) -> None:
+def test_a_wrong_variable_is_named(env: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=list(env)[-1]):
         Setup.of(env)
 
 
-def test_what_has_no_window_is_not_made_up_for() -> None:
+def test_missed_runs_without_a_window_are_skipped() -> None:
     for setup in (Setup(), Setup(since=HOUR)):
         dag = scheduled("catch-up", "40 * * * *", setup, windowed=False)
         assert (dag.catchup, dag.start_date) == (False, None)
         assert isinstance(dag.timetable, CronTriggerTimetable)
 
 
-def test_hours_are_left_out_only_where_no_first_one_is_said() -> None:
+def test_missed_hours_are_skipped_unless_a_first_one_is_set() -> None:
     assert scheduled("detect", "0 * * * *", Setup()).catchup is False
     assert scheduled("detect", "0 * * * *", Setup(since=HOUR)).catchup is True
 
@@ -122,9 +122,9 @@ def test_a_program_that_is_not_there_is_named() -> None:
 
 
 def test_a_task_that_is_killed_ends_its_program_and_what_that_started() -> None:
-    beside = HOME / "beside"
+    written_later = HOME / "written_later"
     task = LocalCommand(
-        task_id="t", words=["/bin/sh", "-c", f"(sleep 60; touch {beside}) & echo $! ; wait"], windowed=False
+        task_id="t", words=["/bin/sh", "-c", f"(sleep 60; touch {written_later}) & echo $! ; wait"], windowed=False
     )
     ended: list[Any] = []
 
@@ -140,7 +140,7 @@ def test_a_task_that_is_killed_ends_its_program_and_what_that_started() -> None:
         time.sleep(0.05)
     time.sleep(0.3)
     task.on_kill()
-    thread.join(20)  # the pipe closes only when the last of them is gone
+    thread.join(20)  # the pipe closes only when the last process has ended
     assert not thread.is_alive()
     assert "exit code -15" in ended[0]
 
@@ -149,7 +149,7 @@ def operator(setup: Setup, command: str = "detect", *, windowed: bool = True) ->
     return scheduled(command, "0 * * * *", setup, windowed=windowed).get_task(command.replace("-", "_"))
 
 
-def test_spark_submit_is_given_the_job_and_the_window() -> None:
+def test_spark_submit_gets_the_job_and_the_window() -> None:
     calls()
     operator(Setup("spark", jobs="/opt/jobs", options=("--conf", "a b.yml"))).execute(CONTEXT)
     (words,) = calls()
@@ -166,23 +166,23 @@ def test_spark_submit_is_given_the_job_and_the_window() -> None:
 @pytest.mark.parametrize(
     ("code", "kind"), [(2, AirflowFailException), (4, AirflowException), (5, AirflowFailException)]
 )
-def test_spark_submit_ends_are_judged(code: int, kind: type[Exception]) -> None:
+def test_exit_codes_of_spark_submit_become_errors(code: int, kind: type[Exception]) -> None:
     with pytest.raises(AirflowException, match=f"exit code {code}") as e:
         operator(Setup("spark"), f"exit-{code}").execute(CONTEXT)
     assert type(e.value) is kind
-    assert "said by the program" in str(e.value)
+    assert "printed by the program" in str(e.value)
 
 
-def test_the_code_of_a_pod_is_the_one_that_counts() -> None:
+def test_the_exit_code_of_a_pod_takes_precedence() -> None:
     assert spark_exit_code("Cannot execute: x. Error code is: 1. Kubernetes spark exit code is: 4\nLast") == 4
     assert spark_exit_code("No driver id is known") is None
 
 
 class Hook:
-    """Databricks, as far as the operator asks it: one run that ends as `error` says."""
+    """The parts of DatabricksHook that the operator calls: one run, which ends with `error`."""
 
     error: str | None = None
-    asked: dict[str, Any]
+    request: dict[str, Any]
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
 
@@ -190,7 +190,7 @@ class Hook:
         return {"procnet detect": 7, "procnet catch-up": 8, "procnet maintain": 9}.get(name)
 
     def run_now(self, json: dict[str, Any]) -> int:
-        Hook.asked = json
+        Hook.request = json
         return 1
 
     def get_run_page_url(self, _: int) -> str:
@@ -236,7 +236,7 @@ def test_the_job_of_the_bundle_is_run_for_the_window(
             run.execute({**CONTEXT, "ti": Pushed()})
         assert type(e.value) is kind
         assert str(error) in str(e.value)
-    assert Hook.asked == {"job_id": 7, "job_parameters": {"start": PERIOD[1], "end": PERIOD[3]}}
+    assert Hook.request == {"job_id": 7, "job_parameters": {"start": PERIOD[1], "end": PERIOD[3]}}
     assert databricks_exit_code("PartlyDone: some") == 5
 
 
@@ -245,7 +245,7 @@ def test_a_job_without_a_window_is_run_without_parameters(monkeypatch: pytest.Mo
     monkeypatch.setattr(Hook, "error", None)
     for command, job_id in zip(WINDOWLESS, (8, 9), strict=True):
         operator(Setup("databricks"), command, windowed=False).execute({**CONTEXT, "ti": Pushed()})
-        assert Hook.asked == {"job_id": job_id}
+        assert Hook.request == {"job_id": job_id}
 
 
 def test_the_bundle_has_the_jobs_under_those_names_and_they_take_those_parameters() -> None:
