@@ -118,7 +118,7 @@ def _print_detected(detected: Detected) -> None:
             ("procnet", score.findings, score.right, len(score.wrong), len(score.missed)),
             ("the original search", search.rows, search.rows - search.wrong, search.wrong, search.missed),
         ],
-        title="\ncompared with the answers, which are known because the records are made up",
+        title="\ncompared with the known answers",
     )
     reasons = [("wrong", n, why) for why, n in search.why_wrong.items()]
     reasons += [("missed", n, why) for why, n in search.why_missed.items()]

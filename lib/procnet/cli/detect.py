@@ -50,16 +50,8 @@ def _print(report: WindowReport) -> None:
 
 def report_as_dict(report: WindowReport) -> dict[str, Any]:
     """The report of a window as `--json` prints it."""
-    return {
-        "run_id": report.run_id,
-        "start": report.window.start,
-        "end": report.window.end,
-        "status": report.status,
-        "plan": report.plan,
-        "counts": report.counts,
-        "seconds": report.seconds,
-        "noisy": report.noisy,
-    }
+    values = {name: getattr(report, name) for name in ("status", "plan", "counts", "seconds", "noisy")}
+    return {"run_id": report.run_id, "start": report.window.start, "end": report.window.end, **values}
 
 
 def exit_code_of(selection: Selection) -> int:

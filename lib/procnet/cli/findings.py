@@ -143,18 +143,11 @@ def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = Non
     """
     columns = ("connection", "host", "process", "id", "age", "destination", "port", "known by")
     cells = [
-        (
-            r["event_time"],
-            _without_domain(r["host"]),
-            r["process_name"],
-            r["process_id"],
-            None if r["process_time"] is None else short_duration(r["event_time"] - r["process_time"]),
-            r["dest_ip"],
-            r["dest_port"],
-            r["attribution"],
-        )
+        (r["event_time"], _without_domain(r["host"]), r["process_name"], r["process_id"],
+         None if r["process_time"] is None else short_duration(r["event_time"] - r["process_time"]),
+         r["dest_ip"], r["dest_port"], r["attribution"])
         for r in rows
-    ]
+    ]  # fmt: skip
     print_table(columns, cells, title=title, file=file)
 
 

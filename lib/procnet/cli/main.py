@@ -62,25 +62,17 @@ def parser() -> argparse.ArgumentParser:
 def _common_options() -> argparse.ArgumentParser:
     """The options that every command has."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--conf", type=Path, metavar="FILE",
-        help="YAML file of settings (default: $PROCNET_CONF, else ./conf/local.yml, else the shipped local.yml)",
-    )  # fmt: skip
-    common.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-        help="override one setting, such as window.length=1h; repeatable (default: none)",
-    )  # fmt: skip
-    common.add_argument(
-        "--lake", type=Path, metavar="DIR",
-        help="folder of Delta tables to use as the lake (default: the lake that the settings name)",
-    )  # fmt: skip
-    common.add_argument(
-        "--json", action="store_true",
-        help="print the result as one JSON object on stdout, messages on stderr (default: tables)",
-    )  # fmt: skip
-    common.add_argument(
-        "-v", "--verbose", action="store_true", help="print the traceback of an error (default: only its message)"
-    )
+    option = common.add_argument
+    conf = "YAML file of settings (default: $PROCNET_CONF, else ./conf/local.yml, else the shipped local.yml)"
+    option("--conf", type=Path, metavar="FILE", help=conf)
+    setting = "override one setting, such as window.length=1h; repeatable (default: none)"
+    option("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=setting)
+    lake = "folder of Delta tables to use as the lake (default: the lake that the settings name)"
+    option("--lake", type=Path, metavar="DIR", help=lake)
+    json = "print the result as one JSON object on stdout, messages on stderr (default: tables)"
+    option("--json", action="store_true", help=json)
+    verbose = "print the traceback of an error (default: only its message)"
+    option("-v", "--verbose", action="store_true", help=verbose)
     return common
 
 

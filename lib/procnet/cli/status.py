@@ -63,22 +63,17 @@ def _print_runs(runs: Sequence[Mapping[str, Any]], anomalies: Mapping[str, Mappi
     print_table(
         ("started", "kind", "window", "status", "findings", "seconds"),
         [
-            (
-                r["started_at"],
-                r["kind"],
-                _window_text(r),
-                r["status"] + "".join(f", {problem}" for problem in ("noisy", "broken") if r[problem]),
-                (r["counts"] or {}).get("findings"),
-                round((r["ended_at"] - r["started_at"]).total_seconds(), 1),
-            )
+            (r["started_at"], r["kind"], _window_text(r),
+             r["status"] + "".join(f", {problem}" for problem in ("noisy", "broken") if r[problem]),
+             (r["counts"] or {}).get("findings"), round((r["ended_at"] - r["started_at"]).total_seconds(), 1))
             for r in runs
         ],
         title="\nlast runs",
-    )
+    )  # fmt: skip
     for r in runs:
         for count, usual in anomalies.get(r["run_id"], {}).items():
             print_message(
-                f"unusual: {_window_text(r)} has {r['counts'].get(count, 0)} {count}; "
+                f"jump: {_window_text(r)} has {r['counts'].get(count, 0)} {count}; "
                 f"the median of the windows of this length before it is {usual:g}"
             )
 

@@ -82,7 +82,8 @@ def judge_expectation(expected: Expectation, rows: Sequence[Row]) -> Verdict:
     Where there are too few, `why` says which other findings of the detection there are; None without any.
     """
     of_detections = [r for r in rows if r["detection_id"] in expected.ids]
-    satisfying = [r for r in of_detections if expected.where is None or _holds(expected.where, r)]
+    satisfied = [expected.where is None or _holds(expected.where, r) for r in of_detections]
+    satisfying = [r for r, is_satisfied in zip(of_detections, satisfied, strict=True) if is_satisfied]
     counted = tuple(r for r in satisfying if _is_excluded(r) == expected.excluded)
     if expected.allows(len(counted)):
         return Verdict(expected, counted, ok=True)
@@ -91,7 +92,7 @@ def judge_expectation(expected: Expectation, rows: Sequence[Row]) -> Verdict:
         names = ", ".join(f"{name} {n}" for name, n in by_name.most_common()) if len(expected.ids) > 1 else None
         return Verdict(expected, counted, ok=False, why=names)
     uncounted = [r for r in satisfying if _is_excluded(r) != expected.excluded]
-    others = [r for r in of_detections if r not in satisfying]
+    others = [r for r, is_satisfied in zip(of_detections, satisfied, strict=True) if not is_satisfied]
     reasons = [*_uncounted_reason(expected, uncounted), *_where_reason(expected, others)]
     return Verdict(expected, counted, ok=False, why="; ".join(reasons) or None)
 
