@@ -41,8 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # Most tests run large plans over a few rows, where Java code generation takes longest: a fifth of ingest and detect.
 INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
 
-# Bytecode of Spark's classes and of generated ones is not verified in every worker: a tenth of a new JVM's time.
-UNVERIFIED = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+# Of a session of many small queries: bytecode is not verified in every worker (a tenth of a new JVM's time), and the
+# heap starts so large that garbage is collected seldom, and the classes' space without collections of all (together 8 %
+# of the processor time of tests/engine/test_tiling.py).
+JAVA_OPTIONS = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -Xms1g -Xmn600m -XX:MetaspaceSize=400m"
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +55,7 @@ def spark(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     remote = "local[2]" if pytestconfig.getoption("connect") else None
     settings = {
         **(own_server() if remote else {"spark.master": "local[2]"}),
-        "spark.driver.extraJavaOptions": f"{SHORT_RUN['spark.driver.extraJavaOptions']} {UNVERIFIED}",
+        "spark.driver.extraJavaOptions": f"{SHORT_RUN['spark.driver.extraJavaOptions']} {JAVA_OPTIONS}",
         "spark.driver.memory": "2g",  # two workers at once fit into a small machine
         "spark.sql.shuffle.partitions": "1",
         **INTERPRETED,

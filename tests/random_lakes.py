@@ -49,7 +49,7 @@ class Lake:
             rows = getattr(self, part)
             found += [replace(self, **{part: rows[:i] + rows[i + 1 :]}) for i in range(len(rows))]
             for i, row in enumerate(rows):
-                spare = [k for k, v in row.items() if v is not None and k not in KEPT]
+                spare = [k for k, v in row.items() if v is not None and k not in NEVER_REMOVED]
                 found += [replace(self, **{part: [*rows[:i], {**row, k: None}, *rows[i + 1 :]]}) for k in spare]
         return found
 
@@ -61,7 +61,7 @@ class Lake:
         return "\n".join(["processes", *map(line, self.processes), "connections", *map(line, self.connections)])
 
 
-KEPT = ("event_time", "event_date", "event_kind", "record_id")
+NEVER_REMOVED = ("event_time", "event_date", "event_kind", "record_id")
 
 
 def build(choose: Choose) -> Lake:

@@ -48,7 +48,15 @@ DIALECT_NAMES = {
     "ran_as": "run_fingerprints",
 }
 # Names of pytest and PyYAML.
-OTHERS_NAMES = {"pytest.mark", "problem_mark", "start_mark", "end_mark", "context_mark"}
+OTHERS_NAMES = {
+    "pytest.mark",
+    "pytest.marks",
+    "problem_mark",
+    "start_mark",
+    "end_mark",
+    "context_mark",
+    "MarkedYAMLError",
+}
 
 GENERATED = {"docs/commands.md", "docs/tables.md"}  # by `make docs`
 
@@ -88,7 +96,7 @@ def identifiers(file: Path) -> Iterator[tuple[int, str]]:
             of_pytest = isinstance(node.value, ast.Name) and node.value.id == "pytest"
             yield node.lineno, f"pytest.{node.attr}" if of_pytest else node.attr
         elif isinstance(node, ast.keyword) and node.arg:
-            yield node.value.lineno, node.arg
+            yield node.value.lineno, "pytest.marks" if node.arg == "marks" else node.arg  # of pytest.param
         elif isinstance(node, ast.alias):
             yield node.lineno, node.asname or node.name.rpartition(".")[2]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -129,9 +129,8 @@ def backfill(
         PartlyDone: Chunks failed. The others are done; the same call goes on with what is left.
     """
     lake, selection = Lake(spark, settings), _selection(spark, settings, detections, exclusions, broken)
-    return backfill_run.backfill(
-        lake, selection, period, windows=windows, chunk=chunk, parallel=parallel, progress=progress
-    )
+    periods = [period] if windows is None else windows
+    return backfill_run.backfill(lake, selection, *periods, chunk=chunk, parallel=parallel, progress=progress)
 
 
 def _selection(

@@ -154,7 +154,7 @@ TIES = [
     nobody("and by nothing else", [start("n", 0, process_id=None, process_guid="G")], connection(1, process_id=None)),
 ]  # fmt: skip
 
-LIVES = [
+LIFE_CASES = [
     host_pid("an end event ends", [start("s", 0), end(3)], connection(2), "s", process_end_time=second(3)),
     host_pid("of two the earlier", [start("s", 0), end(4), end(3)], connection(2), "s", process_end_time=second(3)),
     nobody("an end event at its start's instant ends it", [start("s", 1), end(1)], connection(6 + EPS)),
@@ -245,7 +245,7 @@ BY_HOST_AND_ID = [
 ]  # fmt: skip
 
 ALL = [
-    *HOSTS_AND_NULLS, *TWO_SENSORS, *TIES, *LIVES, *BY_GUID, *BY_HOST_AND_ID,
+    *HOSTS_AND_NULLS, *TWO_SENSORS, *TIES, *LIFE_CASES, *BY_GUID, *BY_HOST_AND_ID,
     nobody("the record's own name", [], connection(0, **MSI)),
     nobody("nothing at all", [], connection(0)),
 ]  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from cli.command import Said, procnet
+from cli.command import CommandResult, procnet
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import DataError, DetectionError, ExclusionError
 from procnet.lake.tables import Lake
@@ -103,7 +103,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return at
 
 
-def detect(lake: Path, at: Path, *more: object) -> tuple[Said, dict[str, Any], dict[str, Any]]:
+def detect(lake: Path, at: Path, *more: object) -> tuple[CommandResult, dict[str, Any], dict[str, Any]]:
     """Returns the result of `detect`, its JSON, and the newest row of the ledger."""
     result = procnet("detect", "--lake", lake, "--set", f"detections.folder={at}", *PERIOD, "--json", *more)
     status = json.loads(procnet("status", "--lake", lake, "--last", "1", "--json").out)

@@ -61,9 +61,8 @@ def _backfill(args: Namespace) -> int:
         period = Window(windows[0].start, windows[-1].end)
     assert period is not None  # refused above, or set by the gaps
     with show_progress("backfill", quiet=args.json) as progress:
-        report = backfill(
-            lake, selection, period, windows=windows, chunk=chunk, parallel=args.parallel, progress=progress
-        )
+        periods = [period] if windows is None else windows
+        report = backfill(lake, selection, *periods, chunk=chunk, parallel=args.parallel, progress=progress)
     value = {
         "start": period.start,
         "end": period.end,

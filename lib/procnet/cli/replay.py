@@ -25,7 +25,7 @@ from procnet.runs.selection import enabled_exclusions
 from procnet.spark.session import SHORT_RUN, open_session
 
 _MOST_SHOWN = 5  # findings of an expectation, names of unused files
-_NOT_MET = 4
+_EXPECTATION_FAILED = 4
 
 
 def add_commands(commands: Commands) -> None:
@@ -80,7 +80,7 @@ def _replay(args: Namespace) -> int:
         names = ", ".join(Path(f).name for f in unused[:_MOST_SHOWN]) + (", ..." if unused[_MOST_SHOWN:] else "")
         print_message(f"{len(unused)} of the given files belong to no dataset: {names}")
     print_message(f"{expected - failed} of {expected} expectations hold")
-    return _NOT_MET if failed else 0
+    return _EXPECTATION_FAILED if failed else 0
 
 
 def _write(path: Path, content: bytes) -> None:

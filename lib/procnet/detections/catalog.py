@@ -121,9 +121,7 @@ def _look_up(
         return read if isinstance(read, Detection) else read.problems
     low = name.lower()
     found = [
-        d
-        for d in detections
-        if low in (d.id, d.name.lower(), d.path.stem) or (len(low) >= 8 and d.id.startswith(low))
+        d for d in detections if low in (d.id, d.name.lower(), d.path.stem) or (len(low) >= 8 and d.id.startswith(low))
     ]
     if len(found) == 1:
         return found[0]

@@ -74,7 +74,7 @@ class NothingRelevant:
 
 
 def prefilter(query: Query, candidates: Collected) -> RelevantEvents | NothingRelevant:
-    """The events that can still give findings, by keys on the driver where they are few, else by joins of the tables."""
+    """The events that can still give findings: by keys on the driver where they are few, else by joins of tables."""
     if isinstance(candidates, TooMany):
         return _prefilter_by_joins(query, candidates, may_broadcast=False)
     if _one_column_costs_the_record(query.settings):

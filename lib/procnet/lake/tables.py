@@ -103,7 +103,7 @@ class Lake:
         if missing := missing_columns(name, types):
             raise DataError(
                 f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(types))}",
-                hint="map it as a source, or create it with procnet init",
+                hint="procnet init adds columns of a newer version; or map the table as a source",
             )
         wrong = [
             f"{f.name} is {types[f.name].simpleString()}, not {f.dataType.simpleString()}"

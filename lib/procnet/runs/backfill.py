@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,15 +30,12 @@ class BackfillReport:
 def backfill(
     lake: Lake,
     selection: Selection,
-    period: Window,
-    *,
-    windows: Sequence[Window] | None = None,
+    *periods: Window,
     chunk: timedelta = timedelta(days=1),
     parallel: int = 1,
     progress: WindowProgress = no_progress,
 ) -> BackfillReport:
-    """Evaluates a period in chunks, in order or `parallel` at once. `windows` are the parts of the period to evaluate;
-    by default all of it.
+    """Evaluates one or more periods, in order of time, in chunks: one after the other, or `parallel` at once.
 
     A chunk is skipped where the ledger has a run of it that succeeded with the same run fingerprints, and no commit
     since has a date that the chunk reads. `progress` is called for every chunk, for the skipped ones first.
@@ -48,7 +44,7 @@ def backfill(
     """
     if parallel < 1:
         raise UsageError(f"{parallel} chunks at once are none", hint="write --parallel 2, or leave it out")
-    chunks = [c for part in ([period] if windows is None else windows) for c in part.chunks(chunk)]
+    chunks = [c for period in periods for c in period.chunks(chunk)]
     done = done_windows(lake, selection, chunks)
     skipped = tuple(c for c in chunks if c in done)
     on_outcome = progress_counter(len(chunks), progress)
@@ -59,7 +55,7 @@ def backfill(
     if failed:
         raise PartlyDone(
             f"{len(failed)} of {len(chunks)} chunks failed; the first: {failed[0].message}",
-            hint=f"procnet backfill --start {period.start.isoformat()} --end {period.end.isoformat()} "
+            hint=f"procnet backfill --start {periods[0].start.isoformat()} --end {periods[-1].end.isoformat()} "
             f"--chunk {format_duration(chunk)} goes on with what is left",
         )
     return BackfillReport(tuple(reports), skipped)

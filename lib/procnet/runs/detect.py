@@ -94,7 +94,8 @@ def _evaluate_and_replace(
     lake: Lake, selection: Selection, window: Window, attempt: RunInProgress, conflicts: int
 ) -> WindowReport:
     events = read_events(lake)
-    lake.read("findings")  # a missing table is an error before anything is computed
+    for table in ("findings", "runs"):  # a table or column that is missing is an error before anything is computed
+        lake.read(table)
     attempt.note(table_versions=events.known_versions)
     attempt.stage("open")
     query = Query(events.process_events, events.network_events, selection.detections, window, lake.settings)

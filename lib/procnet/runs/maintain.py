@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from procnet.contract import TABLES
-from procnet.engine.events import OWN
+from procnet.engine.events import EVENT_TABLES
 from procnet.errors import DataError, PartlyDone, ProcnetError, cause
 from procnet.lake import table_upkeep
 from procnet.lake.commit_safety import refuse_unsafe_commits
@@ -78,7 +78,7 @@ def _version_retention(lake: Lake, now: datetime, *, has_ledger: bool) -> dict[s
     shortest = lake.settings.maintenance.keep_versions
     last_check = max((c.time for c in late_data_checks(lake)), default=now) if has_ledger else now
     since_check = max(shortest, now - last_check + timedelta(hours=1))
-    return {name: since_check if name in OWN else shortest for name in TABLES}
+    return {name: since_check if name in EVENT_TABLES else shortest for name in TABLES}
 
 
 def _maintain_table(lake: Lake, name: str, version_age: timedelta, now: datetime, *, dry_run: bool) -> TableUpkeep:
@@ -107,7 +107,7 @@ def _delete_expired_rows(lake: Lake, name: str, now: datetime, *, dry_run: bool)
     before = (now - duration).date()
     rows = table_upkeep.rows_before(lake, name, column, before)
     if rows and not dry_run:
-        if name in OWN:
+        if name in EVENT_TABLES:
             record_deletion(lake, name, before)
         table_upkeep.delete_before(lake, name, column, before)
     return rows
@@ -132,5 +132,7 @@ def _merge_files(lake: Lake, name: str, found: table_upkeep.TableDetail, now: da
     order: Sequence[str] = settings.order.get(name, ()) if settings.layout == "zorder" else ()  # type: ignore[call-overload]
     if order and not found.clustering:
         first: date = (now - settings.zorder_over).date()
-        return table_upkeep.optimize(lake, name) + table_upkeep.optimize(lake, name, order=order, dates=("event_date", first))
+        return table_upkeep.optimize(lake, name) + table_upkeep.optimize(
+            lake, name, order=order, dates=("event_date", first)
+        )
     return table_upkeep.optimize(lake, name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from procnet.engine.events import OWN, versions_of
+from procnet.engine.events import EVENT_TABLES, versions_of
 from procnet.errors import DataError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.change_feed import changed_dates
@@ -28,7 +28,7 @@ class _ChangedDates:
     def affect(self, attempt: RunAttempt, lookback: timedelta) -> bool:
         """Whether a date that the run could read has changed since the run."""
         reach_back = {"process_events": lookback + PARENT_AGE + _DAY, "network_events": _DAY}
-        first = {t: (attempt.window.start - reach_back[t]).date() for t in OWN}
+        first = {t: (attempt.window.start - reach_back[t]).date() for t in EVENT_TABLES}
         last = (attempt.window.end + _DAY).date()
         return any(
             version > attempt.versions.get(table, -1) and first[table] <= day <= last
@@ -62,7 +62,7 @@ def done_windows(lake: Lake, selection: Selection, windows: Sequence[Window]) ->
     if not others:
         return unchanged
     try:
-        oldest = {t: min(a.versions[t] for a in others) for t in OWN if t in current}
+        oldest = {t: min(a.versions[t] for a in others) for t in EVENT_TABLES if t in current}
         changed = _ChangedDates({t: changed_dates(lake, t, v, current[t]) for t, v in oldest.items()})
     except DataError:  # the change data feed does not reach back that far
         return unchanged
@@ -71,4 +71,4 @@ def done_windows(lake: Lake, selection: Selection, windows: Sequence[Window]) ->
 
 def _has_dates_to_compare(attempt: RunAttempt, current: Mapping[str, int]) -> bool:
     """Whether no own table was rewound since the run, and every raw table is at the version that the run read."""
-    return all(attempt.versions[t] <= v if t in OWN else attempt.versions[t] == v for t, v in current.items())
+    return all(attempt.versions[t] <= v if t in EVENT_TABLES else attempt.versions[t] == v for t, v in current.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 
-from procnet.engine.events import OWN
+from procnet.engine.events import EVENT_TABLES
 from procnet.errors import UsageError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.tables import Lake
@@ -30,7 +30,7 @@ def first_evaluable(lake: Lake, selection: Selection) -> datetime | None:
     retention is off or has deleted no event yet."""
     if lake.settings.maintenance.keep_events is None:
         return None
-    recorded = [lake.properties(t).get(_FIRST_DAY) for t in OWN if lake.exists(t)]
+    recorded = [lake.properties(t).get(_FIRST_DAY) for t in EVENT_TABLES if lake.exists(t)]
     days = [date.fromisoformat(day) for day in recorded if day is not None]
     if not days:
         return None
