@@ -1,7 +1,8 @@
 """What attribution means, as loops over plain rows: the specification that both Spark plans are compared with.
 
 A row is a dict with the columns of `procnet.contract`; times are datetimes. Nothing here is fast, and nothing here is
-shared with the code under test, not even the list of columns that an instance has. The numbers R1..R7 are the rules'.
+shared with the code under test, not even the list of columns that an instance has. R1 and R2 are rules of
+docs/semantics.md.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ def attribute(
             answers.append(Answer("guid", life.instance(seen_until)))
         elif (life := by_host_pid(c, there, max_age, tolerances)) is not None:
             answers.append(Answer("host_pid", life.instance(seen_until)))
-        else:  # R7
+        else:  # R2, event and none
             answers.append(Answer("none" if c["process_name"] is None else "event"))
     return answers
 
 
-# R1: what joins at all
+# What joins at all
 
 
 def host_key(host: str | None, match: HostMatch) -> str | None:
@@ -116,7 +117,7 @@ def differ(a: object, b: object) -> bool:
     return a is not None and b is not None and a != b
 
 
-# R2: two sensors, one start
+# R1: two sensors, one start
 
 
 def sensor(r: Row) -> tuple[str | None, str | None]:
@@ -157,7 +158,7 @@ def leading(starts: Sequence[Row], start_tolerance: timedelta) -> list[Row]:
     return found
 
 
-# R3 and R4: which instance owns the id, from when to when
+# R1: which instance owns the id, from when to when
 
 
 def as_text(r: Row) -> tuple[tuple[bool, str], ...]:
@@ -198,7 +199,7 @@ def instances_of(events: Sequence[Row], start_tolerance: timedelta) -> list[Life
     return found
 
 
-# R5 and R6: which life made the connection
+# R2: which instance made the connection
 
 
 def by_guid(c: Row, there: Sequence[Life], max_age: timedelta, clock_skew: timedelta) -> Life | None:

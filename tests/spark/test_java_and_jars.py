@@ -119,7 +119,7 @@ def test_a_downloaded_jar_with_a_wrong_checksum_is_refused(tmp_path: Path, monke
     assert not list(tmp_path.rglob("*.jar"))
 
 
-@pytest.mark.parametrize("lock", ["requirements-dev.lock", "requirements-java.lock"])
+@pytest.mark.parametrize("lock", ["requirements-dev.lock", "requirements-java.lock", "requirements-docs.lock"])
 def test_every_locked_package_has_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
