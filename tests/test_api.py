@@ -19,6 +19,7 @@ RAW = (
     ' "@timestamp": "2026-03-01T12:15:00Z", "Image": "C:\\\\msiexec.exe", "DestinationIp": "203.0.113.7",'
     ' "DestinationPort": "443", "Initiated": "true", "Protocol": "tcp"}'
 )
+COLUMNS = "event_time timestamp, host string, process_id bigint, dest_ip string, dest_port int"
 
 
 class UsedNames:
@@ -48,8 +49,8 @@ def test_every_public_name_works_in_a_notebook(spark: SparkSession, tmp_path: Pa
     (tmp_path / "raw.jsonl").write_text(RAW)
     report = api.ingest(session, settings, "windows_flat", [tmp_path / "raw.jsonl"])
     assert (report.network_events, report.new["network_events"]) == (1, 1)
-    raw = session.createDataFrame([(RAW,)], "raw string")
-    assert api.normalize(raw, "windows_flat", ingest_time=NOON).network_events.count() == 1
+    raw = session.createDataFrame([(NOON, "a", 8, "203.0.113.7", 443)], COLUMNS)
+    assert [row["host"] for row in api.normalize(raw, "cim", ingest_time=NOON).network_events.collect()] == ["a"]
 
     assert api.detect(session, settings, hour, [detection]).counts["findings"] == 1
     backfilled = api.backfill(session, settings, hour, [detection], chunk=timedelta(minutes=30), parallel=2)
