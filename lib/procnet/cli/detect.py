@@ -34,7 +34,8 @@ def _detect(args: Namespace) -> int:
 
 
 def _print(report: WindowReport) -> None:
-    print_message(f"window {report.window}: {report.status}, {report.counts['findings']} findings ({report.plan})")
+    print_message(f"window {report.window}: {report.status}, {report.counts['findings']} findings")
+    print_message(f"plan {report.plan}: {report.plan_reason}")
     print_table(("count", ""), [(n, name.replace("_", " ")) for name, n in report.counts.items()])
     if report.status == "nothing_to_read":
         print_message(
@@ -50,7 +51,8 @@ def _print(report: WindowReport) -> None:
 
 def report_as_dict(report: WindowReport) -> dict[str, Any]:
     """The report of a window as `--json` prints it."""
-    values = {name: getattr(report, name) for name in ("status", "plan", "counts", "seconds", "noisy")}
+    names = ("status", "plan", "plan_reason", "rows_collected", "counts", "seconds", "noisy")
+    values = {name: getattr(report, name) for name in names}
     return {"run_id": report.run_id, "start": report.window.start, "end": report.window.end, **values}
 
 
