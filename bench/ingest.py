@@ -31,7 +31,8 @@ from procnet.cli.output import print_message
 from procnet.errors import UsageError
 from procnet.lake.tables import Lake
 from procnet.readers.frames import read_files
-from procnet.runs.ingest import IngestReport, ingest
+from procnet.runs.ingest import ingest
+from procnet.runs.ingest_report import IngestReport
 from procnet.settings import Settings
 from procnet.sources.normalize import normalize
 from procnet.sources.read import read_raw

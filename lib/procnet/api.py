@@ -17,7 +17,7 @@ from procnet.runs import detect as detect_run
 from procnet.runs import ingest as ingest_run
 from procnet.runs.backfill import BackfillReport
 from procnet.runs.detect import WindowReport
-from procnet.runs.ingest import IngestReport
+from procnet.runs.ingest_report import IngestReport
 from procnet.runs.selection import Selection, enabled_exclusions
 from procnet.runs.windows import WindowProgress, no_progress
 from procnet.settings import Settings

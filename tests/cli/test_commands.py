@@ -21,7 +21,7 @@ from procnet.contract import FINDINGS, PROCESS_EVENTS, TABLES
 from procnet.demo.demo import Demo, Detected, Score
 from procnet.demo.fleet import make_fleet
 from procnet.demo.splunk_search import SplunkScore
-from procnet.runs.ingest import IngestReport
+from procnet.runs.ingest_report import IngestReport
 from procnet.settings import default_conf_dir
 
 pytestmark = pytest.mark.spark

@@ -31,7 +31,7 @@ from procnet.replay.expectations import (
 )
 from procnet.replay.replay import Dataset, ReplayReport, datasets_of
 from procnet.replay.verdicts import Expectation, expectations_of, judge_expectation
-from procnet.runs.ingest import IngestReport
+from procnet.runs.ingest_report import IngestReport
 from procnet.settings import default_conf_dir
 from real_records import DATA
 

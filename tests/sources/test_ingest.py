@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from procnet.api import ingest
 from procnet.errors import DataError, SourceError
 from procnet.lake.tables import Lake
-from procnet.runs.ingest import IngestReport
+from procnet.runs.ingest_report import IngestReport
 from procnet.settings import Settings
 from procnet.sources.validate import load_source
 

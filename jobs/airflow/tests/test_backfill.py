@@ -1,4 +1,4 @@
-"""Past hours by `airflow backfill create`, run by a real scheduler: it alone executes a backfill."""
+"""Past hours by `airflow backfill create`, run by a real scheduler, since only a scheduler executes a backfill."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _scheduler(database: None, tmp_path: Path) -> Iterator[None]:
     env = os.environ | {
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__PARALLELISM": "2",  # else 32 workers
-        "AIRFLOW__API_AUTH__JWT_SECRET": "of this test alone, and of both of them",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "the same secret for both processes",
         "PROCNET_PROGRAM": os.environ["CASES_PROGRAM"],
     }
     with ExitStack() as ends:

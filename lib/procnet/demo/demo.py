@@ -16,7 +16,8 @@ from procnet.lake.tables import Lake
 from procnet.periods import Window, as_utc
 from procnet.runs.backfill import backfill
 from procnet.runs.detect import detect
-from procnet.runs.ingest import IngestReport, ingest
+from procnet.runs.ingest import ingest
+from procnet.runs.ingest_report import IngestReport
 from procnet.runs.selection import Selection
 from procnet.runs.windows import WindowProgress
 from procnet.settings import Settings

@@ -28,7 +28,8 @@ from procnet.predicates.model import Predicate
 from procnet.replay.datasets import Recording
 from procnet.replay.expectations import Expectations
 from procnet.replay.verdicts import Expectation, Row, Verdict, expectations_of, judge_expectation
-from procnet.runs.ingest import IngestReport, ingest
+from procnet.runs.ingest import ingest
+from procnet.runs.ingest_report import IngestReport
 from procnet.settings import Settings
 from procnet.spark.collect import TooMany, collect_at_most
 

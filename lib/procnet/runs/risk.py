@@ -1,4 +1,4 @@
-"""Risk of a period: its risk events and incidents, from as many findings before it as the thresholds look back."""
+"""Computes the risk events and incidents of a period from the findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from procnet.spark.filters import in_period
 
 @dataclass(frozen=True)
 class Risk:
-    """`contract.RISK_EVENTS` whose first finding lies in the period, `contract.INCIDENTS` that begin in it."""
+    """`events` (`contract.RISK_EVENTS`) with `first_time` in the period, `incidents` (`contract.INCIDENTS`) with
+    `incident_time` in it."""
 
     events: DataFrame
     incidents: DataFrame
@@ -29,13 +30,16 @@ class Risk:
 
 @cache
 def attack_tactics() -> Mapping[str, tuple[str, ...]]:
-    """ATT&CK technique -> the tactics that it serves, from conf/attack.yml."""
+    """Returns ATT&CK technique -> its tactics, from conf/attack.yml."""
     return tactics_by_technique(load_yaml(default_conf_dir() / "attack.yml", dict[str, tuple[str, ...]]))
 
 
 def risk_of(lake: Lake, period: Window | None) -> Risk:
-    """The risk of a period; None means of all findings. How a period is cut changes neither event nor incident: buckets
-    are read whole, and as far back as the longer threshold looks."""
+    """Returns the risk of a period, or of all findings where it is None. Lazy.
+
+    Findings are read from before the period, by the longer of the two thresholds' times, and whole buckets of
+    risk.throttle are read: so every cut of a time into periods gives the same events and incidents.
+    """
     settings, findings = lake.settings.risk, lake.read("findings")
     if period is None:
         events = risk_events(findings, settings, attack_tactics())
@@ -43,10 +47,10 @@ def risk_of(lake: Lake, period: Window | None) -> Risk:
     back = max(settings.score_over, settings.tactics_over)
     first = _on_grid(period.start - back, settings.throttle)
     last = _on_grid(period.end, settings.throttle) + settings.throttle
-    read = findings.where(in_period(first, last, "finding_date"))
-    events = risk_events(read, settings, attack_tactics())
-    begun = incidents(events, settings)
-    return Risk(_within(events, "first_time", period), _within(begun, "incident_time", period))
+    needed = findings.where(in_period(first, last, "finding_date"))
+    events = risk_events(needed, settings, attack_tactics())
+    found = incidents(events, settings)
+    return Risk(_within(events, "first_time", period), _within(found, "incident_time", period))
 
 
 def _on_grid(time: datetime, size: timedelta) -> datetime:
