@@ -1,4 +1,4 @@
-"""procnet joins process creations with network connections over a security data lake, and finds what should not be.
+"""procnet joins process creations with network connections over a security data lake, and evaluates detections on them.
 
 The names of `__all__` are the public API, for notebooks and jobs; modules and their other names are internal. A name is
 imported when it is first used, so `import procnet` does not import Spark.

@@ -28,7 +28,7 @@ def cause(error: Exception) -> str:
 
 
 def install_hint(extra: str) -> str:
-    """How to install procnet with an extra. Not by its name: that of the package index is another project's."""
+    """How to install procnet with an extra. Not by its name: on the package index `procnet` is another project."""
     return f"pip install '.[{extra}]' in the checkout of procnet, or pip install 'PATH/TO/procnet.whl[{extra}]'"
 
 

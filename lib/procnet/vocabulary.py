@@ -1,5 +1,5 @@
 """Facts of the field, each stated once: severities, words for an unknown value, protocols, integrity levels, and how
-canonical columns are spelled."""
+the values of canonical columns are cleaned."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INTEGRITY_LABEL = r"^mandatory label\\(\w+)( plus)? mandatory level$"
 PROCESS_IDS = (1, 2**32 - 1)
 PORTS = (0, 65535)
 
-# Columns by how the clean-up spells them. Blanks at the ends of a command line are evidence and stay.
+# Columns by how their values are cleaned. Blanks at the ends of a command line are evidence and stay.
 COMMAND_LINE_COLUMNS = frozenset({"command_line", "parent_command_line"})
 ADDRESS_COLUMNS = frozenset({"src_ip", "dest_ip"})
 LOWER_CASE_COLUMNS = frozenset({

@@ -62,7 +62,7 @@ def airflow(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def calls() -> list[list[str]]:
-    """Returns the arguments of each call of that program since the last call of this function."""
+    """Returns the arguments of each call of the EXITS program since this function was last called."""
     text = CALLS.read_text() if CALLS.exists() else ""
     CALLS.unlink(missing_ok=True)
     return [part.split("\n") for part in text.split("\n\n") if part]

@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def _scheduler(database: None, tmp_path: Path) -> Iterator[None]:
-    """What executes runs: the scheduler, and the server that its tasks speak with."""
+    """Starts the scheduler, and the API server that its tasks call."""
     port = free_port()
     env = os.environ | {
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",

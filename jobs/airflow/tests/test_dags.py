@@ -147,7 +147,7 @@ QUICK = {
 }
 
 
-# Of msiexec by its own word, so a finding; it comes when its hour has been judged.
+# A connection whose record names msiexec, so a finding; it is ingested after its hour was evaluated.
 LATE = {
     "@timestamp": "2026-03-02T00:30:00Z", "EventID": 3, "SourceName": "Microsoft-Windows-Sysmon", "Hostname": "late-1",
     "ProcessId": "2040", "Image": "C:\\Windows\\System32\\msiexec.exe", "Protocol": "tcp", "Initiated": "true",

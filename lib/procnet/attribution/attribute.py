@@ -1,4 +1,4 @@
-"""Connections with the process instance that made each: the two plans of the join behind one function."""
+"""Attributes connections to the process instances that made them: the two plans of the join behind one function."""
 
 from __future__ import annotations
 

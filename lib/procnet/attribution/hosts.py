@@ -20,8 +20,8 @@ def host_key(host: str, match: HostMatch) -> str:
 
 
 def host_filter(hosts: Iterable[str | None], match: HostMatch, limit: int = 100) -> str:
-    """An SQL condition that reaches the files: true for every row whose `host_key` is that of one of the hosts, and for
-    few others; true for all rows where there are more than `limit` hosts."""
+    """An SQL condition that is pushed down to the files: true for every row whose `host_key` is that of one of the
+    hosts, and for few others; true for all rows where there are more than `limit` hosts."""
     names = sorted({h for h in hosts if h is not None})
     if len(names) > limit:
         return "true"

@@ -1,4 +1,4 @@
-"""Process events -> process instances, each with its life `[start, end)` (docs/semantics.md, R1).
+"""Process events -> process instances, each with its interval `[start, end)` (docs/semantics.md, R1).
 
 A *leading* start is one that no other sensor's record of the same start outranks. On one (host, process id) the leading
 starts follow one another: an instance ends at the first of its end event and the next start, whatever image the next
@@ -17,15 +17,15 @@ from procnet.contract import PROCESS_EVENTS, PROCESS_FIELDS
 from procnet.periods import micros
 from procnet.settings import HostMatch, Tolerances
 
-# The columns of an instance, beside its times.
+# The columns of an instance, without its times.
 INSTANCE_FIELDS: tuple[str, ...] = (*PROCESS_FIELDS, "record_id", "vendor_product", "source")
 
-# All of it is SQL (spark/sql.py says why): as Columns, instances, answers and findings were 6,000 calls to the JVM.
-# A start's columns travel as two arrays of texts, `shared` and `own`, and are read by name only for the few instances
-# that answer (`instance_column`). As columns of their own they were some sixty expressions at every step, and planning
-# cost more than an hour's data. The two arrays are also the order of starts at one instant: the greater wins, nulls
-# first. The first three columns are the rule (R1); the others make the order total, so that neither the plan nor the
-# order of files can change who wins.
+# All of it is SQL (spark/sql.py says why): as Columns, instances, attribution and findings were 6,000 calls to the JVM.
+# A start's columns are two arrays of texts, `shared` and `own`, and are read by name only for the few instances that
+# made a connection (`instance_column`). As columns of their own they were some sixty expressions at every step, and
+# planning cost more than an hour's data. The two arrays are also the order of starts at one instant: the greater wins,
+# nulls first. The first three columns are the rule (R1); the others make the order total, so that neither the plan nor
+# the order of files can change which one wins.
 _TIE_COLUMNS = ("process_guid", "process_path", "command_line")
 # Columns that another sensor's record of the same start may fill ...
 _SHARED = (*_TIE_COLUMNS, *(n for n in PROCESS_FIELDS if n not in {*_TIE_COLUMNS, "process_id"}))
@@ -71,8 +71,7 @@ def _text_array(names: Sequence[str]) -> str:
 
 
 def _leading_starts(records: DataFrame, tolerances: Tolerances) -> DataFrame:
-    """Records of two sensors, one start: drops the starts that another sensor's record outranks, and fills the gaps of
-    those that lead.
+    """The leading starts, with their gaps filled from other sensors' records of the same start, and the end events.
 
     Whether a start leads depends only on the records within `start_tolerance` of it, never on which others were
     dropped: so the result does not depend on how far back the events were read.
@@ -90,7 +89,7 @@ def _leading_starts(records: DataFrame, tolerances: Tolerances) -> DataFrame:
             *(*_KEY, "event_kind", "process_guid", "event_time AS record_time", "record.own AS own"),
             # The process was there when the first of its records was written: the leading one may be a second late.
             "least(event_time, array_min(transform(peers, q -> q.time))) AS event_time",
-            # Who wins an instant is decided by all that is known of a start, so by its filled columns.
+            # Of starts at one instant, the winner is decided by all that is known of each, so by its filled columns.
             f"coalesce(aggregate({fillers}, record.shared, {fill}), record.shared) AS shared",
         )
     )
@@ -109,7 +108,7 @@ def _same_start(one: str, other: str) -> str:
 
 
 def _with_ends(leading: DataFrame) -> DataFrame:
-    """Gives each leading start its end: the first end event for it, or the next start on its key."""
+    """The instances: each leading start with its end, the first of its end event and the next start on its key."""
     is_start = "event_kind = 'start'"
     # At one instant starts sort before ends, the greatest tie first: a start behind another of its instant owns no id.
     in_time = f"{_ON_KEY} ORDER BY event_time, event_kind DESC, shared DESC NULLS LAST, own DESC NULLS LAST"
@@ -130,7 +129,7 @@ def _with_ends(leading: DataFrame) -> DataFrame:
     )
     # Every instant has one start that owns the id, and it sorts last there: the row after it is the next start.
     next_start = f"lead(start) OVER ({_ON_KEY} ORDER BY start, nth DESC)"
-    # `owns_pid` before `end`, so that of exact duplicates the one that owns the id sorts last and answers to the guid.
+    # `owns_pid` before `end`, so that of exact duplicates the one that owns the id sorts last: a guid finds it.
     instance = """named_struct('start', start, 'shared', started.shared, 'own', started.own,
         'record_time', started.record_time, 'owns_pid', started.owns_pid,
         'end', CASE WHEN started.owns_pid THEN least(end_event, next_start) WHEN process_id IS NOT NULL THEN start END,

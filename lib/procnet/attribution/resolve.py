@@ -1,8 +1,8 @@
-"""Which instance made a connection, of those that could have (docs/semantics.md, R2): the one place that decides.
+"""Chooses the instance that made a connection, of those that could have (docs/semantics.md, R2). Only this module does.
 
 Both plans gather arrays of instances for a connection and call the functions here, so no plan can decide otherwise. The
-arrays hold the `instance` structs of `instances.process_instances`, sorted by start; instances that cannot answer do no
-harm. It is SQL (spark/sql.py says why).
+arrays hold the `instance` structs of `instances.process_instances`, sorted by start; further instances do no harm.
+It is SQL (spark/sql.py says why).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def instance_by_guid(instances: str, tolerances: Tolerances) -> str:
     """The instance with the connection's guid: the latest start up to the connection, else the earliest within
     `clock_skew` after it. SQL; `instances` names the array.
 
-    Cloned machines share guids, so process ids must agree where both are known; a connection without an id is answered
-    only where the starts in reach have at most one process id. Ends do not matter: a guid is one process.
+    Cloned machines share guids, so process ids must agree where both are known; a connection without an id gets
+    an instance only where the starts near it have at most one process id. Ends are ignored: a guid is one process.
     """
     near = f"""filter({instances}, s -> coalesce(s.process_id = process_id, true) AND s.start >= event_time - max_age
         AND s.start <= event_time + {literal(tolerances.clock_skew)})"""
@@ -73,7 +73,7 @@ def instance_by_pid(instances: str, tolerances: Tolerances) -> str:
     """The instance on the connection's host and process id: the one that is alive at its time, else one that ended
     within `end_grace` before, else one that started within `clock_skew` after. SQL; `instances` names the array.
 
-    An instance is refused where both sides name an image or a guid and they differ: then the true start was not seen.
+    An instance is refused where both sides name an image or a guid and they differ: the true start was not recorded.
     """
     skew, grace = literal(tolerances.clock_skew), literal(tolerances.end_grace)
     other_image, other_guid = (f"{instance_column('s', name)} != {name}" for name in ("process_name", "process_guid"))

@@ -21,7 +21,8 @@ _KEY = ("host_key", "process_id")
 def gather(
     instances: DataFrame, network_events: DataFrame, *, host_match: HostMatch, tolerances: Tolerances
 ) -> DataFrame:
-    """Connections with `by_pid` and `by_guid`, as `broadcast.gather` gives them, cut to the instances that can answer.
+    """Connections with `by_pid` and `by_guid`, as `broadcast.gather` gives them; `by_pid` only with the instances that
+    `resolve.instance_by_pid` can choose.
 
     In: `instances.process_instances`, `contract.NETWORK_EVENTS`; both of any size.
     """

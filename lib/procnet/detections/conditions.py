@@ -1,6 +1,6 @@
-"""The cheap conditions that detections put to single events, so that scans and the join stay small.
+"""Cheap conditions of detections on single events, so that scans and the join stay small.
 
-None of them decides a match: each keeps every row that `judge` could match, and a test holds them to it. They are SQL
+None of them decides a match: each keeps every row that `judge` could match, and a test checks it. They are SQL
 (spark/sql.py says why).
 """
 
@@ -20,11 +20,11 @@ from procnet.spark.sql import one_of
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a set of detections needs of single events, each as one SQL condition, compiled once.
+    """The SQL conditions of a set of detections on single events, compiled once.
 
     `start_scans`: process starts that a detection could match, as conditions that no start satisfies twice, each worth
     a scan of its own; empty where no detection names a process. `network`: connections, by the network blocks. `ports`:
-    the part of `network` that reaches the files. `self_described`: connections that could match without a candidate:
+    the part of `network` pushed down to the files. `self_described`: connections that could match without a candidate:
     their own record names the process, or an any-process detection wants them. `may_be_self_described`: the cheap part
     of that. `any_process`: connections that an any-process detection wants, never null. `fields`: those of all blocks.
     """
@@ -85,8 +85,8 @@ def self_described_lookback_us(conditions: Mapping[timedelta, Conditions]) -> st
 
 
 def _start_scans(named: Sequence[Detection]) -> list[str]:
-    """One scan by name and one by original name. The condition by name reaches the files, so text columns are read only
-    where the names are (4 million starts sorted by name: 0.3 s, where one scan for both takes 0.6 s; for all
+    """One scan by name and one by original name. The condition by name is pushed down to the files, so text columns are
+    read only where the names are (4 million starts sorted by name: 0.3 s, where one scan for both takes 0.6 s; for all
     detections 0.8 against 2.2 s). The scan by original name reads no other text."""
     if not named:
         return []
@@ -99,9 +99,9 @@ def _start_scans(named: Sequence[Detection]) -> list[str]:
 
 
 def _start_could_match(detection: Detection) -> str:
-    """What one record lacks another sensor's record may have, so an unknown field rejects no start. Merged records only
-    agree in process_name: a record that is wanted for its original file name stays whatever its other fields are, since
-    the merged start may differ in them."""
+    """SQL: whether the detection could match the start of a single record. An unknown field rejects no start, since
+    another sensor's record may have it. Merged records only agree in process_name: a record with one of the original
+    file names stays whatever its other fields are, since the merged start may differ in them."""
     names = sorted(detection.process_names)
     by_name, others = one_of("process_name", names), "true"
     if detection.process is not None:

@@ -1,4 +1,4 @@
-"""The lock file in a folder of detections: what was released of each, so that no edit is released as an old version."""
+"""The lock file of a detections folder: version and fingerprint of each release, so that no edit keeps its version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCK = "detections.lock"
 
 
 class LockedVersion(BaseModel):
-    """What was released of one detection."""
+    """The released version of one detection."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,7 +49,7 @@ def check_lock(detections: Sequence[Detection], lock: Mapping[str, LockedVersion
 
 
 def _difference(current: LockedVersion, locked: LockedVersion | None) -> str:
-    """What is wrong with a detection in view of its lock; "" if nothing is."""
+    """The problem of a detection compared with its locked version; "" if there is none."""
     name, version = current.name, current.version
     if locked is None:
         return f"{name}: not in the lock; lint --lock releases it"

@@ -18,7 +18,7 @@ from procnet.spark.concurrent import run_concurrently
 
 def collect_candidates(query: Query) -> Collected:
     """The candidates, collected by the driver where they are at most `query.row_limit`: KEY, `process_name`,
-    `lookback_us`. The scans run at one time."""
+    `lookback_us`. The scans run concurrently."""
     scans = candidate_scans(query, query.history.available)
     collected = run_concurrently(query.spark, *(partial(collect_at_most, scan, query.row_limit) for scan in scans))
     tables = [c.table for c in collected if not isinstance(c, TooMany)]
@@ -29,7 +29,7 @@ def collect_candidates(query: Query) -> Collected:
 
 def candidate_scans(query: Query, process_events: Callable[[timedelta], DataFrame]) -> list[DataFrame]:
     """The scans that find the candidates, at least one: KEY, `process_name` and `lookback_us`, the longest lookback of
-    the detections that want the start, in microseconds.
+    the detections that could match the start, in microseconds.
 
     `process_events` gives the process events from a lookback before the window on.
     """

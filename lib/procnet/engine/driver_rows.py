@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 from procnet.spark.sql import among, one_of
 
 BY_VALUE = 20_000  # up to so many rows are found by a list of values, more by a join
-_PAGE_FILTER_VALUES = 200  # so many values of an IN list reach the pages of a file (spark/session.py)
+_PAGE_FILTER_VALUES = 200  # so many values of an IN list are pushed down to pages (spark/session.py)
 
 
 def driver_frame(spark: SparkSession, table: pa.Table, schema: T.StructType) -> DataFrame:
@@ -44,9 +44,9 @@ def read_full_rows(rows: DataFrame, collected: pa.Table, *key_columns: str) -> D
 
 
 def _page_filter(collected: pa.Table) -> str:
-    """The condition that is evaluated before a row is hashed and that reaches the pages of a file: names, ports and
-    ids; for names that few hosts have, these hosts too. Files are sorted by both, so of a name that every host has,
-    such as a browser's, not all rows are read for one finding."""
+    """The condition that is pushed down to the pages of a file, before rows are hashed: names, ports and ids; for names
+    that few hosts have, these hosts too. Files are sorted by both, so a name that every host has, such as a browser's,
+    is not read on all hosts for one finding."""
     hosts: dict[str | None, set[str | None]] = defaultdict(set)
     for name, host in zip(collected["process_name"].to_pylist(), collected["host"].to_pylist(), strict=True):
         hosts[name].add(host)

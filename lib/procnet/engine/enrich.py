@@ -20,7 +20,7 @@ _SLACK = timedelta(minutes=1)  # of two sensors' records of one start, the other
 def enrich(findings: DataFrame, query: Query) -> DataFrame:
     """The findings of the query's window with `related`.
 
-    In and out: `contract.FINDINGS`. Few findings are computed once for it, and where there are none, no event is read.
+    In and out: `contract.FINDINGS`. Up to DRIVER_FINDINGS_LIMIT findings are computed once; for none, no event is read.
     """
     window, key = query.window, host_key("host", query.host_match)
     since, on_hosts = window.start - query.longest_lookback, "true"

@@ -24,7 +24,7 @@ class Evaluation:
     """Findings of a window, not yet computed: `contract.FINDINGS`; None where it is known already that there are none.
 
     `plan` is that of the join, none where nothing was joined, and `reason` says why. `rows_collected`: rows that the
-    driver collected to choose it, by step. `lookback`: what was read beside the carried state.
+    driver collected to choose it, by step. `lookback`: what was read in addition to the carried state.
     """
 
     findings: DataFrame | None

@@ -1,4 +1,4 @@
-"""Which times of covered ranges could give other findings now, because of rows committed since (docs/semantics.md, R5).
+"""Finds the times of covered ranges whose findings rows committed since could change (docs/semantics.md, R5).
 
 Late, changed and removed rows are found by Delta's change data feed: a row is late when a run has covered its time and
 has not read its commit, whatever the clocks say. The result is a superset: a window too many costs a run and changes
@@ -32,7 +32,7 @@ _IDS = ("process_id", "process_guid")
 
 @dataclass(frozen=True)
 class CoveredRange:
-    """A part of time that runs have covered, and the version of each table that all of them have read."""
+    """A part of time that runs have covered; table -> the version up to which they, or later checks, have read it."""
 
     window: Window
     read: Mapping[str, int]
@@ -73,8 +73,8 @@ def affected_times(
 
 
 def affected_windows(times: DataFrame, ranges: Sequence[CoveredRange], size: timedelta) -> list[Window]:
-    """The parts of the ranges, cut on the grid of `size`, that hold a time whose change no run has read; neighbours are
-    joined. In: `affected_times`. One action, whose result has a row for each such part."""
+    """The parts of the ranges, cut on the grid of `size`, that hold a time whose change was not read yet; neighbours
+    are joined. In: `affected_times`. One action, whose result has a row for each such part."""
     rows = [(i, r.window.start, r.window.end, of, v) for i, r in enumerate(ranges) for of, v in r.read.items()]
     parts = times.sparkSession.createDataFrame(rows, "part int, a timestamp, b timestamp, of string, read long")
     inside = (F.col("event_time") >= F.col("a")) & (F.col("event_time") < F.col("b"))
@@ -173,7 +173,7 @@ def _matching(left: DataFrame, right: DataFrame, *, how: Literal["inner", "left_
 
 
 def _findings_on_hosts(findings: DataFrame, late: DataFrame, settings: Settings) -> DataFrame:
-    """`event_time` of the findings on the hosts of late rows, once for each: `changed`, `version`, `of`."""
+    """For each late row the findings on its host: their `event_time`, and its time as `changed`, `version`, `of`."""
     key = _host_key(settings).alias("key_host")
     changed = late.select(key, F.col("event_time").alias("changed"), "version", "of")
     return findings.select(key, "event_time").join(changed, "key_host")

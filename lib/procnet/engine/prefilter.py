@@ -51,9 +51,9 @@ _PROCESS_COLUMNS = (*_KEY_COLUMNS, "event_kind", "vendor_product", "source", "or
 
 @dataclass(frozen=True)
 class RelevantEvents:
-    """What can still give findings: `contract.PROCESS_EVENTS` (text columns only where they can matter) and
+    """The events that can still give findings: `contract.PROCESS_EVENTS` (text columns only where they can matter) and
     `contract.NETWORK_EVENTS`. `reach`: no detection with a longer lookback has a candidate. `rows_collected`: rows that
-    the driver collected, by step. `lookback`: what was read beside the carried state."""
+    the driver collected, by step. `lookback`: what was read in addition to the carried state."""
 
     process_events: DataFrame
     network_events: DataFrame
@@ -170,7 +170,7 @@ def _collect_process_events(query: Query, connections: pa.Table, reach: timedelt
 def _look_up_incomplete(
     query: Query, connections: pa.Table, process_rows: pa.Table, reach: timedelta
 ) -> Lookback | TooMany:
-    """The events of the keys for which what is carried is not enough."""
+    """The events of the keys for which the carried events are incomplete, read from the lookback."""
     complete_from = micros(query.history.complete_from - EPOCH)
     found = read_lookback(
         query.history, incomplete_keys(connections, process_rows, complete_from, query.tolerances), reach
@@ -195,7 +195,7 @@ def _full_connections(query: Query, connections: pa.Table) -> DataFrame:
 def _prefilter_by_joins(
     query: Query, candidates: Collected, *, may_broadcast: bool
 ) -> RelevantEvents | NothingRelevant:
-    """The same where the rows are too many for the driver, or where reading one column costs the whole record.
+    """The relevant events by joins: where rows are too many for the driver, or one column costs the whole record.
 
     Without the carried state: whether it is complete is checked only for rows that the driver has collected.
     """

@@ -1,4 +1,4 @@
-"""What one evaluation works on: detections, a window, and the events that they may match. Every step gets it."""
+"""The input of one evaluation: detections, a window, and the events that they may match. Every step gets it."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ class Query:
 
     @cached_property
     def conditions(self) -> Conditions:
-        """What all detections together need of single events."""
+        """The conditions of all detections together on single events."""
         return conditions_of(self.detections)
 
     @cached_property
     def conditions_by_lookback(self) -> Mapping[timedelta, Conditions]:
-        """The same for the detections of each lookback: starts are read as far back as the detections that want them
-        look, and no further (seven days of all names cost more than seven of one name and a day of the others)."""
+        """Lookback -> the conditions of its detections, so that no start is read from further back than the detections
+        that could match it look (seven days of all names cost more than seven of one name and a day of the others)."""
         return {age: conditions_of(group) for age, group in by_lookback(self.detections).items()}
 
     @property

@@ -49,7 +49,7 @@ class Run:
 @dataclass(frozen=True)
 class LateDataCheck:
     """A catch-up that succeeded: its start, its detections (id -> run fingerprint), and the table versions up to which
-    it has looked for late rows."""
+    it has read late rows."""
 
     time: datetime
     detections: Mapping[str, str]

@@ -14,7 +14,7 @@ SCHEMA_VERSION_PROPERTY = "procnet.schemaVersion"
 # Tables whose rows any run may compute again: one of an earlier schema version is replaced by an empty one.
 CACHE_TABLES = ("open_processes",)
 _EVENT_TABLES = ("process_events", "network_events")
-# Delta's default log retention: how far back a look for late rows may reach.
+# Delta's default log retention: catch-up finds late rows as far back as this.
 _MIN_LOG_RETENTION = timedelta(days=30)
 
 

@@ -31,7 +31,7 @@ from procnet.spark.sql import table_reference
 def table_ref(settings: Settings, name: str) -> str:
     """The table's name in SQL: `` delta.`/lake/name` `` of a folder, else its quoted catalog name.
 
-    ConfigError if the settings say neither.
+    ConfigError if the settings name no place.
     """
     place = settings.tables.get(name)
     if place is None and settings.lake is not None:
@@ -204,6 +204,6 @@ def _version(spark: SparkSession, ref: str) -> int | None:
 
 
 def _is_same_or_smaller_integer(actual: T.DataType, wanted: T.DataType) -> bool:
-    """Whether every value of the one type is one of the other."""
+    """Whether every value of type `actual` is one of type `wanted`."""
     a, b = actual.simpleString(), wanted.simpleString()
     return a == b or (a in _INTEGERS and b in _INTEGERS and _INTEGERS.index(a) < _INTEGERS.index(b))

@@ -1,4 +1,4 @@
-"""Replaces rows of one window in one commit: findings of some detections, or canonical events of one source (R6)."""
+"""Replaces a window's findings of some detections, or events of one source, in one commit (docs/semantics.md, R6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 # Up to this many findings, of some 1 KB each, are collected by the driver before they are written. Delta evaluates what
-# it writes more than once, and the counts need another read: an hour of 10 findings took 10 s so, and takes 4 s now.
+# it writes more than once, and the counts need another read: an hour of 10 findings took 10 s without, 4 s with it.
 DRIVER_FINDINGS_LIMIT = 10_000
 
 
@@ -71,7 +71,7 @@ def replace_events(
 
 
 def _written(groups: Iterable[tuple[str, str, int, int]]) -> WrittenFindings:
-    """In: detection id, attribution, number of findings, number of excluded ones among them."""
+    """In: groups of detection id, attribution, number of findings, and number of excluded ones among them."""
     by_attribution, live, excluded = Counter[str](), Counter[str](), 0
     for detection, attribution, findings, excluded_findings in groups:
         by_attribution[f"findings_{attribution}"] += findings

@@ -38,7 +38,7 @@ class CatchUpReport:
 
 
 def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_progress) -> CatchUpReport:
-    """Runs again the windows that late rows could change, of all that runs of the selection have covered.
+    """Of the windows that runs of the selection have covered, runs again those whose findings late rows could change.
 
     Late rows are found by the change data feed, of the lake's own tables and of Delta tables that are read in place. A
     period that never ran, or ran with another version of a detection, is a gap and not late: see `procnet gaps`.

@@ -33,7 +33,7 @@ _NO_CONNECTIONS = Evaluation(None, "none", "the window has no connection")
 
 @dataclass(frozen=True)
 class WindowReport:
-    """What one window came to: the ledger's row, as the caller may print it."""
+    """The result of one window: the values of its ledger row that a caller may print."""
 
     run_id: str
     window: Window
@@ -58,9 +58,9 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
 
     A detection with more live findings than its budget is noisy: they stay, and the ledger names it.
 
-    Raises DataError where a table or column is missing; UsageError without detections, where the window's events were
-    deleted by `maintain`, and where commits could be lost; WindowFailed where the window could not be evaluated or
-    written: it is then not recorded as done, and running it again is safe.
+    Raises DataError where a table or column is missing; UsageError without detections, and where `maintain` has deleted
+    events that the window needs; ConfigError where commits could be lost; WindowFailed where the window could not be
+    evaluated or written: it is then not recorded as done, and running it again is safe.
     """
     if not selection.detections:
         raise UsageError(
@@ -159,11 +159,11 @@ def _load_state(lake: Lake, query: Query, events: Events, attempt: RunInProgress
 def _save_state(
     lake: Lake, query: Query, events: Events, state: LoadedState | None, evaluation: Evaluation, attempt: RunInProgress
 ) -> str:
-    """Leaves the state for the next window; returns the reason of the plan, with what became of the state."""
+    """Saves the state for the next window; returns the reason of the plan, with what became of the state."""
     if state is None:
         return evaluation.reason
     reason = f"{evaluation.reason}; {state.reason}"
-    # Where the driver could not collect the rows, nothing is left.
+    # Nothing is saved where no run could read it, or where the candidates were too many to collect.
     if state.fingerprint is None or not (evaluation.rows_collected or evaluation is _NO_CONNECTIONS):
         return reason
     try:

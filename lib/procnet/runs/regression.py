@@ -1,4 +1,4 @@
-"""Tries the cases of the detection files on the evaluation path of a scheduled run."""
+"""Evaluates the test cases of detection files in the way of a scheduled run."""
 
 from __future__ import annotations
 

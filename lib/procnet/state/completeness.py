@@ -1,9 +1,9 @@
-"""Which connections are answered for certain by the events at hand, although older events are not all at hand.
+"""Finds the connections that the events at hand attribute with certainty, although not all older events are at hand.
 
-For a key (host and process id, host and guid) all events from some time on are at hand. Older events can then change no
-answer where a start at hand takes precedence over all that is older (docs/semantics.md, R2), so few keys must be looked
-up. Plain Python over rows that the driver has collected: a connection found complete gets the very answer that all
-events would give, and a test holds that.
+At hand are events that the driver has collected: for each key (host and process id, host and guid) all from some time
+on. Older ones cannot change an attribution where a start at hand takes precedence over them (docs/semantics.md, R2), so
+few keys must be looked up. Plain Python: for a connection found complete, the events at hand give the same attribution
+as all events would, and a test checks it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class StartGroup:
 
 @dataclass
 class KeyHistory:
-    """What is at hand for one key: its starts, and from when on all its events."""
+    """The starts at hand for one key, and the time from which all its events are at hand."""
 
     complete_from: int
     starts: list[tuple[int, int | None, str | None]] = field(default_factory=list)  # time, process id, name
@@ -65,8 +65,8 @@ class EventsAtHand:
     """The process events at hand, by key.
 
     In: `events` with `host_key`, `process_id`, `process_guid`, `event_time`, `event_kind` (start, end; null for a
-    lookup), `process_name`, `pid_complete_from` and `guid_complete_from`; `complete_from`: from when on all starts are
-    at hand, whatever their key, in microseconds. The events of a key are at hand from `start_tolerance` before that.
+    lookup), `process_name`, `pid_complete_from` and `guid_complete_from`; `complete_from`: the time from which all
+    starts are at hand, whatever their key, in microseconds; events of a key, from `start_tolerance` before its time.
     """
 
     def __init__(self, events: pa.Table, complete_from: int, tolerances: Tolerances) -> None:
@@ -104,7 +104,7 @@ class EventsAtHand:
             # All starts with this guid must agree in the process id, which says when each of them ended.
             ids = [(time, other) for time, other, _ in by_guid.starts if other is not None]
             return by_guid.complete_from <= earliest and all(self._ends_are_known(host, i, time) for time, i in ids)
-        # The latest start with the guid answers, and no older start of either key could.
+        # The latest start with the guid is the instance; older starts on either key cannot be.
         groups = [g for g in self._groups.get((host, pid), ()) if g.last <= connection.time]
         return (pid_is_complete and by_guid.complete_from <= earliest) or any(
             other == pid and by_guid.complete_from <= time and any(g.first <= time <= g.last for g in groups)
@@ -115,10 +115,10 @@ class EventsAtHand:
         return any(g.first <= time for g in self._groups.get((host, pid), ())[:1])
 
     def _older_is_irrelevant(self, connection: Connection) -> bool:
-        """Whether a start at hand stands between the connection and whatever is older on its process id."""
+        """Whether a start at hand takes precedence over all older events on the connection's process id."""
         time, name = connection.time, connection.name
         groups = [g for g in self._groups.get((connection.host, connection.pid), ()) if g.first <= time]
-        # So long before that no older instance can have ended shortly before the connection.
+        # It began so early that no older instance can have ended within `end_grace` before the connection.
         if groups and groups[0].last <= time - self._slack:
             return True
         # Or the latest has the image that the record names: alive or ended, it takes precedence over any older one.

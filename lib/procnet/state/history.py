@@ -13,7 +13,7 @@ from procnet.periods import Window
 from procnet.settings import HostMatch, Tolerances
 from procnet.spark.filters import events_in_period, in_period
 
-# From when on all events of a row's (host, process id) and of its (host, guid) are at hand; null: unknown.
+# Times from which all events of a row's (host, process id) and of its (host, guid) are at hand; null: unknown.
 COMPLETE_FROM = ("pid_complete_from", "guid_complete_from")
 # The columns of a carried row: `row_kind` is event or lookup, `looked_up_at` is that of a lookup.
 CARRIED_COLUMNS = ("row_kind", *PROCESS_EVENTS.names, *COMPLETE_FROM, "looked_up_at")
@@ -21,10 +21,10 @@ CARRIED_COLUMNS = ("row_kind", *PROCESS_EVENTS.names, *COMPLETE_FROM, "looked_up
 
 @dataclass(frozen=True)
 class CarriedRows:
-    """What the run of the window before has left, in the place of the tables' process events before `since`.
+    """Rows left by the run of the window before, which replace the tables' process events before `since`.
 
     `rows`: CARRIED_COLUMNS. A lookup is no event: its key is `host` (a host key), `process_id`, `process_guid`, and it
-    says from when on all events of the key are among the rows.
+    has the time from which all events of the key are among the rows.
     """
 
     rows: DataFrame
@@ -82,12 +82,12 @@ class ProcessHistory:
 
     @property
     def complete_from(self) -> datetime:
-        """From when on all starts, and the records that belong to them, are at hand, whatever their key."""
+        """The time from which all starts, and all records of them, are at hand, whatever their key."""
         since = self.start_of(self.longest_lookback) if self.carried is None else self.carried.since
         return since + self.tolerances.start_tolerance
 
     def start_of(self, lookback: timedelta) -> datetime:
-        """From when on the events are read that belong to starts of such an age."""
+        """The time from which events are read to have all records of starts up to `lookback` before the window."""
         return self.window.start - lookback - self.tolerances.start_tolerance
 
     @property

@@ -1,4 +1,4 @@
-"""Keys whose events are not carried, read from the lookback: what the window leaves open, what late rows changed."""
+"""Reads the events of keys from the lookback: keys whose carried events are incomplete, or on which rows came late."""
 
 from __future__ import annotations
 

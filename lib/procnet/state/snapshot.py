@@ -1,4 +1,4 @@
-"""What can still matter after a window, of the events that its run had: what the run of the next window starts from.
+"""The rows that a run leaves for the run of the next window: those of its events that can still matter then.
 
 These are the starts that a detection could match, as far back as its lookback, and from each on all events of its keys;
 and the keys that had to be looked up, since the next windows need them again.
@@ -27,10 +27,10 @@ _LOOKUP = T.StructType([OPEN_PROCESSES[n] for n in ("host", *KEY[1:], "pid_compl
 def snapshot(
     history: ProcessHistory, start_conditions: Mapping[timedelta, str | None], lookback: Lookback | None
 ) -> DataFrame:
-    """What the next window needs, as `CarriedRows.rows`.
+    """The rows that the next window needs, as `CarriedRows.rows`.
 
     `start_conditions`: lookback -> SQL condition for the starts that detections of this lookback could match.
-    `lookback`: what this window has read beside the carried rows.
+    `lookback`: what this window has read in addition to the carried rows.
     """
     end, tolerance = history.window.end, history.tolerances.start_tolerance
     events = history.available(history.longest_lookback).where(F.col("event_time") < F.lit(end))

@@ -1,7 +1,7 @@
 """The state that one scheduled run leaves for the next, so that an hour costs the hour however long the lookbacks are.
 
 It is a cache. Each part has a fingerprint of all that decides which events are kept, and the table versions that it was
-made from: keys with rows committed since are read again, and without a part for the very start of a window the whole
+made from: keys with rows committed since are read again, and without a part that ends at the window's start, the whole
 lookback is read. So windows may run in any order, and findings are always those of a run without state.
 """
 
@@ -38,15 +38,15 @@ from procnet.state.snapshot import lookup_rows, lookups_of, snapshot
 TABLE = "open_processes"
 _LATE_ROWS = 10_000  # so many rows committed since are looked at one by one; with more the lookback is read
 
-# Lookback -> SQL condition for the starts that detections of this lookback could match; None: they match by no name.
+# Lookback -> SQL condition for the starts that detections of this lookback could match; None: none names a process.
 StartConditions: TypeAlias = Mapping[timedelta, str | None]
-# Process events that were committed after these table versions. Raises DataError where the feed does not say.
+# Process events that were committed after these table versions. Raises DataError where the feed lacks them.
 ChangesSince: TypeAlias = Callable[[Mapping[str, int]], DataFrame | NoCommits]
 
 
 @dataclass(frozen=True)
 class LoadedState:
-    """What the run of the window before has left, brought up to date: `carried`, or None and the `reason`.
+    """The state left by the run of the window before, brought up to date: `carried`, or None and the `reason`.
     `fingerprint` is that of the part which this run may leave; None where no run could read it."""
 
     carried: CarriedRows | None
@@ -88,7 +88,7 @@ def load_state(
         with missing_changes_as_data_error():
             with_carried = replace(history, carried=carried)
             state = _up_to_date(with_carried, carried, start_conditions, changes_since(made_from))
-    except DataError as e:  # the change feed does not say any more what was committed since
+    except DataError as e:  # the change feed no longer has what was committed since
         state = LoadedState(None, f"no state: {e.message}")
     return replace(state, fingerprint=fingerprint)
 
@@ -111,7 +111,7 @@ def save_state(
 
 
 def _fingerprint(lake: Lake, history: ProcessHistory, start_conditions: StartConditions) -> str:
-    """Of the conditions on starts and their lookbacks, the tolerances, and the tables that are read and how."""
+    """A hash of the conditions on starts and their lookbacks, the tolerances, and the tables that are read and how."""
     conditions = [(micros(age), condition) for age, condition in sorted(start_conditions.items())]
     tolerances = [micros(t) for t in vars(history.tolerances).values()]
     sources = {

@@ -1,4 +1,4 @@
-"""DAGs for the tests, made for Airflow as the shipped ones are; what stands for procnet ends as its command says."""
+"""DAGs for the tests, made as the shipped ones are; the program in place of procnet exits with its command's code."""
 
 import os
 from datetime import timedelta
