@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pyspark.sql import SparkSession
 
@@ -19,8 +20,28 @@ from procnet.runs.backfill import BackfillReport
 from procnet.runs.detect import WindowReport
 from procnet.runs.ingest_report import IngestReport
 from procnet.runs.selection import Selection, enabled_exclusions
-from procnet.runs.windows import WindowProgress, no_progress
+from procnet.runs.windows import WindowProgress
 from procnet.settings import Settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # typing has it from Python 3.11 on
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of `detect` that schedulers need and notebooks rarely do."""
+
+    broken: Sequence[str]
+    kind: str
+
+
+class BackfillOptions(TypedDict, total=False):
+    """Options of `backfill`."""
+
+    broken: Sequence[str]
+    windows: Sequence[Window] | None
+    chunk: timedelta
+    parallel: int
+    progress: WindowProgress
 
 
 def ingest(
@@ -31,7 +52,6 @@ def ingest(
     *,
     host: str | None = None,
     again: bool = False,
-    now: datetime | None = None,
 ) -> IngestReport:
     """Reads raw files or tables and appends the new rows to process_events, network_events and quarantine.
 
@@ -42,7 +62,6 @@ def ingest(
         paths: Files, globs or folders, or the names of tables for a source of tables.
         host: Host of records that name none.
         again: Read files too that an earlier ingest has read as they are now. No row is added twice.
-        now: The rows' `ingest_time`, with a time zone; by default the present time.
 
     Returns:
         Counts of records: events by kind, new rows by table, duplicates, skipped and quarantined records.
@@ -52,7 +71,7 @@ def ingest(
         DataError: A path does not exist, or a table cannot be read.
         ConfigError: The settings name no lake, or commits to it could be lost.
     """
-    now = datetime.now(timezone.utc) if now is None else now
+    now = datetime.now(timezone.utc)  # the rows' ingest_time
     return ingest_run.ingest(Lake(spark, settings), source, paths, host=host, again=again, now=now)
 
 
@@ -63,8 +82,7 @@ def detect(
     detections: Sequence[Detection],
     *,
     exclusions: Sequence[Exclusion] | None = None,
-    broken: Sequence[str] = (),
-    kind: str = "detect",
+    **options: Unpack[RunOptions],
 ) -> WindowReport:
     """Evaluates one window and replaces its findings in the lake; then appends the run to the ledger.
 
@@ -75,8 +93,8 @@ def detect(
         detections: As returned by `load_detections`.
         exclusions: They set `excluded_by` of findings. None means the enabled exclusions of the settings.
         broken: Problems of detections that could not be loaded, for the ledger.
-        kind: Kind of the ledger's row: `detect`, `backfill` or `catch_up`. Only `detect` uses the state that the
-            window before has left, and leaves its own.
+        kind: Kind of the ledger's row: `detect` (default), `backfill` or `catch_up`. Only `detect` uses the state of
+            the window before and leaves its own.
 
     Returns:
         The ledger's row of the window: status, plan, counts, seconds by stage.
@@ -88,8 +106,11 @@ def detect(
         ExclusionError: `exclusions` is None, and an enabled exclusion cannot be used.
         WindowFailed: The window could not be evaluated or written. Its findings are as before; repeating it is safe.
     """
-    lake, selection = Lake(spark, settings), _selection(spark, settings, detections, exclusions, broken)
-    return detect_run.detect(lake, selection, window, kind=kind)
+    lake, selection = (
+        Lake(spark, settings),
+        _selection(spark, settings, detections, exclusions, options.get("broken", ())),
+    )
+    return detect_run.detect(lake, selection, window, **_without(options, "broken"))
 
 
 def backfill(
@@ -99,11 +120,7 @@ def backfill(
     detections: Sequence[Detection],
     *,
     exclusions: Sequence[Exclusion] | None = None,
-    broken: Sequence[str] = (),
-    windows: Sequence[Window] | None = None,
-    chunk: timedelta = timedelta(days=1),
-    parallel: int = 1,
-    progress: WindowProgress = no_progress,
+    **options: Unpack[BackfillOptions],
 ) -> BackfillReport:
     """Evaluates a period in disjoint chunks, and skips those that an earlier run has done over the same data.
 
@@ -115,8 +132,8 @@ def backfill(
         exclusions: As for `detect`.
         broken: As for `detect`.
         windows: The parts of the period to evaluate; None means all of it.
-        chunk: Length of a chunk; chunks begin at multiples of it since 1970-01-01.
-        parallel: Chunks that run at the same time, in threads of the session.
+        chunk: Length of a chunk, by default a day; chunks begin at multiples of it since 1970-01-01.
+        parallel: Chunks that run at the same time, by default 1, in threads of the session.
         progress: Called once a chunk with: chunks done, chunks in all, the chunk, its WindowReport or WindowFailed, or
             None where it was skipped.
 
@@ -128,9 +145,11 @@ def backfill(
         DataError, ConfigError, ExclusionError: As for `detect`.
         PartlyDone: Chunks failed. The others are done; the same call goes on with what is left.
     """
-    lake, selection = Lake(spark, settings), _selection(spark, settings, detections, exclusions, broken)
+    lake = Lake(spark, settings)
+    selection = _selection(spark, settings, detections, exclusions, options.get("broken", ()))
+    windows = options.get("windows")
     periods = [period] if windows is None else windows
-    return backfill_run.backfill(lake, selection, *periods, chunk=chunk, parallel=parallel, progress=progress)
+    return backfill_run.backfill(lake, selection, *periods, **_without(options, "broken", "windows"))
 
 
 def _selection(
@@ -142,3 +161,8 @@ def _selection(
 ) -> Selection:
     chosen = enabled_exclusions(settings, spark) if exclusions is None else exclusions
     return Selection(tuple(detections), tuple(chosen), tuple(broken))
+
+
+def _without(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The options that the run itself takes; it refuses an unknown one with TypeError."""
+    return {name: value for name, value in options.items() if name not in names}
