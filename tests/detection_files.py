@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from procnet.detections.detection import Detection, resolve
+from procnet.detections.detection import Detection, detection_of
 from procnet.detections.schema import DetectionFile
 
 Values = dict[str, Any]
@@ -34,7 +34,7 @@ def values(number: int = 1, **changes: Any) -> Values:
 
 def detection(number: int = 1, **changes: Any) -> Detection:
     """The detection of such a file."""
-    resolved, problems = resolve(DetectionFile.model_validate(values(number, **changes)), Path(f"{number}.yml"))
+    resolved, problems = detection_of(DetectionFile.model_validate(values(number, **changes)), Path(f"{number}.yml"))
     assert resolved is not None, problems
     return resolved
 

@@ -280,3 +280,6 @@ TABLES: dict[str, tuple[T.StructType, tuple[str, ...]]] = {
     "runs": (RUNS, ()),
     "open_processes": (OPEN_PROCESSES, ("state_date",)),
 }
+
+# The tables of canonical events.
+EVENT_TABLES = ("process_events", "network_events")

@@ -78,7 +78,7 @@ class Window:
         """
         if size <= timedelta(0):
             raise UsageError(f"a chunk of {size} has no width", hint="write --chunk 1d or --chunk 1h")
-        starts, start = [self.start], EPOCH + ((self.start - EPOCH) // size + 1) * size
+        starts, start = [self.start], floor_to_grid(self.start, size) + size
         while start < self.end:
             starts.append(start)
             start += size
@@ -96,6 +96,11 @@ def as_utc(value: datetime) -> datetime:
 def micros(length: timedelta) -> int:
     """A duration in whole microseconds, the unit of all times in the tables."""
     return length // timedelta(microseconds=1)
+
+
+def floor_to_grid(time: datetime, size: timedelta) -> datetime:
+    """The last multiple of `size` since 1970 that is not after `time`."""
+    return time - (time - EPOCH) % size
 
 
 def from_micros(micros: int) -> datetime:

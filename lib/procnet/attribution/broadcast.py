@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.attribution.hosts import host_key
+from procnet.attribution.hosts import with_host_key
 from procnet.attribution.instances import instance_column
 from procnet.settings import HostMatch
 
@@ -25,7 +25,7 @@ def gather(instances: DataFrame, network_events: DataFrame, *, host_match: HostM
         .groupBy("host_key", "key")
         .agg(F.expr("array_sort(collect_list(instance)) AS instances"))
     )
-    connections = network_events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    connections = with_host_key(network_events, host_match)
     for name, key in (("by_pid", pid_key), ("by_guid", guid_key)):
         side = index.selectExpr(f"host_key AS {name}_host", f"key AS {name}_key", f"instances AS {name}")
         on = F.expr(f"host_key = {name}_host AND {key} = {name}_key")

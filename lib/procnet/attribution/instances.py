@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.attribution.hosts import host_key
+from procnet.attribution.hosts import host_key_column
 from procnet.contract import PROCESS_EVENTS, PROCESS_FIELDS
 from procnet.periods import micros
 from procnet.settings import HostMatch, Tolerances
@@ -53,7 +53,7 @@ def process_instances(process_events: DataFrame, *, tolerances: Tolerances, host
     such an instance is found by its guid only), `end` (null: not seen), `ended` (by an end event), `process_id`.
     """
     records = process_events.selectExpr(
-        f"{host_key('host', host_match)} AS host_key",
+        host_key_column(host_match),
         *("process_id", "event_kind", "event_time", "process_guid", f"{_start_record()} AS record"),
     )
     return _with_ends(_leading_starts(records.where("host_key IS NOT NULL"), tolerances))

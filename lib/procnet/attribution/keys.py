@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.attribution.hosts import host_key
+from procnet.attribution.hosts import host_key_column, with_host_key
 from procnet.contract import PROCESS_EVENTS
 from procnet.settings import HostMatch
 from procnet.spark.sql import among
@@ -28,7 +28,7 @@ def event_keys(events: DataFrame, host_match: HostMatch, *extra: str) -> DataFra
     In: any frame with `host`, `process_id` and `process_guid`. A row without ids stays, although it matches nothing:
     the caller may still need to know that it is there.
     """
-    return events.selectExpr(f"{host_key('host', host_match)} AS host_key", *KEY[1:], *extra)
+    return events.selectExpr(host_key_column(host_match), *KEY[1:], *extra)
 
 
 def guid_only_keys(keys: DataFrame) -> DataFrame:
@@ -64,7 +64,7 @@ def connections_of_candidates(
     one process (docs/semantics.md, R2): a match by process id counts only where the connection's record names the
     candidate's image, or none.
     """
-    connections = network_events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    connections = with_host_key(network_events, host_match)
     # "" stands for a candidate whose name is unknown: no record has it.
     names = pc.fill_null(candidates["process_name"], "")
     named = candidates.select([*KEY, "lookback_us"]).append_column("name", names)
@@ -95,7 +95,7 @@ def events_with_keys(process_events: DataFrame, keys: DataFrame, host_match: Hos
     The reduction is by key, never by image: python.exe that takes over msiexec's id ends msiexec. In and out: columns
     of `contract.PROCESS_EVENTS`, or more. `small`: the keys may be broadcast.
     """
-    events = process_events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    events = with_host_key(process_events, host_match)
     for key in KEY[1:]:
         side = keys.where(f"{key} IS NOT NULL").selectExpr("host_key", key, f"true AS has_{key}").distinct()
         events = events.join(F.broadcast(side) if small else side, on=["host_key", key], how="left")
@@ -117,7 +117,7 @@ def events_of_connections(
     # Of 16 million rows 221 ids are found in 1.3 s; the two joins without this condition took 4.5 s.
     other = among("process_guid", guids) if by_guid else "process_id IS NULL"
     events = process_events.where(f"{other} OR {among('process_id', ids)}")
-    events = events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    events = with_host_key(events, host_match)
     for key in KEY[1:]:
         schema = T.StructType(
             [KEY_SCHEMA["host_key"], KEY_SCHEMA[key]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from procnet.attribution.hosts import host_key
+from procnet.attribution.hosts import with_host_key
 from procnet.attribution.instances import instance_column
 from procnet.periods import micros
 from procnet.settings import HostMatch, Tolerances
@@ -26,7 +26,7 @@ def gather(
 
     In: `instances.process_instances`, `contract.NETWORK_EVENTS`; both of any size.
     """
-    connections = network_events.selectExpr("*", f"{host_key('host', host_match)} AS host_key")
+    connections = with_host_key(network_events, host_match)
     return _with_guid(instances, _with_pid(instances, connections, tolerances)).drop("host_key")
 
 

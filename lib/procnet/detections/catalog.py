@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from procnet.config_file import UnusableFile, check, read_yaml
-from procnet.detections.detection import Detection, parse_sides, resolve
+from procnet.detections.detection import Detection, detection_of, parse_sides
 from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
 
@@ -97,7 +97,7 @@ def _read(path: Path) -> Detection | UnusableFile:
         if file is None:
             problems += [f"{path}: {p}" for p in _block_problems(values)]
         else:
-            detection, problems = resolve(file, path)
+            detection, problems = detection_of(file, path)
             if detection is not None:
                 return detection
     # An unreadable file is known by its stem only, any other by its id and name too.
@@ -112,6 +112,14 @@ def _block_problems(values: Any) -> list[str]:
     return [] if process is None and network is None else parse_sides(process, network)[2]
 
 
+def is_named(detection: Detection, name: str) -> bool:
+    """Whether a name means the detection: its id or the first 8 characters or more of it, its name, or its file's
+    stem; in any case."""
+    low = name.lower()
+    by_prefix = len(low) >= 8 and detection.id.startswith(low)
+    return by_prefix or low in (detection.id, detection.name.lower(), detection.path.stem)
+
+
 def _look_up(
     name: str, detections: Sequence[Detection], unusable: Sequence[UnusableFile]
 ) -> Detection | tuple[str, ...]:
@@ -120,9 +128,7 @@ def _look_up(
         read = _read(Path(name))
         return read if isinstance(read, Detection) else read.problems
     low = name.lower()
-    found = [
-        d for d in detections if low in (d.id, d.name.lower(), d.path.stem) or (len(low) >= 8 and d.id.startswith(low))
-    ]
+    found = [d for d in detections if is_named(d, name)]
     if len(found) == 1:
         return found[0]
     if problems := tuple(p for u in unusable if low in u.names for p in u.problems):

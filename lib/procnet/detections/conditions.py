@@ -48,7 +48,7 @@ class Conditions:
 
 def conditions_of(detections: Sequence[Detection]) -> Conditions:
     """The conditions of detections that run together."""
-    named, any_process = ([d for d in detections if d.any_process is not has_names] for has_names in (True, False))
+    named, any_process = [d for d in detections if not d.any_process], [d for d in detections if d.any_process]
     any_process_network = [_block(d.network) for d in any_process]
     self_described, may_be_self_described = list(any_process_network), list(any_process_network)
     if named:

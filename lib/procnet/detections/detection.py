@@ -56,7 +56,7 @@ class Detection:
         return hashlib.sha256(definition.encode()).hexdigest()
 
 
-def resolve(file: DetectionFile, path: Path) -> tuple[Detection | None, list[str]]:
+def detection_of(file: DetectionFile, path: Path) -> tuple[Detection | None, list[str]]:
     """The detection of a checked file, or None and the problems of its blocks, each with the file's name."""
     process, network, problems = parse_sides(file.process, file.network)
     if problems:

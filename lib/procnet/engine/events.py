@@ -9,7 +9,7 @@ from functools import partial, reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.contract import TABLES
+from procnet.contract import EVENT_TABLES, TABLES
 from procnet.errors import DataError
 from procnet.lake.change_feed import NoCommits, changes
 from procnet.lake.tables import Lake
@@ -21,7 +21,6 @@ from procnet.sources.view import InPlace, canonical_view
 from procnet.spark.concurrent import run_concurrently
 from procnet.spark.sql import table_reference
 
-EVENT_TABLES = ("process_events", "network_events")
 _COMMIT = ("_commit_version",)
 
 

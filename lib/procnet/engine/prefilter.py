@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.attribution.attribute import Plan
-from procnet.attribution.hosts import host_key
+from procnet.attribution.hosts import host_key_column
 from procnet.attribution.keys import (
     KEY,
     KEY_SCHEMA,
@@ -148,7 +148,7 @@ def _collect_connections(query: Query, candidates: pa.Table) -> Collected:
     columns = sorted({*_KEY_COLUMNS, *(conditions.fields & set(NETWORK_EVENTS.names))})
     any_process = f"{conditions.any_process} AS any_process"
     return collect_at_most(
-        connections.selectExpr(*columns, _host_key(query), any_process, "lookback_us"), query.row_limit
+        connections.selectExpr(*columns, host_key_column(query.host_match), any_process, "lookback_us"), query.row_limit
     )
 
 
@@ -164,7 +164,9 @@ def _collect_process_events(query: Query, connections: pa.Table, reach: timedelt
         keys = with_ids.table
     completeness = ("row_kind", *COMPLETE_FROM) if query.carried is not None else ()
     found = events_of_connections(process_events, keys, query.host_match)
-    return collect_at_most(found.selectExpr(*_PROCESS_COLUMNS, *completeness, _host_key(query)), query.row_limit)
+    return collect_at_most(
+        found.selectExpr(*_PROCESS_COLUMNS, *completeness, host_key_column(query.host_match)), query.row_limit
+    )
 
 
 def _look_up_incomplete(
@@ -237,7 +239,3 @@ def _keys_with_lookback(query: Query, candidates: DataFrame, network_events: Dat
 def _one_column_costs_the_record(settings: Settings) -> bool:
     """Whether a source's records are text in one column, which its mapping parses anew in each scan."""
     return any(s.column is not None for s in settings.sources.values())
-
-
-def _host_key(query: Query) -> str:
-    return f"{host_key('host', query.host_match)} AS host_key"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from procnet.contract import SCHEMA_VERSION, TABLES
+from procnet.contract import EVENT_TABLES, SCHEMA_VERSION, TABLES
 from procnet.settings import MaintenanceSettings
 from procnet.spark.sql import column, string_constant, table_properties
 
@@ -13,7 +13,6 @@ TABLE_ID_PROPERTY = "procnet.tableId"
 SCHEMA_VERSION_PROPERTY = "procnet.schemaVersion"
 # Tables whose rows any run may compute again: one of an earlier schema version is replaced by an empty one.
 CACHE_TABLES = ("open_processes",)
-_EVENT_TABLES = ("process_events", "network_events")
 # Delta's default log retention: catch-up finds late rows as far back as this.
 _MIN_LOG_RETENTION = timedelta(days=30)
 
@@ -59,7 +58,7 @@ def default_properties(name: str, maintenance: MaintenanceSettings) -> dict[str,
         "delta.deletedFileRetentionDuration": _hours(maintenance.keep_versions),
         "delta.logRetentionDuration": _hours(log_retention),
         # Catch-up reads from the change data feed which commit added a row.
-        **({"delta.enableChangeDataFeed": "true"} if name in _EVENT_TABLES else {}),
+        **({"delta.enableChangeDataFeed": "true"} if name in EVENT_TABLES else {}),
     }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from procnet.engine.events import EVENT_TABLES, changed_events, read_events, versions_of
+from procnet.contract import EVENT_TABLES
+from procnet.engine.events import changed_events, read_events, versions_of
 from procnet.engine.late_data import CoveredRange, affected_times, affected_windows
 from procnet.errors import DataError, PartlyDone
 from procnet.lake.change_feed import missing_changes_as_data_error

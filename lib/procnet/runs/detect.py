@@ -21,7 +21,7 @@ from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.retry import TRIES, is_conflict, retry_on_conflict
 from procnet.lake.tables import Lake
 from procnet.lake.write import WrittenFindings, replace_findings
-from procnet.periods import EPOCH, Window
+from procnet.periods import Window, floor_to_grid
 from procnet.runs.recorder import RunInProgress, RunRecorder
 from procnet.runs.retention import refuse_deleted_period
 from procnet.runs.selection import Selection, run_fingerprints
@@ -49,7 +49,7 @@ class WindowReport:
 def last_complete(now: datetime, settings: Settings) -> Window:
     """The newest window of the schedule's grid that ended at least `window.delay` before `now`."""
     length = settings.window.length
-    end = EPOCH + ((now - settings.window.delay - EPOCH) // length) * length
+    end = floor_to_grid(now - settings.window.delay, length)
     return Window(end - length, end)
 
 

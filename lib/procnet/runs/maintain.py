@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from procnet.contract import TABLES
-from procnet.engine.events import EVENT_TABLES
+from procnet.contract import EVENT_TABLES, TABLES
 from procnet.errors import DataError, PartlyDone, ProcnetError, cause
 from procnet.lake import table_upkeep
 from procnet.lake.commit_safety import refuse_unsafe_commits

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from procnet.engine.events import EVENT_TABLES, versions_of
+from procnet.contract import EVENT_TABLES
+from procnet.engine.events import versions_of
 from procnet.errors import DataError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.change_feed import changed_dates

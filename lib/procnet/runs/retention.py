@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 
-from procnet.engine.events import EVENT_TABLES
+from procnet.contract import EVENT_TABLES
 from procnet.errors import UsageError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.tables import Lake

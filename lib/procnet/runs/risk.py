@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 
 from pyspark.sql import DataFrame
@@ -14,7 +13,7 @@ from procnet.config_file import load_yaml
 from procnet.findings.attack_tactics import tactics_by_technique
 from procnet.findings.risk import incidents, risk_events
 from procnet.lake.tables import Lake
-from procnet.periods import EPOCH, Window
+from procnet.periods import Window, floor_to_grid
 from procnet.settings import default_conf_dir
 from procnet.spark.filters import in_period
 
@@ -45,16 +44,12 @@ def risk_of(lake: Lake, period: Window | None) -> Risk:
         events = risk_events(findings, settings, attack_tactics())
         return Risk(events, incidents(events, settings))
     back = max(settings.score_over, settings.tactics_over)
-    first = _on_grid(period.start - back, settings.throttle)
-    last = _on_grid(period.end, settings.throttle) + settings.throttle
+    first = floor_to_grid(period.start - back, settings.throttle)
+    last = floor_to_grid(period.end, settings.throttle) + settings.throttle
     needed = findings.where(in_period(first, last, "finding_date"))
     events = risk_events(needed, settings, attack_tactics())
     found = incidents(events, settings)
     return Risk(_within(events, "first_time", period), _within(found, "incident_time", period))
-
-
-def _on_grid(time: datetime, size: timedelta) -> datetime:
-    return time - (time - EPOCH) % size
 
 
 def _within(rows: DataFrame, time: str, period: Window) -> DataFrame:

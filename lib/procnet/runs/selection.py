@@ -13,7 +13,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from procnet.config_file import UnusableFile
-from procnet.detections.catalog import load_detections, read_catalogue, select
+from procnet.detections.catalog import is_named, load_detections, read_catalogue, select
 from procnet.detections.detection import Detection
 from procnet.errors import DetectionError, ExclusionError
 from procnet.findings.exclusion_schema import load_exclusions, read_exclusions
@@ -76,7 +76,7 @@ def _broken_detections(
             except DetectionError as e:
                 broken[name] = e.problems
             continue
-        is_usable = any(name.lower() in (d.id, d.name.lower(), d.path.stem) or d.id.startswith(name) for d in usable)
+        is_usable = any(is_named(d, name) for d in usable)
         # A file that is no YAML has no id or name to match: it may be the missing detection.
         candidates = [u for u in unusable if name.lower() in u.names] or [u for u in unusable if len(u.names) == 1]
         if not is_usable and candidates:

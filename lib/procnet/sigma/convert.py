@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from procnet.config_file import check, read_documents
-from procnet.detections.detection import Detection, resolve
+from procnet.detections.detection import Detection, detection_of
 from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
 from procnet.sigma.examples import make_cases
@@ -113,12 +113,12 @@ def _category(rule: Rule) -> tuple[str, str]:
 
 
 def _checked(values: Mapping[str, Any]) -> Detection:
-    """The detection that the file is; what the loader would refuse is refused here."""
+    """The detection that these values of a file define. DetectionError for values that the loader would refuse."""
     path = Path("import")
     file, problems = check(values, DetectionFile, path)
     detection = None
     if file is not None:
-        detection, problems = resolve(file, path)
+        detection, problems = detection_of(file, path)
     if detection is None:
         raise DetectionError([p.removeprefix(f"{path}: ") for p in problems], hint=_HINT)
     return detection

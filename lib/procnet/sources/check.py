@@ -13,14 +13,13 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from procnet.contract import TABLES
+from procnet.contract import EVENT_TABLES, TABLES
 from procnet.periods import as_utc
 from procnet.sources.mapping import NOT_MAPPED, SourceMapping
 from procnet.sources.normalize import normalize
 from procnet.sources.read import read_raw
 from procnet.sources.validate import load_source
 
-_EVENT_TABLES = ("process_events", "network_events")
 _REPORTED_SHARE = 0.05  # of the events of a table; missing values above it are reported
 
 
@@ -45,7 +44,7 @@ class Checked:
     """The result of a check.
 
     sample: records read. skipped: records of other events by event id. quarantined: unusable records by reason.
-    hosts: the first names of `host_count`. delay: from the newest event to now.
+    hosts: at most five names; `host_count` counts all. delay: from the newest event to now.
     in_place: for a table, column -> whether predicates on it reach the table's files, and why not.
     verdict: what to change in the mapping; empty if nothing.
     """
@@ -77,7 +76,7 @@ def check_source(
     host: str | None = None,
     now: datetime,
 ) -> Checked:
-    """Returns what a source makes of up to `sample` records of files or tables.
+    """Returns the result of reading up to `sample` records of files or tables with a source.
 
     SourceError for an unknown or invalid source, DataError for a path that does not exist.
     """
@@ -95,7 +94,7 @@ def check_source(
     checked = Checked(
         source=source.name,
         sample=len(rows),
-        kinds=tuple(_kind(t, of_table) for t in _EVENT_TABLES if (of_table := _events_of(t, events))),
+        kinds=tuple(_kind(t, of_table) for t in EVENT_TABLES if (of_table := _events_of(t, events))),
         skipped=_counts(r["event_id"] or "none" for r in rows if r["reason"] is None and r["event"] is None),
         quarantined=_counts(r["reason"] for r in rows if r["reason"] is not None),
         hosts=tuple(hosts[:5]),

@@ -9,7 +9,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from pyspark.sql import functions as F
 
-from procnet.attribution.hosts import host_filter, host_key
+from procnet.attribution.hosts import host_filter, host_key_column
 from procnet.attribution.keys import events_of_connections
 from procnet.contract import PROCESS_EVENTS
 from procnet.spark.collect import Collected, TooMany, collect_at_most
@@ -56,8 +56,9 @@ def _events_of(history: ProcessHistory, keys: pa.Table, reach: timedelta) -> Col
     stored = history.stored(reach).where(on_hosts).where(F.col("event_time") < F.lit(before))
     # All events of a guid, on whatever process id: the lookup is used again for connections with another id.
     events = events_of_connections(stored, keys, history.host_match, all_of_guids=True)
-    host = f"{host_key('host', history.host_match)} AS host_key"
-    return collect_at_most(events.selectExpr(*PROCESS_EVENTS.names, host), history.row_limit)
+    return collect_at_most(
+        events.selectExpr(*PROCESS_EVENTS.names, host_key_column(history.host_match)), history.row_limit
+    )
 
 
 def _process_ids_of_guids(events: pa.Table, keys: pa.Table) -> pa.Table:

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.attribution.hosts import host_key
+from procnet.attribution.hosts import host_key_column
 from procnet.attribution.keys import KEY, KEY_SCHEMA, event_keys
 from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
 from procnet.state.history import CARRIED_COLUMNS, COMPLETE_FROM, ProcessHistory
@@ -46,7 +46,7 @@ def snapshot(
             needed.append(event_keys(starts.withColumn("since", F.col("event_time")), history.host_match, "since"))
     needed_keys = reduce(DataFrame.unionByName, needed)
     rows = events.selectExpr(
-        "*", f"{host_key('host', history.host_match)} AS host_key", "'event' AS row_kind",
+        "*", host_key_column(history.host_match), "'event' AS row_kind",
         "CAST(NULL AS timestamp) AS looked_up_at",
     )  # fmt: skip
     for key, complete_from in zip(KEY[1:], COMPLETE_FROM, strict=True):

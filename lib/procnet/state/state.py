@@ -20,13 +20,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.attribution.hosts import host_key
+from procnet.attribution.hosts import with_host_key
 from procnet.attribution.keys import KEY, KEY_SCHEMA, event_keys, events_with_keys
 from procnet.contract import OPEN_PROCESSES, PROCESS_EVENTS
 from procnet.errors import DataError
 from procnet.lake.change_feed import NoCommits, missing_changes_as_data_error
 from procnet.lake.tables import Lake
-from procnet.periods import EPOCH, Window, micros
+from procnet.periods import Window, floor_to_grid, micros
 from procnet.settings import Settings
 from procnet.sources.mapping import read_mapping
 from procnet.spark.collect import TooMany, collect_at_most, materialized
@@ -58,7 +58,7 @@ def carries_state(settings: Settings, window: Window, longest_lookback: timedelt
     """Whether a run of this window leaves state: a window of the schedule, with a lookback above
     `attribution.state_over`."""
     state_over, length = settings.attribution.state_over, settings.window.length
-    is_scheduled = window.end - window.start == length and not (window.start - EPOCH) % length
+    is_scheduled = window.end - window.start == length and window.start == floor_to_grid(window.start, length)
     return state_over is not None and longest_lookback > state_over and is_scheduled
 
 
@@ -190,7 +190,7 @@ def _affected_keys(history: ProcessHistory, carried: CarriedRows, late: pa.Table
 
 def _without_keys(rows: DataFrame, keys: DataFrame, history: ProcessHistory) -> DataFrame:
     """Rows whose host and process id, and host and guid, are those of no key."""
-    rest = rows.selectExpr("*", f"{host_key('host', history.host_match)} AS host_key")
+    rest = with_host_key(rows, history.host_match)
     for key in KEY[1:]:
         side = keys.where(F.col(key).isNotNull()).select("host_key", key).distinct()
         rest = rest.join(F.broadcast(side), on=["host_key", key], how="left_anti")
