@@ -1,4 +1,4 @@
-"""`procnet detections`: list, show, lint, test, stats, import. Only `stats` needs a lake, only it and `test` Spark."""
+"""`procnet detections`: list, show, lint, test, stats, import. `test` and `stats` need Spark, `stats` also a lake."""
 
 from __future__ import annotations
 

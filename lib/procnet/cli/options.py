@@ -106,7 +106,7 @@ def chunk_size(text: str) -> timedelta:
 
 
 def open_lake(settings: Settings) -> Lake:
-    """The lake of the settings, in a new Spark session."""
+    """The lake of the settings, with the active Spark session or a new one."""
     return Lake(open_session(settings.spark, lake=settings.lake), settings)
 
 

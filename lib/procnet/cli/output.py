@@ -1,4 +1,4 @@
-"""What a command prints: tables, one JSON object, messages. Untrusted text is printed so that no terminal obeys it."""
+"""What a command prints: tables, one JSON object, messages. Control characters in untrusted text are escaped."""
 
 from __future__ import annotations
 

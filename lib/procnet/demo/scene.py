@@ -51,7 +51,7 @@ class Decoy:
 
 @dataclass(frozen=True)
 class Defect:
-    """What is wrong with a record: `fields` of it that are overwritten, ingested after all others, exact copies."""
+    """What is wrong with a record: `fields` to overwrite, `late` (ingested after all others), number of `copies`."""
 
     fields: Raw = field(default_factory=dict)
     late: bool = False

@@ -1,6 +1,6 @@
 """Evidences and observables of a Detection Finding, and `unmapped`.
 
-Of a finding, only the microseconds of its times are lost: what OCSF refuses or has no attribute for is in `unmapped`.
+An event lacks only the microseconds of a finding's times: `unmapped` has what OCSF refuses or has no attribute for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exclusions: false positives as data, with reason, owner and validity (R7).
+"""Exclusions: false positives as data, with reason, owner and validity (docs/semantics.md, R7).
 
 An excluded finding stays in the table, with the exclusion's id in `excluded_by`. Validity is compared with the
 connection's time, so that a rerun over last March gives the same findings as in March.
@@ -86,7 +86,7 @@ def _applies(exclusion: Exclusion, at_any_time: bool) -> Column:
 
 
 def weaknesses(predicate: Predicate) -> list[str]:
-    """Problems of a predicate that an attacker could use to hide; empty without one.
+    """Problems of a predicate that an attacker could use to hide; empty if there are none.
 
     An attacker chooses program names, folders and the first labels of a host name: an exclusion must test more.
     """

@@ -1,4 +1,7 @@
-"""The id of a finding: a hash of detection, connection and process start, the same in every run over the data (R6)."""
+"""The id of a finding: a hash of detection, connection and process start, the same in every run over the data.
+
+docs/semantics.md, R6.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ def one_per_event(matches: DataFrame) -> DataFrame:
 
 def finding_id() -> str:
     """The finding's id in SQL over the columns of `one_per_event`: SHA-256 of its identity and repetition as JSON."""
-    # A JSON array distinguishes nulls, empty texts and separators inside texts; concat_ws drops nulls, so ids collide.
+    # A JSON array distinguishes nulls, empty texts and separators inside texts. With concat_ws, which drops nulls, ids
+    # would collide.
     return f"sha2(to_json(concat(identity, {_texts(['repetition'])})), 256)"
 
 

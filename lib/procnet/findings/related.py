@@ -20,7 +20,9 @@ from pyspark.sql import functions as F
 
 from procnet.contract import FINDINGS
 
-REACH = timedelta(seconds=60)  # clients before a connection; children around it, and from their start to their own
+# Longest time from a client's start to the finding's connection, from that to a child's start (before or after it), and
+# from a child's start to the child's own connection.
+REACH = timedelta(seconds=60)
 PARENT_AGE = timedelta(hours=24)  # longest time from a parent's start to its child's
 AHEAD = 2 * REACH  # events up to this long after a finding's connection are needed
 _MAX_PER_ROLE = 5  # clients, and children, of one finding

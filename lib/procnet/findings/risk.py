@@ -1,7 +1,8 @@
-"""Risk of findings: risk events (repeated findings in a bucket of time are one), and incidents where risk adds up (R7).
+"""Risk of findings: risk events (repeated findings in a bucket of time are one), and incidents where risk adds up.
 
-Both are pure functions of the findings, in SQL, so that a catalog's views and the command line's frames have one
-definition. Neither is stored: reruns, late events and new exclusions cannot make them stale.
+The rule is docs/semantics.md, R7. Both are pure functions of the findings, in SQL, so that a catalog's views and the
+command line's frames have one definition. Neither is stored: reruns, late events and new exclusions cannot make them
+stale.
 """
 
 from __future__ import annotations

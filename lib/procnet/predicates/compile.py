@@ -18,7 +18,8 @@ from procnet.predicates.wildcard import to_regex
 from procnet.spark import sql
 from procnet.vocabulary import LOWER_CASE_COLUMNS
 
-# Columns compared by plain equality, which reaches the files. Cases of detections have the other four in any case.
+# Columns compared without lower(), so that Spark pushes the filter down to files. In test cases of detections, the
+# other four may be in upper case.
 _LOWER_CASE = LOWER_CASE_COLUMNS - {"action", "app", "integrity_level", "protocol_version"}
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 

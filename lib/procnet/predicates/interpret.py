@@ -28,7 +28,7 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
 
 
 def holds(predicate: Predicate, row: Mapping[str, Anything]) -> bool | None:
-    """True, False or None (unknown), as `to_sql` gives it; a field that the row lacks is unknown."""
+    """True, False or None (unknown), as `compile.to_sql` evaluates it; a field that the row lacks is unknown."""
     if isinstance(predicate, Not):
         return holds(predicate.part, row) is not True
     if isinstance(predicate, Field):

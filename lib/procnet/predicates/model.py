@@ -66,7 +66,7 @@ def fields_of(predicate: Predicate) -> frozenset[str]:
 def finite_names(
     predicate: Predicate, fields: tuple[str, ...] = ("process_name", "original_file_name")
 ) -> frozenset[str] | None:
-    """The names, in lower case, one of which a row must have to satisfy the tree; None if it may have any name."""
+    """The names in lower case: a row satisfies the tree only with one of them in a field; None if any may do."""
     values = finite_values(predicate, *fields)
     if values is None or not all(isinstance(v, str) for v in values):
         return None
@@ -74,7 +74,7 @@ def finite_names(
 
 
 def finite_values(predicate: Predicate, *fields: str) -> frozenset[Value] | None:
-    """The values, one of which one of the fields must have to satisfy the tree; None if it may have any value."""
+    """The values: a row satisfies the tree only with one of them in one of `fields`; None if any value may do."""
     if isinstance(predicate, Field):
         return frozenset({predicate.value}) if predicate.field in fields and predicate.op == "eq" else None
     if isinstance(predicate, Not):

@@ -1,6 +1,6 @@
 r"""The wildcards `*` and `?` in a text, and how they are escaped.
 
-`\*` and `\?` are the plain characters, `\\*` and `\\?` are a backslash before a wildcard. Others are plain:
+`\*` and `\?` are the plain characters, `\\*` and `\\?` a backslash before a wildcard. Other backslashes are plain:
 `C:\Windows\` and `\\10.0.0.1\share` need no escape, while Sigma reads the two backslashes of the latter as one.
 """
 

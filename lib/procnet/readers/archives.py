@@ -28,7 +28,7 @@ class Member(NamedTuple):
 
 
 def members(path: str, suffixes: tuple[str, ...]) -> Iterator[Member]:
-    """Yields the file itself, or the members of an archive whose names end in one of `suffixes` or that with .gz.
+    """Yields the file itself, or the members of an archive whose names end in one of `suffixes`, also with .gz.
 
     A stream is valid until the next member is requested. A damaged archive raises the errors that `damage` describes.
     """
@@ -45,7 +45,7 @@ def members(path: str, suffixes: tuple[str, ...]) -> Iterator[Member]:
 
 
 def damage(error: Exception) -> str | None:
-    """Describes the damage of a file that an error reports; None for an error that has another cause."""
+    """Returns a description of the damage that an error reports; None if the error has another cause."""
     if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
         return f"damaged gzip: {error}"
     if isinstance(error, zipfile.BadZipFile | tarfile.TarError):

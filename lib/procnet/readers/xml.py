@@ -1,6 +1,6 @@
 """Splits XML of Windows events into the text of each `<Event>`. No Spark: sources/parse_records.py parses the text.
 
-Events may stand one a line, span lines, or all be on one line; inside `<Events>` or bare. A file is streamed.
+A line may have one event, several or a part of one; the events may be inside `<Events>`. A file is streamed.
 """
 
 from __future__ import annotations

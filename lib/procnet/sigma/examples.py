@@ -1,4 +1,4 @@
-"""Makes test cases for an imported detection from its own values: one that matches, if one can be made, and another.
+"""Makes test cases for an imported detection: a match from its own values, if one can be made, and another program.
 
 Every case is evaluated before it is written (predicates/interpret.py), so that its expectation is right.
 """
@@ -65,7 +65,7 @@ def _example(tree: Predicate | None) -> Row | None:
 
 
 def _ways(tree: Predicate) -> Iterator[list[Field]]:
-    """Lists of tests that could satisfy the tree, if all tests of a list hold; what is negated is left unknown."""
+    """Lists of tests: a row that passes all tests of a list may satisfy the tree. Negated fields are left unknown."""
     if isinstance(tree, Field):
         yield [tree]
     elif isinstance(tree, Not):

@@ -200,7 +200,7 @@ def _has_one_dash_at_most(text: str) -> bool:
 
 
 def _is_base_name(text: str) -> bool:
-    """Whether the text is a separator and a base name that is the same in the column of base names."""
+    """Whether the text is a separator and a base name, of which cleaning changes nothing but the case."""
     name = text[1:]
     is_known = not is_null_word(name) and name.strip(BLANKS) == name
     return text[:1] in ("\\", "/") and is_known and not set("\\/*?") & set(name)

@@ -15,7 +15,7 @@ _SYSMON = ("Sysmon EventID 1", "Sysmon EventID 3")
 _IDS = uuid.UUID(
     "7d1ff1f0-4c0e-5a52-9b0a-1a2f63a5f1c9"
 )  # namespace of the ids made here, so that they are the same each time
-# Keys of a rule that a detection file has none for.
+# Keys of a rule that have no counterpart in a detection file.
 _WITHOUT_KEY = ("fields", "related", "license", "simulation", "regression_tests_path")
 _TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 

@@ -1,4 +1,4 @@
-"""Refuses patterns of Sigma rules that match values of the record, but not those that canonical columns hold for them.
+"""Refuses patterns of Sigma rules that match a value of the record, but not its canonical value.
 
 A pattern is a text with wildcards, a text with contains, startswith or endswith, or a regular expression. It cannot be
 translated as a whole value can (canonical.py), so ValueError says what to write instead.
@@ -21,7 +21,7 @@ from procnet.vocabulary import ADDRESS_COLUMNS, BLANKS, COMMAND_LINE_COLUMNS, NU
 
 
 def refuse_impossible_text(column: str, text: str, modifiers: Sequence[str]) -> None:
-    """ValueError if no value of the column can contain the text, or begin or end with it.
+    """Raises ValueError if no value of the column can contain the text, or begin or end with it.
 
     `text` may have wildcards. One of `modifiers` may be contains, startswith or endswith.
     """
@@ -47,7 +47,7 @@ def refuse_impossible_text(column: str, text: str, modifiers: Sequence[str]) -> 
 
 
 def refuse_replaced_values(key: str, pattern: str) -> None:
-    """ValueError if the pattern matches a value of the record, but not the one that the column holds instead of it.
+    """Raises ValueError if the pattern matches a value of the record, but not the canonical value of the column.
 
     `key` is a column with modifiers, as a detection file has it.
     """
@@ -65,7 +65,7 @@ def refuse_replaced_values(key: str, pattern: str) -> None:
 
 
 def _known_texts_like(word: str) -> Iterator[str]:
-    """Texts that a column may hold. A pattern that matches none of them is about the null word alone."""
+    """Texts like a null word that a column may hold. A pattern that matches none of them matches only the word."""
     yield "x" * max(1, len(word))
     if word in UNKNOWN_PROCESS:
         # It occurs in no other text, but its parts do: a command line may have a `<`.

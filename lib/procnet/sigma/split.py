@@ -15,7 +15,7 @@ from procnet.predicates.model import All, Any, Field, Not, Predicate, leaves
 from procnet.sigma.fields import Side, translate
 
 Blocks = dict[str, Anything]
-# A block's content by the section it belongs to.
+# Name of a block -> section -> the block's content for that section.
 _Split = Mapping[str, Mapping[Side, Anything]]
 
 
@@ -23,7 +23,7 @@ _Split = Mapping[str, Mapping[Side, Anything]]
 class Section:
     """A `process` or `network` section: blocks in the spelling of a detection file, and their condition.
 
-    The leaves of `tree` are blocks, not tests: Fields of the block's name, whose value is the side once it is known.
+    A leaf of `tree` stands for a whole block: a Field with the block's name, and with the side as value once known.
     """
 
     blocks: Blocks

@@ -16,7 +16,7 @@ RawValues = dict[str, dict[str, Column]]
 
 
 def event_number(events: Iterable[EventMapping]) -> Column:
-    """Returns the number of the first event whose `when` is true. Comparing numbers is cheap; each column does it."""
+    """Returns the number of the first event whose `when` is true: the CASE of every column compares this number."""
     return case_when((F.expr(e.when), F.lit(i)) for i, e in enumerate(events))
 
 

@@ -70,9 +70,9 @@ def is_no_number(values: Sequence[tuple[Column, T.DataType]]) -> Column:
 def with_derived(
     columns: Mapping[str, Column], apply: Callable[[Column, Step], Column] = lambda c, step: step(c)
 ) -> dict[str, Column]:
-    """Returns the columns with process names derived from paths, and the protocol version from the address.
+    """Returns the columns with process names from paths, the protocol version, and `dest_host` without addresses.
 
-    `apply` applies a step that refers to its argument several times to a column.
+    `apply(column, step)` applies a step that refers to its argument several times.
     """
     derived = dict(columns)
     for path, name in BASE_NAMES.items():

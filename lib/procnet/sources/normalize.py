@@ -46,7 +46,7 @@ class Normalized:
 
     @property
     def quarantine(self) -> DataFrame:
-        """Returns `contract.QUARANTINE`: texts that are no record, and mapped events without a required value."""
+        """Returns `contract.QUARANTINE`: texts that are no record, and events with a missing or wrong value."""
         rows = self.records.where(F.col("reason").isNotNull())
         return _conformed(self._stamped(rows, self.ingest_time.date()), QUARANTINE)
 

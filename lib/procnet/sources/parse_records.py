@@ -19,8 +19,8 @@ PLACE = ("line", "raw", "problem")
 def parse_records(raw: DataFrame, source: SourceMapping, host: str | None, keep: Sequence[str] = ()) -> DataFrame:
     """Returns the columns that expressions may use, beside `file`, PLACE, CORRUPT and `keep` (raw columns, unchanged).
 
-    They are the declared columns of a table, or `record`, the parsed text. A table that has its records as texts gets
-    both. `host` is what the expressions read as `asked_host`.
+    Expressions use the declared columns of a table, or `record`, the parsed text; both for a source of tables whose
+    records are texts. The name of `host` in expressions is `asked_host`.
     """
     is_text = source.reader != "table" or {"raw", "problem"} <= {c.lower() for c in raw.columns}
     # Null of no type where no host is given: schema_drift.missing_columns then reports a missing host.
@@ -70,7 +70,7 @@ def _parsed(source: SourceMapping, ddl: str, kind: T.DataType) -> Column:
 
 
 def with_given(frame: DataFrame, source: SourceMapping) -> DataFrame:
-    """Returns a frame of `parse_records` with the columns that `given` defines, of the source and its shared file."""
+    """Adds the columns that `given` of the source and of its shared file defines to a frame of `parse_records`."""
     for name, text in {**source.given, **source.shared.given}.items():
         frame = frame.withColumn(name, F.expr(text))
     return frame

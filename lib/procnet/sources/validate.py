@@ -39,7 +39,7 @@ def load_source(name_or_path: str | Path, folder: Path | None = None) -> SourceM
 
 
 def _empty_frame(source: SourceMapping) -> DataFrame:
-    """Returns an empty frame with the columns that expressions may use, but those of `given`."""
+    """Returns an empty frame with the columns that expressions may use, except those of `given`."""
     schema = source.table if source.reader == "table" else RAW_SCHEMA
     assert schema is not None, "SourceMapping requires `table` for a source of tables"
     try:

@@ -48,7 +48,7 @@ _DEFAULT = InPlace()
 
 
 def canonical_view(raw: DataFrame, source: SourceMapping, table: str, options: InPlace = _DEFAULT) -> DataFrame | None:
-    """Returns `contract.PROCESS_EVENTS` or `NETWORK_EVENTS`, as `table` says, of a raw frame, with `options.keep`.
+    """Returns a raw frame as the canonical `table`, such as `contract.PROCESS_EVENTS`, with `options.keep` added.
 
     None if the source maps no such events, or the raw frame has no column for their time or host. No row is
     quarantined: one without a time or a host stays, and joins nothing. ingest_time is null.
@@ -129,7 +129,7 @@ def _apply_once(value: Column, step: Step) -> Column:
 def _computed_once(value: Column) -> Column:
     """Returns the value in a nondeterministic expression, which Spark does not copy into the filters above it.
 
-    Each record is then parsed once a row and not once a filter.
+    The record of a row is then parsed once, and not again for each filter.
     """
     return F.when(F.rand() < 2, value)
 

@@ -1,4 +1,4 @@
-"""The one way in which rows come to the driver before they are written: a bounded number, with one action."""
+"""Collects rows to the driver before they are written: a bounded number, with one action."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ Collected: TypeAlias = Rows | Empty | TooMany
 
 
 def collect_at_most(frame: DataFrame, limit: int) -> Collected:
-    """The rows of a frame, where they are at most `limit`. One action: they are collected and not only counted, so that
-    the query that finds them runs once."""
+    """The rows of a frame, or TooMany if they are more than `limit`.
+
+    They are collected and not counted first, so that the query that finds them runs once.
+    """
     table = frame.limit(limit + 1).toArrow()
     return TooMany(limit) if table.num_rows > limit else as_collected(table)
 

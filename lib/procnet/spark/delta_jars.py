@@ -1,7 +1,7 @@
 """The two Delta jars of a local session: found on this machine, or downloaded once into the user's cache folder.
 
-Delta's own setup resolves 33 artifacts (87 MB) at every session start. These two
-jars suffice for create, replaceWhere, merge, optimize and vacuum; a session that gets their paths works offline.
+Delta's own setup resolves 33 artifacts (87 MB) at every session start. These two jars suffice for create, replaceWhere,
+merge, optimize and vacuum; a session that gets their paths works offline.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(4, 2 * cores)),
         # IN lists of up to this many names or hosts are pushed down to Parquet pages (default: 10).
         "spark.sql.parquet.pushdown.inFilterThreshold": "200",
-        # Of files that are written: pages of 4,000 rows instead of 20,000, so that a filter on a common name and some
-        # hosts reads little more than those hosts; timestamps as INT64, which has statistics and is read faster.
+        # Files are written with pages of 4,000 rows instead of 20,000, so that a filter on a common name and some hosts
+        # reads little more than those hosts; and timestamps as INT64, which has statistics and is read faster.
         "spark.hadoop.parquet.page.row.count.limit": "4000",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # Vectored IO starts a thread for each range it reads of a local file: on two cores, rows in many pages took
@@ -97,8 +97,8 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         "spark.hadoop.parquet.hadoop.vectored.io.enabled": "false",
         # One run generates more classes than the default of 100: each hour of a backfill would compile all of them.
         "spark.sql.codegen.cache.maxEntries": "2000",
-        # Sends each Column's line of Python to the JVM, for messages that users of procnet never see: a third of the
-        # time in which an hour's plan is built.
+        # If true, each Column's line of Python is sent to the JVM, for messages that users of procnet never see: that
+        # is a third of the time in which an hour's plan is built.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         # Not in the working directory of the command.
         "spark.sql.warehouse.dir": str(warehouse),
