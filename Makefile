@@ -1,7 +1,7 @@
-# `make demo` and `make test` are enough: each makes what it lacks, once, from python3 and the package registries.
+# `make demo` and `make test` set up what they need, once, from python3 and the package registries.
 VENV := .venv
 BIN := $(VENV)/bin
-# Two sessions on two cores: a suite of small queries ends sooner than in one.
+# Two sessions on two cores run a suite of small queries faster than one.
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -17,13 +17,13 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 test: setup
 	$(PYTEST) -m "not long and not drill" $(ARGS)
 
-# What takes a minute for one test: every example of the documents, recordings through the whole path, and all real
-# records beside the checkout, held against their truth; these are skipped where there are none.
+# Tests that take a minute each: every example of the documents, recordings through the whole path, and the real records
+# beside the checkout compared with their truth; the last are skipped where there are none.
 test-long: setup
 	$(PYTEST) -m long $(ARGS)
 
-# The rest of what kills processes: every named point of every command, and an executor in the middle of a join. And what
-# takes ten minutes: a day of hours that carry on, and all parts of the benchmark.
+# The other tests that kill processes: a command at each of its kill points, an executor in the middle of a join. And
+# tests that take ten minutes: a day of hourly windows with state, and all parts of the benchmark.
 test-drills: setup
 	$(PYTEST) -m drill $(ARGS)
 
@@ -31,7 +31,7 @@ test-quick: setup
 	$(PYTEST) -m "not slow and not long and not drill" $(ARGS)
 
 # The whole path on versions other than the locked ones (docs/versions.md): each pair of Spark and Delta in an environment
-# of its own, all else as locked. PYTHON=python3.13 takes another Python. Not in .ci/run: each pyspark is 430 MB.
+# of its own, all else as locked. PYTHON=python3.13 selects another Python. Not in .ci/run: each pyspark is 430 MB.
 SPARKS := 4.0.5-4.0.1 4.2.0-4.4.0
 PYTHON := $(BIN)/python
 OTHERS := .venv-versions/$(notdir $(PYTHON))
@@ -45,20 +45,20 @@ test-versions: $(SPARKS:%=$(OTHERS)/%/.ready)
 	    --no-loadscope-reorder -m "not long and not drill" $(WHOLE_PATH) $(ARGS) || bad=1; \
 	done; exit $$bad
 
-# From raw records to findings: what .ci/run has of the suite over Spark Connect.
+# From raw records to findings: the tests that .ci/run repeats over Spark Connect.
 END_TO_END := tests/spark/test_session.py tests/engine/test_tiling.py tests/cli/test_commands.py tests/sources/test_ingest.py \
 	tests/findings/test_risk.py
-# The same tests over Spark Connect, by a server that each worker starts; ARGS="-m long" runs the long ones.
+# The suite over Spark Connect: each worker starts a server; ARGS="-m long" runs the long tests.
 test-connect: setup
 	$(PYTEST) --connect -m "not long and not drill" $(ARGS)
 
-# The DAGs in a real Airflow, with an environment of its own: its Spark provider writes over pyspark.
+# The DAGs in a real Airflow, in an environment of its own: its Spark provider overwrites pyspark.
 AIRFLOW := .venv-airflow
 test-airflow: setup $(AIRFLOW)/.ready
 	$(AIRFLOW)/bin/python -m pytest -o pythonpath=jobs/airflow -p no:cacheprovider jobs/airflow/tests $(ARGS)
 
 # The site in site/, which needs no server: open site/index.html. Any warning (a link or an anchor that leads nowhere)
-# fails the build. docs/commands.md and docs/tables.md are written anew from the code first.
+# fails the build. docs/commands.md and docs/tables.md are generated from the code first.
 DOCS := .venv-docs
 docs: $(VENV)/.package $(DOCS)/.ready
 	$(BIN)/python docs/generate.py
@@ -66,7 +66,7 @@ docs: $(VENV)/.package $(DOCS)/.ready
 	@! grep -rnoE '<(script|img|link)[^>]*(src|href)="?https?://[^">]*' site --include=*.html || \
 	  { echo "these pages load files from a server" >&2; exit 1; }
 
-# All four run, so that one call shows everything there is to mend.
+# All four run, so that one call shows all problems.
 check: $(VENV)/.package
 	@bad=0; for c in "ruff check" "ruff format --check" "mypy" "lint-imports"; do \
 	  echo "$$c"; PYTHONPATH=lib $(BIN)/$$c || bad=1; \
@@ -78,7 +78,7 @@ bench: setup
 	@$(PIP) install --group bench
 	$(BIN)/python -m bench $(ARGS)
 
-# Anew from pyproject.toml, one file for Python 3.10 to 3.13. uv is asked for here alone; nobody else needs it.
+# Writes the lock files from pyproject.toml; each is for all supported Pythons. Only this target needs uv.
 LOCK = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --quiet
 lock: $(VENV)/.package
@@ -101,7 +101,7 @@ $(VENV)/.python:
 	echo "No Python 3.10 to 3.13 with the module venv was found as python3 or python3.N on the PATH." >&2; \
 	echo "  next: install one (on Debian: apt-get install python3 python3-venv), then repeat" >&2; exit 1
 
-# pyspark comes as source of 430 MB and is packed for a minute or more; pip keeps the result for the next time.
+# pyspark is a source archive of 430 MB; its build takes a minute or more, and pip caches the result.
 $(VENV)/.dependencies: requirements-dev.lock $(VENV)/.python
 	@echo "dependencies from requirements-dev.lock; the first time takes some minutes"
 	@$(PIP) install --require-hashes --use-pep517 -r requirements-dev.lock
@@ -111,7 +111,7 @@ $(VENV)/.package: pyproject.toml $(VENV)/.dependencies
 	@$(PIP) install --no-deps --editable .
 	@touch $@
 
-# The Java of the lock comes only where the machine has none that fits; the jars of Delta are fetched now, once.
+# The locked Java is installed only if the machine has no Java 17 or 21; Delta's jars are downloaded here, once.
 $(VENV)/.ready: requirements-java.lock $(VENV)/.package
 	@$(BIN)/python -c 'from procnet.spark.java import find_java; find_java()' 2>/dev/null \
 	  || { echo "no Java 17 or 21 here: a small one from requirements-java.lock"; \
@@ -125,7 +125,7 @@ $(AIRFLOW)/.ready: requirements-airflow.lock $(VENV)/.python
 	@$(AIRFLOW)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
-# Zensical needs Python 3.11, which is looked for beside the Python of $(VENV).
+# Zensical needs Python 3.11 or later: that of $(VENV), or python3.N on the PATH.
 $(DOCS)/.ready: requirements-docs.lock $(VENV)/.python
 	@for p in $(BIN)/python python3.13 python3.12 python3.11; do \
 	  if $$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -137,7 +137,7 @@ $(DOCS)/.ready: requirements-docs.lock $(VENV)/.python
 	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
-# What stays of the lock keeps its hashes.
+# The locked packages other than pyspark and delta-spark are installed with their hashes.
 $(OTHERS)/%/.ready: requirements-dev.lock pyproject.toml $(VENV)/.ready
 	@echo "Spark and Delta $* in $(@D); the first time takes some minutes"
 	@$(PYTHON) -m venv --clear $(@D)

@@ -41,8 +41,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # Most tests run large plans over a few rows, where Java code generation takes longest: a fifth of ingest and detect.
 INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.codegen.wholeStage": "false"}
 
-# Of a session of many small queries: bytecode is not verified in every worker (a tenth of a new JVM's time), and the
-# heap starts so large that garbage is collected seldom, and the classes' space without collections of all (together 8 %
+# For a session of many small queries. Bytecode is not verified in every worker (a tenth of a new JVM's time). The heap
+# starts so large that collections are rare, and the metaspace so large that it causes no full collection (together 8 %
 # of the processor time of tests/engine/test_tiling.py).
 JAVA_OPTIONS = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -Xms1g -Xmn600m -XX:MetaspaceSize=400m"
 
@@ -78,7 +78,7 @@ def own_server() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def compiled(spark: SparkSession) -> Iterator[None]:
-    """Compiles plans as for a user, in modules that evaluate many rows or look at plans."""
+    """Compiles plans as in a user's session, for modules that evaluate many rows or inspect plans."""
     for key in INTERPRETED:
         spark.conf.set(key, "true" if key.endswith("wholeStage") else "FALLBACK")
     yield

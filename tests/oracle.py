@@ -1,4 +1,4 @@
-"""What attribution means, as loops over plain rows: the specification that both Spark plans are compared with.
+"""Attribution as loops over plain rows: the specification that both Spark plans are compared with.
 
 A row is a dict with the columns of `procnet.contract`; times are datetimes. Nothing here is fast, and nothing here is
 shared with the code under test, not even the list of columns that an instance has. R1 and R2 are rules of
@@ -18,7 +18,7 @@ from procnet.settings import HostMatch, Tolerances
 
 Row = Mapping[str, Any]
 
-# What one sensor's record may tell another's: everything about the process but its time and its process id.
+# Columns that another sensor's record of the same start may fill: all of the process but its time and its process id.
 FILLED = (
     "process_guid", "process_name", "process_path", "original_file_name", "command_line", "user", "user_id",
     "integrity_level", "process_hash", "parent_process_id", "parent_process_guid", "parent_process_name",
@@ -33,20 +33,20 @@ INSTANCE = (
 
 
 @dataclass(frozen=True)
-class Life:
-    """A leading start, its empty fields filled, and the time it lived: `[start, end)`, open where `end` is None."""
+class Instance:
+    """A leading start with its nulls filled, and its interval `[start, end)`, open where `end` is None."""
 
     row: Row
     end: datetime | None
     ended: bool  # An end event closed it, not the next start.
-    owns_pid: bool  # False for a start without a process id and for the loser of a tie: these answer by guid alone.
+    owns_pid: bool  # False for a start without a process id and the loser of a tie: these match by guid only.
 
     @property
     def start(self) -> datetime:
         return self.row["begins"]
 
-    def instance(self, seen_until: datetime) -> dict[str, Any]:
-        """Its columns and times; an end after `seen_until` is not, since a shorter window could not have seen it."""
+    def columns(self, seen_until: datetime) -> dict[str, Any]:
+        """The columns of the instance. An end after `seen_until` is None, since a shorter window does not read it."""
         end = self.end if self.end is not None and self.end <= seen_until else None
         known = {**self.row, "process_time": self.row["event_time"], "process_end_time": end}
         return {name: known[name] for name in INSTANCE}
@@ -66,27 +66,27 @@ def attribute(
     tolerances: Tolerances | None = None,
     host_match: HostMatch = HostMatch.SHORT,
 ) -> list[Answer]:
-    """One answer a connection, in the order of `connections`."""
+    """Returns one answer for each connection, in the order of `connections`."""
     tolerances = tolerances or Tolerances()
-    instances_of_host: dict[str, list[Life]] = defaultdict(list)
+    instances_of_host: dict[str, list[Instance]] = defaultdict(list)
     for host, events in by_host(processes, host_match).items():
         instances_of_host[host] = instances_of(events, tolerances.start_tolerance)
     answers = []
     for c in connections:
         host = host_key(c["host"], host_match)
         there = instances_of_host[host] if host is not None else []
-        life = by_guid(c, there, max_age, tolerances.clock_skew)
+        instance = by_guid(c, there, max_age, tolerances.clock_skew)
         seen_until = c["event_time"] + tolerances.clock_skew
-        if life is not None:
-            answers.append(Answer("guid", life.instance(seen_until)))
-        elif (life := by_host_pid(c, there, max_age, tolerances)) is not None:
-            answers.append(Answer("host_pid", life.instance(seen_until)))
+        if instance is not None:
+            answers.append(Answer("guid", instance.columns(seen_until)))
+        elif (instance := by_host_pid(c, there, max_age, tolerances)) is not None:
+            answers.append(Answer("host_pid", instance.columns(seen_until)))
         else:  # R2, event and none
             answers.append(Answer("none" if c["process_name"] is None else "event"))
     return answers
 
 
-# What joins at all
+# Hosts and comparisons
 
 
 def host_key(host: str | None, match: HostMatch) -> str | None:
@@ -113,7 +113,7 @@ def by_host(rows: Iterable[Row], match: HostMatch) -> dict[str, list[Row]]:
 
 
 def differ(a: object, b: object) -> bool:
-    """Both known, and not the same."""
+    """Whether both are known and not equal."""
     return a is not None and b is not None and a != b
 
 
@@ -129,7 +129,7 @@ def rank(r: Row) -> tuple[bool, str, str]:
 
 
 def same_start(q: Row, r: Row, start_tolerance: timedelta) -> bool:
-    """Whether two records on one host tell of one start."""
+    """Whether two records on one host are of one start."""
     return (
         q["process_id"] is not None
         and q["process_id"] == r["process_id"]
@@ -152,7 +152,7 @@ def leading(starts: Sequence[Row], start_tolerance: timedelta) -> list[Row]:
         filled = dict(r)
         for name in FILLED:
             filled[name] = next((q[name] for q in (r, *worse) if q[name] is not None), None)
-        # The process was there when the first of its records was written, though the one that leads tells its time.
+        # The instance begins with the first of its records, though `process_time` is the time of the leading one.
         filled["begins"] = min(q["event_time"] for q in (r, *worse))
         found.append(filled)
     return found
@@ -170,18 +170,18 @@ def as_text(r: Row) -> tuple[tuple[bool, str], ...]:
     return tuple((v is not None, str(v)) for v in values)
 
 
-def instances_of(events: Sequence[Row], start_tolerance: timedelta) -> list[Life]:
+def instances_of(events: Sequence[Row], start_tolerance: timedelta) -> list[Instance]:
     """All leading starts of one host as instances."""
     leaders = leading([e for e in events if e["event_kind"] == "start"], start_tolerance)
     ends = [e for e in events if e["event_kind"] == "end"]
     found = []
     for r in leaders:
         if r["process_id"] is None:
-            found.append(Life(r, end=None, ended=False, owns_pid=False))
+            found.append(Instance(r, end=None, ended=False, owns_pid=False))
             continue
         key = [q for q in leaders if q["process_id"] == r["process_id"]]
         if any(q["begins"] == r["begins"] and as_text(q) > as_text(r) for q in key):
-            found.append(Life(r, end=r["begins"], ended=False, owns_pid=False))
+            found.append(Instance(r, end=r["begins"], ended=False, owns_pid=False))
             continue
         next_start = min((q["begins"] for q in key if q["begins"] > r["begins"]), default=None)
         closing = min(
@@ -195,14 +195,16 @@ def instances_of(events: Sequence[Row], start_tolerance: timedelta) -> list[Life
             ),
             default=None,
         )
-        found.append(Life(r, end=next_start if closing is None else closing, ended=closing is not None, owns_pid=True))
+        found.append(
+            Instance(r, end=next_start if closing is None else closing, ended=closing is not None, owns_pid=True)
+        )
     return found
 
 
 # R2: which instance made the connection
 
 
-def by_guid(c: Row, there: Sequence[Life], max_age: timedelta, clock_skew: timedelta) -> Life | None:
+def by_guid(c: Row, there: Sequence[Instance], max_age: timedelta, clock_skew: timedelta) -> Instance | None:
     if c["process_guid"] is None:
         return None
     t = c["event_time"]
@@ -221,13 +223,13 @@ def by_guid(c: Row, there: Sequence[Life], max_age: timedelta, clock_skew: timed
     return max((x for x in candidates if x.start == nearest), key=lambda x: as_text(x.row), default=None)
 
 
-def by_host_pid(c: Row, there: Sequence[Life], max_age: timedelta, tolerances: Tolerances) -> Life | None:
+def by_host_pid(c: Row, there: Sequence[Instance], max_age: timedelta, tolerances: Tolerances) -> Instance | None:
     t = c["event_time"]
     accepted = [
         x
         for x in there
         if x.owns_pid
-        and x.row["process_id"] == c["process_id"]  # A null id is no life's.
+        and x.row["process_id"] == c["process_id"]  # A null id matches no instance.
         and not differ(x.row["process_name"], c["process_name"])
         and not differ(x.row["process_guid"], c["process_guid"])
         and t - x.start <= max_age

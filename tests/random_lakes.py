@@ -1,4 +1,4 @@
-"""Small nasty lakes: a few hosts, ids and guids that everyone shares, and times that meet on every boundary.
+"""Small random lakes of few hosts, ids and guids, which many events share, with times on every boundary.
 
 A lake is a list of process rows and a list of connection rows, all with every canonical column. Its values come from
 `choose`, so that Hypothesis and a seeded generator draw the same lakes. Times lie on whole seconds, as the tolerances
@@ -43,7 +43,7 @@ class Lake:
     connections: list[Row]
 
     def smaller(self) -> list[Lake]:
-        """This lake with one row less, or with one value less: what a failing lake is shrunk through."""
+        """Returns this lake with one row less, or with one value less: the candidates when a failing lake is shrunk."""
         found = []
         for part in ("processes", "connections"):
             rows = getattr(self, part)
@@ -55,8 +55,8 @@ class Lake:
 
     def __str__(self) -> str:
         def line(row: Row) -> str:
-            said = {k: v for k, v in row.items() if v is not None and k not in ("event_time", "event_date")}
-            return f"{row['event_time']:%H:%M:%S.%f} {said}"
+            known = {k: v for k, v in row.items() if v is not None and k not in ("event_time", "event_date")}
+            return f"{row['event_time']:%H:%M:%S.%f} {known}"
 
         return "\n".join(["processes", *map(line, self.processes), "connections", *map(line, self.connections)])
 
@@ -133,21 +133,21 @@ def lakes(draw: st.DrawFn) -> Lake:
 
 
 def drawn(count: int, number: int) -> list[Lake]:
-    """`count` lakes as Hypothesis draws them, to be judged together: a Spark job each would take hours."""
+    """Returns `count` lakes of Hypothesis, to be judged in one job: a Spark job each would take hours."""
     found: list[Lake] = []
 
     @seed(number)
     @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(lakes())
-    def keep(lake: Lake) -> None:
+    def collect(lake: Lake) -> None:
         found.append(lake)
 
-    keep()
+    collect()
     return found
 
 
 def seeded(count: int, seed: int) -> list[Lake]:
-    """`count` lakes of one seed: the same ones on every machine."""
+    """Returns `count` lakes of one seed: the same on every machine."""
     dice = random.Random(seed)
     return [build(dice.choice) for _ in range(count)]

@@ -1,7 +1,7 @@
 """The real records that may lie beside a checkout, read by loops of a few lines into canonical rows.
 
-Test code only: the package's own readers and mappings are judged against the same records elsewhere, so these share
-nothing with them. What is not there is skipped by the tests that ask for it.
+Test code only: other tests compare the package's readers and mappings with the same records, so this module shares no
+code with them. Tests skip if the records are absent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Holds the Spark plans against the oracle: many lakes in one job, and the smallest lake that still differs."""
+"""Compares the Spark plans with the oracle: many lakes in one job, and the smallest lake that still differs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def micros(time: datetime) -> int:
 
 
 def by_spark(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: str) -> list[Answers]:
-    """All lakes in one job: each has hosts of its own, so none can answer for another."""
+    """Returns the answers of each lake, all from one job: each lake has hosts of its own, so they do not mix."""
     processes = [moved(r, n) for n, lake in enumerate(lakes) for r in lake.processes]
     connections = [{**moved(r, n), "record_id": f"{n}:{r['record_id']}"}
                    for n, lake in enumerate(lakes) for r in lake.connections]  # fmt: skip
@@ -82,7 +82,7 @@ def instance_column(name: str) -> Column:
     column = F.col("instance")[name]
     if not name.endswith("_time"):
         return column
-    # Times are compared as numbers, since what collect() makes of a timestamp hangs on the machine's time zone.
+    # Times are compared as numbers, since collect() returns timestamps in the machine's time zone.
     return F.unix_micros(column) - F.lit(round(NOON.timestamp()) * 1_000_000)
 
 
@@ -92,7 +92,7 @@ def differences(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: 
 
 
 def assert_agree(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan: str) -> None:
-    """Every connection of every lake has the oracle's answer; else the smallest lake found in 30 s that has not."""
+    """Asserts that every connection of every lake has the oracle's answer; reports the smallest lake found in 30 s."""
     differing = differences(spark, lakes, rules, plan)
     if not differing:
         return
@@ -105,5 +105,5 @@ def assert_agree(spark: SparkSession, lakes: Sequence[Lake], rules: Rules, plan:
     expected = by_oracle(lake, rules)
     raise AssertionError(
         f"{plan}: {len(differing)} of {len(lakes)} lakes differ from the oracle; the smallest, times from 12:00:\n"
-        f"{lake}\noracle alone says {dict(expected - answers)}\nSpark alone says {dict(answers - expected)}\n{rules}"
+        f"{lake}\nonly the oracle has {dict(expected - answers)}\nonly Spark has {dict(answers - expected)}\n{rules}"
     )

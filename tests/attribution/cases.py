@@ -1,7 +1,7 @@
-"""Hand-written lakes of a few rows, each with the answer that one sentence of docs/semantics.md (R1, R2) asks for.
+"""Hand-written lakes of a few rows, each with the answer that one sentence of docs/semantics.md (R1, R2) requires.
 
 Times are seconds after noon. A start is named by its record_id, and a case expects (attribution, record_id of the start
-or None, other fields of the instance). `EPS` is the smallest step of a clock, so both sides of each boundary are here.
+or None, other fields of the instance). `EPS` is the smallest step of a clock, for the two sides of each boundary.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ TWO_SENSORS = [
              [start("1", 0, **MSI, process_guid="G"), start("4688", 1, **SECURITY, **PYTHON)], connection(3), "4688"),
     host_pid("an unknown image is another start",
              [start("1", 0, process_guid="G"), start("4688", 1, **SECURITY)], connection(3), "4688"),
-    host_pid("one sensor tells of two starts",
+    host_pid("two records of one sensor are two starts",
              [start("1", 0, **MSI, process_guid="G"), start("2", 1, **MSI)], connection(3), "2"),
     host_pid("two guids are two starts",
              [start("1", 0, **MSI, process_guid="G"), start("2", 1, **SECURITY, **MSI, process_guid="H")],
@@ -109,7 +109,7 @@ TWO_SENSORS = [
              [start("1", 0, **MSI), start("4688", 1, **SECURITY, **MSI)], connection(3), "1"),
     host_pid("a guid leads, whatever its sensor",
              [start("1", 1, **MSI), start("2", 0, **SECURITY, **MSI, process_guid="G")], connection(3), "2"),
-    host_pid("the first record begins the life, the leader tells its time",
+    host_pid("the first record begins the instance, the leader has its time",
              [start("4688", 0, **SECURITY, **MSI), start("1", 1.5, **MSI, process_guid="G")], connection(0.1), "1",
              process_time=second(1.5)),
     guid("records without an id are not compared",
@@ -139,9 +139,9 @@ TIES = [
              start("a", 0, command_line="A", original_file_name="Z")], connection(1), "b"),
     host_pid("then the rest as text", [start("40", 0, parent_process_id=40), start("5", 0, parent_process_id=5)],
              connection(1), "5"),
-    nobody("the loser has no life", [start("h", 0, **PYTHON, process_guid="H"), start("g", 0, **MSI, process_guid="G")],
+    nobody("the loser has an empty interval", [start("h", 0, **PYTHON, process_guid="H"), start("g", 0, **MSI, process_guid="G")],
            connection(1, **MSI)),
-    nobody("nor soon has one", [start("h", 0.5, **PYTHON, process_guid="H"), start("g", 0.5, **MSI, process_guid="G")],
+    nobody("nor is it matched early", [start("h", 0.5, **PYTHON, process_guid="H"), start("g", 0.5, **MSI, process_guid="G")],
            connection(0, **MSI)),
     guid("the loser answers by its guid, ended as it began",
          [start("h", 0, process_guid="H"), start("g", 0, process_guid="G")], connection(3, process_guid="G"), "g",
@@ -154,7 +154,7 @@ TIES = [
     nobody("and by nothing else", [start("n", 0, process_id=None, process_guid="G")], connection(1, process_id=None)),
 ]  # fmt: skip
 
-LIFE_CASES = [
+ENDS = [
     host_pid("an end event ends", [start("s", 0), end(3)], connection(2), "s", process_end_time=second(3)),
     host_pid("of two the earlier", [start("s", 0), end(4), end(3)], connection(2), "s", process_end_time=second(3)),
     nobody("an end event at its start's instant ends it", [start("s", 1), end(1)], connection(6 + EPS)),
@@ -184,7 +184,7 @@ LIFE_CASES = [
 BY_GUID = [
     guid("a guid, though the process ended long ago", [start("s", 0, process_guid="G"), end(1)],
          connection(50, process_guid="G"), "s", process_end_time=second(1)),
-    guid("before the life that the id has", [start("1", 0, process_guid="G"), start("2", 3)],
+    guid("before the instance that has the id", [start("1", 0, process_guid="G"), start("2", 3)],
          connection(4, process_guid="G"), "1"),
     guid("as old as max_age", [start("s", 0, process_guid="G")], connection(60, process_guid="G"), "s"),
     nobody("not older", [start("s", 0, process_guid="G")], connection(60 + EPS, process_guid="G")),
@@ -226,9 +226,9 @@ BY_HOST_AND_ID = [
     host_pid("at the instant of the end", [start("s", 0), end(1)], connection(1), "s"),
     nobody("late, and older than max_age", [start("s", 0), end(59)], connection(60 + EPS)),
     nobody("late, and another image", [start("s", 0, **MSI), end(1)], connection(2, **PYTHON)),
-    host_pid("late, when the life that holds the time is refused",
+    host_pid("late, when the instance at the time is refused",
              [start("1", 0, **MSI), end(3), start("2", 4, **PYTHON)], connection(5, **MSI), "1"),
-    host_pid("the life that holds the time comes first",
+    host_pid("the instance at the time comes first",
              [start("1", 0, **MSI), end(3), start("2", 4, **MSI)], connection(5, **MSI), "2"),
     host_pid("late after the latest end", [start("1", 0), end(1), start("2", 2), end(3)], connection(4), "2"),
     host_pid("late after the latest end that is not refused",
@@ -236,7 +236,7 @@ BY_HOST_AND_ID = [
     host_pid("late before early", [start("1", 0), end(3), start("2", 4.5)], connection(4), "1"),
     host_pid("as early as clock_skew", [start("s", 1)], connection(0), "s"),
     nobody("not earlier", [start("s", 1 + EPS)], connection(0)),
-    host_pid("early, when the life that holds the time is refused",
+    host_pid("early, when the instance at the time is refused",
              [start("1", 0, **PYTHON), start("2", 4.5, **MSI)], connection(4, **MSI), "2"),
     host_pid("the earliest of the early", [start("1", 0.6), start("2", 0.5)], connection(0), "2"),
     host_pid("the earliest that is not refused", [start("1", 0.6, **MSI), start("2", 0.5, **PYTHON)],
@@ -245,7 +245,7 @@ BY_HOST_AND_ID = [
 ]  # fmt: skip
 
 ALL = [
-    *HOSTS_AND_NULLS, *TWO_SENSORS, *TIES, *LIFE_CASES, *BY_GUID, *BY_HOST_AND_ID,
+    *HOSTS_AND_NULLS, *TWO_SENSORS, *TIES, *ENDS, *BY_GUID, *BY_HOST_AND_ID,
     nobody("the record's own name", [], connection(0, **MSI)),
     nobody("nothing at all", [], connection(0)),
 ]  # fmt: skip

@@ -56,7 +56,7 @@ def reordered(lake: Lake, dice: random.Random) -> Lake:
 
 
 def tiles(lake: Lake, rules: Rules, dice: random.Random) -> list[Lake]:
-    """The lake as runs over adjoining windows read it: a window's connections, and the processes around it."""
+    """Returns the rows that runs over adjoining windows read: connections of each window, process events around it."""
     seconds = [-100, *sorted(dice.sample(range(-2, 20), 3)), 100]
     cuts = [NOON + timedelta(seconds=s) for s in seconds]
     skew, tolerance = rules.tolerances.clock_skew, rules.tolerances.start_tolerance
@@ -89,7 +89,7 @@ def test_windows_change_nothing_in_the_rules() -> None:
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("plan", PLANS)
 def test_windows_order_and_repeats_change_nothing_in_a_plan(spark: SparkSession, plan: str) -> None:
-    """Each window's rows, shuffled and some twice, are a lake of the job; together they answer as the whole."""
+    """Each window's rows, shuffled and some twice, are a lake of the job; together they answer as the whole lake."""
     rules, dice = Rules(), random.Random(4)
     whole = seeded(100, 4)
     cut = [[reordered(tile, dice) for tile in tiles(lake, rules, dice)] for lake in whole]

@@ -1,4 +1,4 @@
-"""The rules of attribution, one by one: the oracle's reading of them, and that of both plans in one job each."""
+"""The rules of attribution, one by one: by the oracle, and by each plan in one job."""
 
 from __future__ import annotations
 

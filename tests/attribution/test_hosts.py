@@ -30,7 +30,7 @@ HOSTS = (
 
 @pytest.mark.spark
 def test_hosts_have_one_key_in_sql_and_in_the_oracle(spark: SparkSession) -> None:
-    """Names before and after the digits of the alphabet, and what is nearly an address."""
+    """Names that sort before and after digits, and texts that are nearly addresses."""
     hosts = (
         *HOSTS,
         "1ws.corp",

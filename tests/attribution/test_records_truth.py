@@ -46,19 +46,19 @@ def test_names_the_process_of_every_sure_connection(
 
 
 def test_without_guids(lake: tuple[records.Rows, records.Rows], tmp_path: Path, capsys: Any) -> None:
-    """Eight of the sure connections have no process id either: nothing but the guid could name theirs."""
+    """Eight of the sure connections have no process id either: only the guid can name their process."""
     bare = [[{**row, "process_guid": None} for row in rows] for rows in lake]
     assert figures(bare[0], bare[1], tmp_path, capsys) == WITHOUT_GUIDS
 
 
-# Workstation5's process 9984 is found since a life begins with the first of its records: its 4688 stands 0.034 s before
-# the connection, its Sysmon record, which leads, 1.086 s after it.
+# Workstation5's process 9984 is found because an instance begins with the first of its records: its 4688 is 0.034 s
+# before the connection, its Sysmon record, which leads, 1.086 s after it.
 WITH_GUIDS = Figures(349, 349, (148, 148), (149, 149))
 WITHOUT_GUIDS = Figures(339, 339, (140, 148), (149, 149))
 
 
 def figures(processes: records.Rows, connections: records.Rows, folder: Path, capsys: Any) -> Figures:
-    """What the scorer says of the oracle's answers; it prints them as text, so they are read from there."""
+    """Returns the scorer's figures for the oracle's answers, read from the text that it prints."""
     import re
 
     answers = attribute(processes, connections, max_age=timedelta(hours=24))

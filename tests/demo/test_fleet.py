@@ -98,7 +98,7 @@ def test_every_scenario_runs_and_every_connection_of_it_is_recorded(fleet: Fleet
     for part in (fleet.answers, fleet.decoys):
         assert [p for p in part if connection_of(p) not in logged] == []
     assert {a.attribution for a in fleet.answers} == MATCHING
-    # What must be found and what must not are apart, else no search could be right.
+    # No connection is an answer and a decoy at once.
     assert not {connection_of(a) for a in fleet.answers} & {connection_of(d) for d in fleet.decoys}
     assert len({connection_of(a) for a in fleet.answers}) == len(fleet.answers)
 

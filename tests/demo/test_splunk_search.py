@@ -55,7 +55,7 @@ PROCESSES = [
     start(50, "ws-1.example", 80),
 ]
 CONNECTIONS = [
-    connection(2, "ws-1", 10, "203.0.113.1"),  # right, the host in its other spelling
+    connection(2, "ws-1", 10, "203.0.113.1"),  # right, though the host is written in another way
     connection(3, "ws-1.example", 10, "203.0.113.2"),  # a second one of the same process: one row a process id (D2)
     connection(2, "ws-2.example", 20, "203.0.113.3"),  # the id of another host (D1)
     connection(30, "ws-1.example", 30, "203.0.113.4"),  # before the process began (D6)

@@ -1,7 +1,7 @@
-"""How Spark runs the question: what is scanned, how narrow, and by which joins (the shape is what makes it fast).
+"""How Spark runs a query: which columns and rows each scan reads, and which joins follow (this makes it fast).
 
 Spark itself would broadcast tables as small as these; that is switched off here, so that every broadcast is one that
-the plan asks for, and a join that lost its broadcast is seen to shuffle.
+the code requests, and a join that lost its broadcast is a shuffle in the plan.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Node:
     partitions: str = ""
 
     def paths(self) -> Iterator[tuple[Node, ...]]:
-        """Every way from this node to a leaf."""
+        """Yields every path from this node to a leaf."""
         for child in self.children:
             for path in child.paths():
                 yield (self, *path)
@@ -80,9 +80,9 @@ def tree(frame: DataFrame) -> Node:
 def _node(operator: Any) -> Node:
     name = operator.getClass().getSimpleName()
     if name == "FileSourceScanExec":
-        said, roots = operator.metadata(), operator.relation().location().rootPaths()
+        metadata, roots = operator.metadata(), operator.relation().location().rootPaths()
         columns = frozenset(operator.requiredSchema().fieldNames())
-        texts = (said.apply(k) for k in ("PushedFilters", "DataFilters", "PartitionFilters"))
+        texts = (metadata.apply(k) for k in ("PushedFilters", "DataFilters", "PartitionFilters"))
         return Node(name, (), roots.head().getName(), columns, *texts)
     if name == "AdaptiveSparkPlanExec":
         below = [operator.executedPlan()]
@@ -95,7 +95,7 @@ def _node(operator: Any) -> Node:
 
 @pytest.fixture(scope="module")
 def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """A host's events of two days in Delta, and a session that broadcasts nothing unasked."""
+    """A host's events of two days in Delta, and a session that broadcasts nothing by its own choice."""
     folder: Path = tmp_path_factory.mktemp("plans")
     day, process = timedelta(days=1), {"host": "a", "process_id": 8, "process_name": "msiexec.exe"}
     starts = [{**process, **at(t), "event_kind": "start"} for t in (TEN - day, TEN)]
@@ -154,7 +154,7 @@ def msiexec() -> Detection:
 
 @pytest.fixture(scope="module")
 def broadcast(lake: Lake, msiexec: Detection) -> dict[str, Node]:
-    """The shipped detection's plans, run: adaptive execution has made up its mind."""
+    """The plans of the shipped detection after their run, as adaptive execution left them."""
     frames = frames_of(lake, [msiexec], collect_at_most)
     assert {name: len(frame.collect()) for name, frame in frames.items()} == {
         "by_name": 2, "renamed": 0, "connections": 1, "process_events": 2, "full_connections": 1, "pairs": 1,
@@ -165,7 +165,7 @@ def broadcast(lake: Lake, msiexec: Detection) -> dict[str, Node]:
 
 @pytest.fixture(scope="module")
 def many(lake: Lake, msiexec: Detection) -> dict[str, Node]:
-    """The same where too many connections are left to tell a scan of them by value."""
+    """The same plans where too many connections are left to filter a scan by their values."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("prefilter", "driver_rows"):
             patch.setattr(f"procnet.engine.{module}.BY_VALUE", 0)
@@ -176,20 +176,20 @@ def many(lake: Lake, msiexec: Detection) -> dict[str, Node]:
 
 @pytest.fixture(scope="module")
 def shuffled(lake: Lake, msiexec: Detection) -> dict[str, Node]:
-    """The same where no key is few enough. Not run: what is forced is seen before, and compiling it takes seconds."""
+    """The same plans with too many keys. They are not run: forced joins are known before, and a run takes seconds."""
     frames = frames_of(lake, [msiexec], lambda keys, limit: TooMany(limit))
     return {name: tree(frames[name]) for name in ("by_name", "renamed", "pairs")}
 
 
 def test_connections_are_joined_with_candidates_in_their_scan(broadcast: dict[str, Node]) -> None:
-    """One scan by key and name; only the rows that are left of it are moved, to the driver."""
+    """One scan by key and name; only the rows that remain are sent, to the driver."""
     [above] = broadcast["connections"].above("network_events")
     assert {n for n in above if "Join" in n} == {"BroadcastHashJoinExec"}
     assert not [n for n in above[above.index("BroadcastHashJoinExec") :] if "Exchange" in n]
 
 
 def test_few_pairs_are_found_without_a_scan_of_connections(broadcast: dict[str, Node]) -> None:
-    """Few connections are read in full by a list of values, while process events are: nothing is sent to the scan."""
+    """Few connections are read in full by a list of values: their scan needs no join and waits for no other."""
     [above] = broadcast["full_connections"].above("network_events")
     assert not [n for n in above if "Join" in n]
     assert not broadcast["pairs"].scans("network_events")
@@ -202,13 +202,13 @@ def test_pairs_are_found_where_connections_are_read(many: dict[str, Node]) -> No
     assert [n for n in above if "Join" in n] == ["BroadcastHashJoinExec"] * 3
     assert not [n for n in above if "Exchange" in n]
     [above] = many["findings"].above("network_events")
-    below_hits = above[len(above) - above[::-1].index("GenerateExec") :]
-    assert [n for n in below_hits if "Join" in n] == ["BroadcastHashJoinExec"] * 3
-    assert not [n for n in below_hits if "Exchange" in n]
+    below_matches = above[len(above) - above[::-1].index("GenerateExec") :]
+    assert [n for n in below_matches if "Join" in n] == ["BroadcastHashJoinExec"] * 3
+    assert not [n for n in below_matches if "Exchange" in n]
 
 
 def test_few_columns_are_read_first(broadcast: dict[str, Node]) -> None:
-    """What goes through the whole lookback, and through all connections, reads no text that only describes."""
+    """The scans of the whole lookback and of all connections read no text that only describes a process."""
     [connections] = broadcast["connections"].scans("network_events")
     assert connections.columns == KEYS - {"event_kind"} | {"dest_port", "original_file_name"}
     [process_events] = broadcast["process_events"].scans("process_events")
@@ -228,7 +228,7 @@ def test_text_is_read_of_the_names_and_hosts_that_are_left(broadcast: dict[str, 
 
 
 def test_broadcast_builds_and_sends_the_instances_once(many: dict[str, Node]) -> None:
-    """One index answers by process id and by guid: the second join takes what was sent for the first."""
+    """One index is for process ids and guids: the second join reuses the broadcast of the first."""
     [way] = [path for path in many["pairs"].paths() if path[-1].table == "network_events"]
     sides = [next(join.children[1].paths()) for join in way if "Join" in join.name][:2]
     sent = [next(n.name for n in side if n.name.endswith("ExchangeExec")) for side in sides]
@@ -236,7 +236,7 @@ def test_broadcast_builds_and_sends_the_instances_once(many: dict[str, Node]) ->
 
 
 def test_detections_of_several_lookbacks_share_one_pass(lake: Lake, msiexec: Detection) -> None:
-    """Connections and processes are read as for one lookback, the latter as far back as the longest looks."""
+    """Connections and process events are read as for one lookback, process events for the longest one."""
     other = replace(msiexec, id="other", lookback=timedelta(days=1, hours=2))
     findings = frames_of(lake, [msiexec, other], collect_at_most)["findings"]
     assert sorted(r["detection_id"] for r in findings.collect()) == [msiexec.id, "other"]

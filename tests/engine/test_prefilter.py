@@ -1,4 +1,4 @@
-"""The prefilter loses no finding: `evaluate` against the judgement of every connection as it is.
+"""The prefilter loses no finding: `evaluate` is compared with the judgement of every attributed connection.
 
 Each detection has lakes of its own: hosts, image names and original file names with its prefix. So no row of them is
 read only for another detection, although all are judged together.
@@ -80,7 +80,7 @@ def moved(row: Row, number: int, lake: int) -> Row:
 
 
 def richer(lake: Lake, dice: random.Random) -> Lake:
-    """Connections with more ports, and that say more of their process: sources there are that tell all of it."""
+    """Returns the lake with more ports and more process columns in its connections, as some sources have them."""
     columns = ("original_file_name", "user", "command_line")
     return Lake(
         lake.processes,
@@ -96,7 +96,7 @@ def richer(lake: Lake, dice: random.Random) -> Lake:
 
 
 def merged_of_two() -> Lake:
-    """A start that only the two records of it together tell: one has the user, another the rest."""
+    """A start that only its two records describe in full: one has the user, the other the rest."""
     process = {"event_kind": "start", "host": "a", "process_id": 4, "process_name": "msiexec.exe", **at(NOON)}
     leads = {**process, "process_guid": "G", "user": "x", "source": "flat", "record_id": "leads"}
     known = {"original_file_name": "x", "command_line": "x", "user": "y"}
@@ -168,7 +168,7 @@ COLUMNS_OF_PAIRS = ("attribution", "record_id", "instance.record_id", "unix_micr
 @pytest.mark.spark
 @pytest.mark.long
 def test_detections_that_run_together_find_what_each_finds_by_itself(spark: SparkSession) -> None:
-    """Of one image, with lookbacks that end within the lakes, and of whatever process, with another."""
+    """Detections of one image, with lookbacks that end within the lakes, and one of any process, with another."""
     dice = random.Random(8)
     lakes = list(enumerate(richer(lake, dice) for lake in seeded(LAKES, 6)))
     events = (
@@ -202,7 +202,7 @@ def test_detections_that_run_together_find_what_each_finds_by_itself(spark: Spar
     assert findings_of(detections[2:], few, twice) == sorted(row for rows in separately[2:] for row in rows)
     limited = Settings.model_validate({"attribution": {"broadcast_limit": few}})
     plan = evaluate(Query(*twice, detections[2:], EVER, limited)).plan
-    assert plan == "shuffled", "few keys, whose events are many, are no few arrays"
+    assert plan == "shuffled", "the events on few keys can be too many to collect"
     named = [sum("attribution='event'" not in row for row in rows) for rows in separately]
     assert 0 < named[0] < named[1]
     assert separately[2]

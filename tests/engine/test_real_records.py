@@ -66,7 +66,7 @@ READ = {
 
 @pytest.fixture(scope="module")
 def events(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[DataFrame, DataFrame]:
-    """Process and network events of all sources; each file is parsed once."""
+    """Returns process and network events of all sources; each file is parsed once."""
     folder = tmp_path_factory.mktemp("events")
     for name, paths in READ.items():
         source = load_source(name)
@@ -111,8 +111,8 @@ def _written(detection: dict[str, Any], folder: Path) -> Detection:
 
 def test_every_process_named_is_right_and_none_is_missed(found: list[dict[str, Any]], tmp_path: Path) -> None:
     text = _score([r for r in found if r["detection_id"] == ANY["id"]], tmp_path)
-    # Of 1,148 processes named none is another than the true one. Of 40 the truth tells no start: Sysmon wrote those
-    # connections 3.3 to 4.9 s after their process's end, most without naming it, and `end_grace` does.
+    # None of 1,148 named processes is wrong. For 40 the truth has no start: Sysmon wrote those connections 3.3 to 4.9 s
+    # after the end of their process, most without naming it, and they are attributed by `end_grace`.
     assert "{'connection only': 14463, 'right': 1108, 'start is not in the data': 40}" in text, text
     assert "recall 1.0000 (369/369 connections" in text, text
     assert "likely ones 447/447" in text, text
@@ -131,7 +131,7 @@ def test_without_guids_what_is_named_is_right_still(events: tuple[DataFrame, Dat
     found = evaluate(Query(bare[0], bare[1], [_written(WEB, tmp_path)], EVER, Settings())).findings
     assert found is not None
     text = _score([r.asDict(recursive=True) for r in found.collect()], tmp_path)
-    # The one of the 394: Message CSV has seconds alone, and two processes shared an id within one.
+    # The wrong one of 394: Message CSV has whole seconds, and two processes had one id within the same second.
     assert "precision 0.9975 (393/394)" in text, text
     assert "(185/193 connections" in text, text  # the other eight have no process id
 
@@ -148,7 +148,7 @@ def test_the_family_finds_what_is_there(found: list[dict[str, Any]], tmp_path: P
         assert f"recall 1.0000 ({sure} connections" in of_it, text
         assert f"likely ones {likely}" in of_it, text
         assert "another process" not in of_it, text
-    # Neither the shipped detection (port 8000 is not its own) nor the reused id 7764 has any.
+    # The shipped detection finds none of it (it does not include port 8000), and none has the reused id 7764.
     installer = sorted((r for r in rows if "MSIExec" in r["detection_name"]), key=lambda r: r["event_time"])
     assert [(r["process_id"], r["dest_ip"], r["dest_port"], r["attribution"]) for r in installer] == [
         (1952, "192.168.162.135", 8000, "guid")

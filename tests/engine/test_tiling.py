@@ -68,16 +68,16 @@ def test_a_process_that_ends_after_the_window_reads_the_same_by_hour_and_by_day(
 
 def _until_middle(folder: Path, fleet: Fleet) -> Path:
     """An exclusion that ends in the middle of the period."""
-    asks = {"web": {"dest_port": [80, 443], "attribution": ["guid", "host_pid"]}, "condition": "web"}
+    predicate = {"web": {"dest_port": [80, 443], "attribution": ["guid", "host_pid"]}, "condition": "web"}
     times = {"valid_from": fleet.start, "valid_until": fleet.start + timedelta(hours=1)}
     file = folder / "until-the-middle.yml"
-    written = {"id": file.stem, "detections": [MSIEXEC], "reason": "r", "owner": "o", **times, "findings": asks}
+    written = {"id": file.stem, "detections": [MSIEXEC], "reason": "r", "owner": "o", **times, "findings": predicate}
     file.write_text(yaml.safe_dump(written))
     return file
 
 
-def _taken_in(spark: SparkSession, folder: Path) -> tuple[Fleet, Settings]:
-    """Two hours of a small fleet in a lake, and settings with that exclusion."""
+def _ingested(spark: SparkSession, folder: Path) -> tuple[Fleet, Settings]:
+    """Ingests two hours of a small fleet; returns the fleet, and settings with that exclusion."""
     fleet = make_fleet(folder / "raw", hosts=6, hours=2, seed=3)
     settings = Settings(
         lake=folder / "lake",
@@ -89,14 +89,14 @@ def _taken_in(spark: SparkSession, folder: Path) -> tuple[Fleet, Settings]:
 
 
 def _naive(time: datetime) -> datetime:
-    return time.replace(tzinfo=None)  # as `collect` tells it: the tests' zone is UTC
+    return time.replace(tzinfo=None)  # as `collect` returns it: the tests' zone is UTC
 
 
 @pytest.mark.spark
 @pytest.mark.long
 def test_a_preview_is_the_difference_of_two_runs(spark: SparkSession, tmp_path: Path) -> None:
     """With an exclusion, and without."""
-    fleet, settings = _taken_in(spark, tmp_path)
+    fleet, settings = _ingested(spark, tmp_path)
     period, lake = Window(fleet.start, fleet.end), Lake(spark, settings)
     mine = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC])
     detect(spark, settings, period, mine)
@@ -112,7 +112,7 @@ def test_a_preview_is_the_difference_of_two_runs(spark: SparkSession, tmp_path: 
 @pytest.mark.spark
 @pytest.mark.slow
 def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_path: Path) -> None:
-    fleet, settings = _taken_in(spark, tmp_path)
+    fleet, settings = _ingested(spark, tmp_path)
     lake = Lake(spark, settings)
     detections = select(load_detections(default_conf_dir() / "detections"), [MSIEXEC, "msiexec_any_port"])
     period = Window(fleet.start, fleet.end)

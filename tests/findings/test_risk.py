@@ -53,15 +53,15 @@ def finding(dice: random.Random, number: int) -> Row:
 def expected_events(findings: list[Row]) -> dict[tuple[Any, ...], Row]:
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for f in findings:
-        for bearer in f["risk_objects"]:
-            shared = bearer["type"] == "user" and bearer["value"].lower() in RULES.shared_accounts
+        for risk_object in f["risk_objects"]:
+            shared = risk_object["type"] == "user" and risk_object["value"].lower() in RULES.shared_accounts
             if f["excluded_by"] is None and not shared:
                 bucket = datetime.combine(f["event_time"].date(), datetime.min.time(), timezone.utc)
                 destination = f["dest_host"] or f["dest_ip"]
                 key = (
                     f["detection_id"],
-                    bearer["type"],
-                    bearer["value"],
+                    risk_object["type"],
+                    risk_object["value"],
                     f["host"],
                     f["process_id"],
                     destination,
@@ -83,15 +83,15 @@ def expected_events(findings: list[Row]) -> dict[tuple[Any, ...], Row]:
 def expected_incidents(events: list[Row]) -> dict[tuple[Any, ...], tuple[int, list[str]]]:
     """(type, object, reason, time) -> score and tactics of the events that count at that moment."""
     found = {}
-    for bearer in {(e["risk_object_type"], e["risk_object"]) for e in events}:
-        mine = [e for e in events if (e["risk_object_type"], e["risk_object"]) == bearer]
+    for risk_object in {(e["risk_object_type"], e["risk_object"]) for e in events}:
+        mine = [e for e in events if (e["risk_object_type"], e["risk_object"]) == risk_object]
         for time in {e["first_time"] for e in mine}:
             for reason, over in (("score", RULES.score_over), ("tactics", RULES.tactics_over)):
                 now = [e for e in mine if time - over < e["first_time"] <= time]
                 before = [e for e in mine if time - over <= e["first_time"] < time]
                 if passes(reason, now) and not passes(reason, before):
                     tactics = sorted({t for e in now for t in e["tactics"]})
-                    found[(*bearer, reason, time)] = (sum(e["risk_score"] for e in now), tactics)
+                    found[(*risk_object, reason, time)] = (sum(e["risk_score"] for e in now), tactics)
     return found
 
 

@@ -52,7 +52,7 @@ CLUSTER = {
     # Tables of a few rows: so that each stage has a task for either executor.
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
     "spark.sql.files.maxPartitionBytes": "32k",
-    "spark.ui.liveUpdate.period": "0",  # the status of running stages is that of now, not of 100 ms ago
+    "spark.ui.liveUpdate.period": "0",  # the status of running stages is current, not 100 ms old
 }
 
 
@@ -154,7 +154,7 @@ def running_join(spark: SparkSession) -> int | None:
     executions = spark._jsparkSession.sharedState().statusStore().executionsList()
     queries = (executions.apply(i) for i in reversed(range(executions.size())))
     running = (q for q in queries if not q.completionTime().isDefined())
-    # broadcast joins connections with the candidates' ids, and the driver has the rest; shuffled joins all rows.
+    # `broadcast` joins connections with the candidates' ids, and the driver has the other rows; `shuffled` joins all.
     return next((q.executionId() for q in running if _JOIN.search(q.physicalPlanDescription())), None)
 
 

@@ -31,7 +31,7 @@ CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 
 @pytest.fixture
 def no_retention_check(spark: SparkSession) -> Iterator[None]:
-    """Delta deletes files that were replaced a moment ago."""
+    """Lets VACUUM delete files that were replaced a moment ago."""
     spark.conf.set(CHECK, "false")
     yield
     spark.conf.unset(CHECK)
@@ -83,7 +83,7 @@ def test_files_are_merged_and_no_finding_changes(spark: SparkSession, filled: Ca
     assert gaps_of(lake, SELECTION, HOURS, NOW) == []
     detect(lake, SELECTION, HOURS)
     assert all_findings(lake) == before
-    if layout != "zorder":  # which lays the last days out anew each time
+    if layout != "zorder":  # which rewrites the last days each time
         versions = {t: lake.version(t) for t in ("process_events", "network_events", "findings")}
         maintain(lake, NOW)
         assert {t: lake.version(t) for t in versions} == versions, "again: there is nothing to do, and no commit"

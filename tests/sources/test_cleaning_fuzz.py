@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.usefixtures("comp
 ROWS = int(os.environ.get("PROCNET_FUZZ_ROWS", "100000"))
 SEED, PIECES = 20260301, 6
 
-# `whole` is used by process_id, port and size, and accepts more than each of them.
+# process_id, port and sizes use `whole`, which accepts more than each of them.
 FUNCTIONS: dict[str, Callable[[Column], Column]] = {
     "known": lambda c: c,
     "lowered": cleaning.lowered,

@@ -1,4 +1,4 @@
-"""A connection found complete gets the answer of all events from the events at hand, as the oracle says."""
+"""For a connection that is complete, the events at hand give the oracle's answer from all events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def key(row: Row) -> str | None:
 
 
 def at_hand(lake: Lake, known_from: datetime, tolerance: timedelta, dice: random.Random) -> tuple[list[Row], pa.Table]:
-    """All events from a time on, and of some keys from an earlier one on; and how EventsAtHand gets them."""
+    """The events from a time on, and those of some keys from earlier times on: as rows and as a table."""
     since: dict[tuple[str | None, str, object], datetime] = {}
     for row in dice.sample(lake.processes, dice.randint(0, len(lake.processes))):
         first = min(known_from, row["event_time"]) - timedelta(seconds=dice.choice((0, 0, 0, 30)))
@@ -59,7 +59,7 @@ def connection(row: Row, age: timedelta) -> Connection:
 
 
 def compared(lakes: Sequence[Lake], tolerances: Tolerances, dice: random.Random) -> tuple[int, int]:
-    """How many connections are complete though something is not at hand, and how many are not."""
+    """Returns the number of connections that are complete although events are not at hand, and that of the others."""
     complete = open_ = 0
     for lake in lakes:
         start = NOON + timedelta(seconds=dice.randint(1, 9))
@@ -78,7 +78,7 @@ def compared(lakes: Sequence[Lake], tolerances: Tolerances, dice: random.Random)
 
 
 def denser(lake: Lake) -> Lake:
-    """The lake on one host, with hardly a second process id, and with fewer guids."""
+    """Returns the lake on one host, with fewer process ids and guids."""
 
     def same(row: Row) -> Row:
         pid = row["process_id"] and min(row["process_id"], 12)

@@ -1,4 +1,4 @@
-"""Findings with a state from window to window are those of the whole lookback."""
+"""Findings of windows that carry a state from one to the next are those of the whole lookback."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def frame(spark: SparkSession, rows: Sequence[Row], schema: T.StructType) -> Dat
 
 
 def chained(first: Query, windows: Sequence[Window]) -> Iterator[tuple[Query, Evaluation]]:
-    """Each window with what the one before it has left."""
+    """Yields the query of each window, with the state that the window before has left, and its evaluation."""
     query = first
     for window in windows:
         query = replace(query, window=window)
@@ -80,21 +80,21 @@ def test_windows_with_state_find_what_each_finds_without(spark: SparkSession, to
     settings = Settings.model_validate({"attribution": tolerances})
     windows = [Window(NOON + s * SECOND, NOON + (s + 4) * SECOND) for s in range(-1, 19, 4)]
     first = Query(*events, detections, windows[0], settings)
-    findings, looked_up, hits = 0, 0, 0
+    findings, looked_up, connections = 0, 0, 0
     for query, found in chained(first, windows):
         stateless = findings_of(evaluate(replace(query, carried=None)))
         assert findings_of(found) == stateless, f"window {query.window}"
         findings += len(stateless)
         looked_up += found.rows_collected.get("looked_up_keys", 0)
-        hits += found.rows_collected["network_events"]
+        connections += found.rows_collected["network_events"]
     assert findings > 100
-    assert 0 < looked_up < hits
+    assert 0 < looked_up < connections
 
 
 @pytest.mark.spark
 @pytest.mark.slow
 def test_a_lake_without_the_table_is_run_as_ever(spark: SparkSession, tmp_path: Path) -> None:
-    """As one that an earlier version made: the ledger says what to do."""
+    """Such as one of an earlier version: `plan_reason` in the ledger says what to do."""
     lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
     there = {"open_processes": str(tmp_path / "not" / "there")}
     append_events(lake, "process_events", (0, {}))
@@ -121,31 +121,31 @@ def test_of_a_guid_all_its_ids_are_looked_up(spark: SparkSession) -> None:
     assert sorted(found.events["record_id"].to_pylist()) == ["12", "16"]
 
 
-Coming = tuple[int, str, float, dict[str, Any]]
+Arrival = tuple[int, str, float, dict[str, Any]]
 
 
-def hourly(dice: random.Random, hours: int) -> list[Coming]:
-    """Events of few ids on two hosts: the hour in which each comes to the lake, its table, minute and values."""
+def hourly(dice: random.Random, hours: int) -> list[Arrival]:
+    """Returns events of few ids on two hosts: the hour in which each arrives, its table, minute and values."""
     rows = []
     for number in range(24 * hours):
         table = dice.choice(("process_events", "network_events"))
         minute = dice.random() * 60 * hours
         pid, guid = dice.choice((8, 8, 12, 16)), dice.choice((None, "G1", "G2", "G3"))
-        said = {"host": dice.choice("ab"), "process_id": pid, "process_guid": guid, "record_id": str(number)}
-        said["process_name"] = dice.choice(("msiexec.exe", "msiexec.exe", "a.exe"))
+        values = {"host": dice.choice("ab"), "process_id": pid, "process_guid": guid, "record_id": str(number)}
+        values["process_name"] = dice.choice(("msiexec.exe", "msiexec.exe", "a.exe"))
         if table == "process_events":
-            said["event_kind"] = dice.choice(("start", "start", "end"))
+            values["event_kind"] = dice.choice(("start", "start", "end"))
         else:
-            said |= {"dest_port": dice.choice((443, 443, 88)), "process_name": dice.choice((None, "msiexec.exe"))}
+            values |= {"dest_port": dice.choice((443, 443, 88)), "process_name": dice.choice((None, "msiexec.exe"))}
         late = dice.choice((0, 0, 0, 0, 0, 1, 2, 4))
-        rows.append((int(minute // 60) + late, table, minute, said))
+        rows.append((int(minute // 60) + late, table, minute, values))
     return rows
 
 
 @pytest.mark.spark
 @pytest.mark.drill
 def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: SparkSession, tmp_path: Path) -> None:
-    """After each hour its findings are those of the whole lookback, as the lake is then: ten minutes."""
+    """After each hour its findings are those of the whole lookback over the lake of that time. Takes ten minutes."""
     lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
     rows = hourly(random.Random(5), 25)
     first = [detection(1, process=IMAGE, lookback="6h"), detection(2, process=None, network=KERBEROS, lookback="3h")]
@@ -156,7 +156,7 @@ def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: Spar
         come = [r for r in rows if came <= r[0] <= max(turn, hour)]
         came = max(turn, hour) + 1
         for table in ("process_events", "network_events"):
-            append_events(lake, table, *[(minute, said) for _, t, minute, said in come if t == table])
+            append_events(lake, table, *[(minute, values) for _, t, minute, values in come if t == table])
         if turn == 20:
             spark.sql(f"DELETE FROM {lake.ref('process_events')} WHERE record_id = '{_last_start(rows, hour)}'")
         detections = first if turn < 13 else [*edited, first[1]]
@@ -170,16 +170,16 @@ def test_a_day_of_hours_late_rows_a_gap_an_edit_and_one_out_of_order(spark: Spar
         assert sorted(map(str, there.collect())) == expected, f"hour {hour}, {report.plan_reason}"
         found += len(expected)
     assert found > 50
-    made_anew = [h for h, plan in plans.items() if plan.startswith("no state")]
-    assert made_anew == [0, 7, 13, 16], "the first, after the gap, after the edit, and before its own"
+    without_state = [h for h, plan in plans.items() if plan.startswith("no state")]
+    assert without_state == [0, 7, 13, 16], "the first, after the gap, after the edit, and before its own"
     assert {"state", "state, late rows read again"} <= set(plans.values())
 
 
-def _last_start(rows: list[Coming], hour: int) -> str:
-    """A msiexec of the hour before, which a detection wants."""
+def _last_start(rows: list[Arrival], hour: int) -> str:
+    """Returns the record id of the last start of msiexec.exe in the hour before, which a detection matches."""
     wanted = [
-        said for _, table, minute, said in rows
-        if table == "process_events" and said["event_kind"] == "start" and said["process_name"] == "msiexec.exe"
+        values for _, table, minute, values in rows
+        if table == "process_events" and values["event_kind"] == "start" and values["process_name"] == "msiexec.exe"
         and hour - 1 <= minute / 60 < hour
     ]  # fmt: skip
     return str(wanted[-1]["record_id"])
