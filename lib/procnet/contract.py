@@ -160,6 +160,9 @@ FINDINGS = _table(
     ("threat_objects", _OBJECTS, "known objects of the threat: remote address, names of programs"),
 )  # fmt: skip
 
+# By this name of the event tables a finding's column may be meant too: `process` is the CIM's name.
+FINDING_ALIASES = {"command_line": "process"}
+
 # RISK_EVENTS and INCIDENTS are views of the findings (findings/risk.py) and are not stored.
 RISK_EVENTS = _table(
     (

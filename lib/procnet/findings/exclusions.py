@@ -15,16 +15,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import FINDINGS
+from procnet.contract import FINDING_ALIASES, FINDINGS
 from procnet.predicates.compile import to_column
 from procnet.predicates.model import All, Field, Not, Predicate, canonical, leaves
 
-# Columns that an exclusion may use. `command_line`, the name in detections, is the column `process` of a finding.
-_ALIASES = {"command_line": "process"}
+# Columns that no exclusion may use.
 _UNUSABLE = {"finding_id", "fingerprint", "message", "excluded_by", "related", "mitre_attack"}
 FIELDS: dict[str, T.DataType] = {
     **{f.name: f.dataType for f in FINDINGS if f.name not in _UNUSABLE},
-    **{alias: FINDINGS[column].dataType for alias, column in _ALIASES.items()},
+    **{alias: FINDINGS[column].dataType for alias, column in FINDING_ALIASES.items()},
 }
 
 _NAMES = frozenset({"process_name", "original_file_name", "parent_process_name"})
@@ -75,7 +74,7 @@ def apply_exclusions(findings: DataFrame, exclusions: Sequence[Exclusion], *, at
 
 
 def _applies(exclusion: Exclusion, at_any_time: bool) -> Column:
-    applies = F.coalesce(to_column(exclusion.predicate, lambda n: F.col(_ALIASES.get(n, n))), F.lit(False))
+    applies = F.coalesce(to_column(exclusion.predicate, lambda n: F.col(FINDING_ALIASES.get(n, n))), F.lit(False))
     if exclusion.detections:
         scope = sorted(exclusion.scope)
         applies = applies & (F.col("detection_id").isin(scope) | F.lower("detection_name").isin(scope))

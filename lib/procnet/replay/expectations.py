@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pyspark.sql import types as T
 
 from procnet.config_file import check, read_yaml
-from procnet.contract import FINDINGS
+from procnet.contract import FINDING_ALIASES, FINDINGS
 from procnet.detections.catalog import select
 from procnet.detections.detection import Detection
 from procnet.errors import ConfigError, DetectionError
@@ -24,10 +24,9 @@ from procnet.predicates.parse import parse_side
 from procnet.settings import default_conf_dir
 
 # The fields of `where`: text and numbers. Sigma's modifiers compare no times and no lists.
-ALIASES = {"command_line": "process"}
 WHERE_FIELDS: dict[str, T.DataType] = {
     **{f.name: f.dataType for f in FINDINGS if isinstance(f.dataType, T.StringType | T.IntegerType | T.LongType)},
-    **{alias: FINDINGS[column].dataType for alias, column in ALIASES.items()},
+    **{alias: FINDINGS[column].dataType for alias, column in FINDING_ALIASES.items()},
 }
 
 _Item = TypeVar("_Item")

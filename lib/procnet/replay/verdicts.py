@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from procnet.contract import FINDING_ALIASES
 from procnet.detections.detection import Detection
 from procnet.predicates.describe import describe
 from procnet.predicates.interpret import holds
 from procnet.predicates.model import All, Field, Predicate
-from procnet.replay.expectations import ALIASES, ExpectationEntry, Expectations, parse_where
+from procnet.replay.expectations import ExpectationEntry, Expectations, parse_where
 
 Row = Mapping[str, Any]  # of contract.FINDINGS
 
@@ -133,4 +134,4 @@ def _value_found(part: Predicate, row: Row) -> str:
 
 
 def _with_aliases(row: Row) -> Row:
-    return {**row, **{alias: row[column] for alias, column in ALIASES.items()}}
+    return {**row, **{alias: row[column] for alias, column in FINDING_ALIASES.items()}}

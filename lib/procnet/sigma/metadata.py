@@ -12,6 +12,7 @@ import yaml
 Rule = Mapping[str, Any]
 SCORES = {"informational": 10, "low": 25, "medium": 50, "high": 75, "critical": 95}
 _SYSMON = ("Sysmon EventID 1", "Sysmon EventID 3")
+_OTHERS = ("process_creation", "network_connection")
 _IDS = uuid.UUID(
     "7d1ff1f0-4c0e-5a52-9b0a-1a2f63a5f1c9"
 )  # namespace of the ids made here, so that they are the same each time
@@ -50,9 +51,7 @@ def head(rules: Sequence[Rule]) -> dict[str, Any]:
         "version": 1,
         "status": "experimental",
         "description": " ".join([*sentences, f"{origin}{' by ' + '; '.join(authors) if authors else ''}."]),
-        "data_sources": ["Sysmon EventID 1", "Sysmon EventID 3"]
-        if windows
-        else ["process_creation", "network_connection"],
+        "data_sources": list(_SYSMON if windows else _OTHERS),
     }
 
 
