@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-import procnet
 from procnet.config_file import check, load_yaml, read_documents, read_yaml
 from procnet.errors import ConfigError, SourceError
 
@@ -103,14 +101,3 @@ def test_an_empty_file_is_what_the_caller_says(tmp_path: Path) -> None:
     assert load_yaml(file, list[int], empty=[]) == []
     with pytest.raises(ConfigError, match="found nothing"):
         load_yaml(file, Port)
-
-
-def test_yaml_is_parsed_in_one_place() -> None:
-    """So that a limit on what is read holds for every file."""
-    package = Path(procnet.__file__).parent
-    calls = [
-        str(file.relative_to(package))
-        for file in sorted(package.rglob("*.py"))
-        for _ in re.findall(r"\byaml\.\w*load\w*\(|\bYAML\(|from yaml import", file.read_text(encoding="utf-8"))
-    ]
-    assert calls == ["config_file.py"]
