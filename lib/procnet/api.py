@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing has it from Python 3.11 on
 
 
+class IngestOptions(TypedDict, total=False):
+    """Options of `ingest`."""
+
+    host: str | None
+    again: bool
+    now: datetime
+
+
 class RunOptions(TypedDict, total=False):
     """Options of `detect` that schedulers need and notebooks rarely do."""
 
@@ -49,9 +57,7 @@ def ingest(
     settings: Settings,
     source: str | Path,
     paths: Sequence[str | Path],
-    *,
-    host: str | None = None,
-    again: bool = False,
+    **options: Unpack[IngestOptions],
 ) -> IngestReport:
     """Reads raw files or tables and appends the new rows to process_events, network_events and quarantine.
 
@@ -62,6 +68,7 @@ def ingest(
         paths: Files, globs or folders, or the names of tables for a source of tables.
         host: Host of records that name none.
         again: Read files too that an earlier ingest has read as they are now. No row is added twice.
+        now: The rows' `ingest_time`, with a time zone; by default the present time.
 
     Returns:
         Counts of records: events by kind, new rows by table, duplicates, skipped and quarantined records.
@@ -71,8 +78,8 @@ def ingest(
         DataError: A path does not exist, or a table cannot be read.
         ConfigError: The settings name no lake, or commits to it could be lost.
     """
-    now = datetime.now(timezone.utc)  # the rows' ingest_time
-    return ingest_run.ingest(Lake(spark, settings), source, paths, host=host, again=again, now=now)
+    now = options.get("now") or datetime.now(timezone.utc)
+    return ingest_run.ingest(Lake(spark, settings), source, paths, now=now, **_without(options, "now"))
 
 
 def detect(
