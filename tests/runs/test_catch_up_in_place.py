@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from installer_lake import NOON, SELECTION, all_findings, hours_window
 from procnet.engine.events import changed_events, versions_of
 from procnet.errors import DataError
-from procnet.lake.change_feed import missing_changes_as_data_error
+from procnet.lake.change_feed import NoCommits, missing_changes_as_data_error
 from procnet.lake.tables import Lake
 from procnet.runs.catch_up import catch_up
 from procnet.runs.detect import detect
@@ -74,7 +74,11 @@ def test_without_a_feed_the_error_says_what_to_do(spark: SparkSession, tmp_path:
         arrive(lake, connection(6 + n))
     versions = {t: v for t, v in versions_of(lake).items() if v is not None}
     with pytest.raises(DataError, match="no change data feed") as error, missing_changes_as_data_error():
-        [r.count() for r in changed_events(lake, dict.fromkeys(versions, 0), versions).values() if r is not None]
+        [
+            r.count()
+            for r in changed_events(lake, dict.fromkeys(versions, 0), versions).values()
+            if not isinstance(r, NoCommits)
+        ]
     assert "enableChangeDataFeed" in str(error.value.hint)
 
 
@@ -91,6 +95,6 @@ def test_late_rows_of_a_text_column_are_mapped_too(spark: SparkSession, tmp_path
     lake = Lake(spark, Settings(lake=tmp_path / "lake", sources={"raw": source}))
     label = f"raw:{raw}"
     rows = changed_events(lake, {label: 1}, {label: 3})["process_events"]
-    assert rows is not None
+    assert not isinstance(rows, NoCommits)
     values = rows.selectExpr("minute(event_time)", "process_id", "event_kind", "of", "version").collect()
     assert sorted(map(tuple, values)) == [(1, 70, "end", label, 2), (2, 70, "end", label, 3)]
