@@ -101,25 +101,15 @@ def _prefilter_on_driver(query: Query, candidates: pa.Table) -> RelevantEvents |
     )
     if isinstance(processes, TooMany):
         return processes
-    lookback: Lookback | None = None
-    process_rows, process_events = processes.table, query.history.available(reach)
-    if query.carried is not None:
-        found = _look_up_incomplete(query, connections.table, process_rows, reach)
-        if isinstance(found, TooMany):
-            return found
-        lookback = found
-        is_event = pc.equal(process_rows["row_kind"], "event")
-        process_rows = process_rows.filter(is_event).select([*_PROCESS_COLUMNS, "host_key"])
-        if lookback.events.num_rows:
-            looked_up = driver_frame(query.spark, lookback.events, PROCESS_EVENTS)
-            process_events = process_events.unionByName(looked_up)
-            more = lookback.events.select(process_rows.column_names).cast(process_rows.schema)
-            process_rows = pa.concat_tables([process_rows, more])
-        rows["looked_up_keys"] = lookback.keys.num_rows
-    rows["process_events"] = process_rows.num_rows
+    available = _with_lookback(query, connections.table, processes.table, reach)
+    if isinstance(available, TooMany):
+        return available
+    rows["process_events"] = available.rows.num_rows
+    if available.lookback is not None:
+        rows["looked_up_keys"] = available.lookback.keys.num_rows
     detections = [d for d in query.detections if d.lookback <= reach]
     return RelevantEvents(
-        with_full_rows(process_events, process_rows, connections.table, detections),
+        with_full_rows(available.process_events, available.rows, connections.table, detections),
         _full_connections(query, connections.table)
         if isinstance(full_connections, TooMany)
         else driver_frame(query.spark, full_connections.table, NETWORK_EVENTS),
@@ -127,8 +117,36 @@ def _prefilter_on_driver(query: Query, candidates: pa.Table) -> RelevantEvents |
         "broadcast",
         f"each step found at most {query.row_limit} rows",
         rows,
-        lookback,
+        available.lookback,
     )
+
+
+@dataclass(frozen=True)
+class _AvailableProcesses:
+    """The process events of the connections' keys: `rows` as collected, with few columns, and `process_events`, in
+    which their other columns are read; `lookback`: what was looked up beside a carried state."""
+
+    rows: pa.Table
+    process_events: DataFrame
+    lookback: Lookback | None
+
+
+def _with_lookback(
+    query: Query, connections: pa.Table, rows: pa.Table, reach: timedelta
+) -> _AvailableProcesses | TooMany:
+    """The collected process events, and with a carried state also those of keys for which it is not complete."""
+    process_events = query.history.available(reach)
+    if query.carried is None:
+        return _AvailableProcesses(rows, process_events, None)
+    lookback = _look_up_incomplete(query, connections, rows, reach)
+    if isinstance(lookback, TooMany):
+        return lookback
+    rows = rows.filter(pc.equal(rows["row_kind"], "event")).select([*_PROCESS_COLUMNS, "host_key"])
+    if lookback.events.num_rows:
+        looked_up = driver_frame(query.spark, lookback.events, PROCESS_EVENTS)
+        process_events = process_events.unionByName(looked_up)
+        rows = pa.concat_tables([rows, lookback.events.select(rows.column_names).cast(rows.schema)])
+    return _AvailableProcesses(rows, process_events, lookback)
 
 
 def _collect_connections(query: Query, candidates: pa.Table) -> Collected:
