@@ -72,7 +72,7 @@ def test_an_executor_killed_in_the_join_changes_no_finding(spark: SparkSession, 
 
     done = subprocess.run(
         [sys.executable, __file__, tmp_path],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "lib")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "lib"), str(ROOT / "tests")))},
         capture_output=True,
         text=True,
         check=False,
