@@ -73,7 +73,7 @@ def test_without_a_feed_the_error_says_what_to_do(spark: SparkSession, tmp_path:
     for n in range(2):
         arrive(lake, connection(6 + n))
     versions = {t: v for t, v in versions_of(lake).items() if v is not None}
-    with pytest.raises(DataError, match="change data feed of a table was off") as error, missing_changes_as_data_error():
+    with pytest.raises(DataError, match="feed of a table was off") as error, missing_changes_as_data_error():
         [
             r.count()
             for r in changed_events(lake, dict.fromkeys(versions, 0), versions).values()
