@@ -78,7 +78,9 @@ def test_the_columns_added_since_each_version() -> None:
             assert set(schema.names) - columns[name] == added[version][name], (version, name)
 
 
-def test_a_lake_of_an_earlier_version_wants_init_which_replaces_its_cache_by_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_earlier_lake_wants_init_which_replaces_its_cache_by_an_empty_table(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     lake = create_lake(spark, tmp_path, Path(__file__).with_name("schema_2.json"))
     spark.sql(f"INSERT INTO {lake.ref('open_processes')} (part, state_date) VALUES ('p', DATE'2026-03-01')")
     with pytest.raises(DataError, match=r"runs` lacks plan_reason, rows_collected") as before_init:
