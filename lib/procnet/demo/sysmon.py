@@ -7,13 +7,14 @@ which Windows logs are exported.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from ipaddress import ip_address
+
+from procnet.periods import EPOCH
 
 Raw = dict[str, object]
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 SYSTEM = "NT AUTHORITY\\SYSTEM"
 
 # What a sensor writes in place of a key where it could not identify the process.
@@ -83,12 +84,12 @@ class Remote:
 
 def moment(millis: int) -> datetime:
     """Milliseconds since 1970 as an aware datetime."""
-    return _EPOCH + timedelta(milliseconds=millis)
+    return EPOCH + timedelta(milliseconds=millis)
 
 
 def millis_of(time: datetime) -> int:
     """An aware datetime as milliseconds since 1970."""
-    return (time - _EPOCH) // timedelta(milliseconds=1)
+    return (time - EPOCH) // timedelta(milliseconds=1)
 
 
 def sysmon_start(p: Process) -> Raw:
@@ -191,7 +192,7 @@ def _process(p: Process) -> Raw:
 
 
 def _stamp(millis: int, separator: str = "T") -> str:
-    return (_EPOCH + timedelta(milliseconds=millis)).replace(tzinfo=None).isoformat(separator, "milliseconds")
+    return (EPOCH + timedelta(milliseconds=millis)).replace(tzinfo=None).isoformat(separator, "milliseconds")
 
 
 def _flag(value: bool) -> str:

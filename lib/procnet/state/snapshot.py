@@ -89,5 +89,5 @@ def _recent_lookups(history: ProcessHistory, lookback: Lookback | None) -> DataF
         if lookback.needed_again is not None and lookback.needed_again.num_rows:
             again = history.spark.createDataFrame(lookback.needed_again).withColumnRenamed("host_key", "host")
             lookups.append(again.withColumn("looked_up_at", F.lit(end)).select(*_LOOKUP.names))
-    newest = F.min("pid_complete_from").alias("pid_complete_from"), F.max("looked_up_at").alias("looked_up_at")
-    return reduce(DataFrame.unionByName, lookups).groupBy("host", *KEY[1:]).agg(*newest)
+    of_key = F.min("pid_complete_from").alias("pid_complete_from"), F.max("looked_up_at").alias("looked_up_at")
+    return reduce(DataFrame.unionByName, lookups).groupBy("host", *KEY[1:]).agg(*of_key)

@@ -73,10 +73,10 @@ def load_state(
 
     `versions`: table of process events -> its Delta version now, None for a table without versions.
     """
-    if not lake.exists(TABLE):
-        return LoadedState(None, f"no state: table {TABLE} does not exist, procnet init creates it")
     if not lake.is_current(TABLE):
-        return LoadedState(None, f"no state: table {TABLE} is of an older version, procnet init makes it anew")
+        old = lake.exists(TABLE)
+        why = "is of an older version, procnet init makes it anew" if old else "does not exist, procnet init creates it"
+        return LoadedState(None, f"no state: table {TABLE} {why}")
     if None in versions.values():
         return LoadedState(None, "no state: a table of process events has no versions")
     fingerprint = _fingerprint(lake, history, start_conditions)
