@@ -35,7 +35,7 @@ def temporary_lakes(args: Namespace) -> Iterator[tuple[SparkSession, Settings, P
     with tempfile.TemporaryDirectory(prefix="procnet-bench-", dir=args.lake) as name:
         folder = Path(name)
         settings = load_settings(args.conf, overrides=args.overrides, lake=folder / "lake")
-        spark = open_session(settings.spark, lake=settings.lake)
+        spark = open_session(settings.spark, lake=settings.local_lake)
         try:
             yield spark, settings, folder
         finally:

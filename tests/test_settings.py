@@ -72,11 +72,20 @@ def test_a_missing_file_and_a_bad_override_are_usage_errors(tmp_path: Path) -> N
         (Settings(namespace="main.security"), "`main`.`security`.`findings`"),
         (Settings(namespace="main.security", tables={"findings": "other.t.f"}), "`other`.`t`.`f`"),
         (Settings(tables={"findings": "s3://bucket/f"}), "delta.`s3://bucket/f`"),
+        (Settings(lake="s3a://bucket/lake/"), "delta.`s3a://bucket/lake/findings`"),
         (Settings(lake=Path("/odd`; DROP")), "delta.`/odd``; DROP/findings`"),
     ],
 )
 def test_a_table_is_named_by_path_or_catalog_and_quoted(settings: Settings, expected: str) -> None:
     assert table_ref(settings, "findings") == expected
+
+
+def test_a_lake_in_an_object_store_is_text_with_a_bucket_and_a_folder() -> None:
+    assert load_settings(default_conf_dir() / "local.yml", lake="s3a://bucket/lake").local_lake is None
+    assert load_settings(default_conf_dir() / "local.yml", lake="here").local_lake == Path("here")
+    for wrong in (Path("s3a://bucket/lake"), "s3a:/bucket/lake", "s3a://bucket", "s3a:///lake"):
+        with pytest.raises(ConfigError, match="write it like s3a://bucket/lake"):
+            load_settings(default_conf_dir() / "local.yml", lake=wrong)
 
 
 def test_the_error_for_a_table_without_a_place_names_the_settings_that_give_one() -> None:

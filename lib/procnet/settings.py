@@ -18,6 +18,7 @@ from procnet.errors import ConfigError, UsageError
 from procnet.periods import Duration, Window
 
 _HINT = "docs/settings.md lists every key with its default"
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
 # Keys of earlier versions, by their path in the file, and what became of them.
 _REMOVED = {("attribution", "max_age"): "this setting never had an effect and was removed; delete the line"}
 
@@ -150,10 +151,11 @@ class SourceSettings(_Frozen):
 class Settings(_Frozen):
     """All settings.
 
-    `lake` is a folder of Delta tables, `namespace` a `catalog.schema`; `tables` places single tables elsewhere.
+    `lake` is a folder of Delta tables, of this machine or (a text such as `s3a://bucket/lake`) of an object store;
+    `namespace` is a `catalog.schema`; `tables` places single tables elsewhere.
     """
 
-    lake: Path | None = None
+    lake: Path | str | None = None
     namespace: str | None = None
     tables: dict[str, str] = {}
     window: WindowSettings = WindowSettings()
@@ -167,13 +169,20 @@ class Settings(_Frozen):
     s3_commits: str | None = None  # the reason why several writers on S3 are safe, if Spark has no log store for it
     spark: dict[str, str] = {}
 
-    @field_validator("lake")
+    @field_validator("lake", mode="before")
     @classmethod
-    def _is_a_folder(cls, lake: Path | None) -> Path | None:
+    def _is_a_folder_or_a_url(cls, lake: Any) -> Any:
         # As a Path, `s3a://bucket/x` is a relative folder `s3a:`, which would be created without a warning.
-        if lake is not None and re.match(r"[a-z][a-z0-9+.-]+:/", str(lake)):
-            raise ValueError("it is a folder of this machine: name tables in an object store under tables or namespace")
-        return lake
+        if lake is None or not _URL.match(str(lake)):
+            return Path(lake) if isinstance(lake, str) else lake
+        if not re.match(r"[a-z0-9+.-]+://[^/]+/[^/]", str(lake)):
+            raise ValueError(f"{lake} is no folder of an object store: write it like s3a://bucket/lake, as text")
+        return str(lake).rstrip("/")
+
+    @property
+    def local_lake(self) -> Path | None:
+        """The lake as a folder of this machine; None where it is another place."""
+        return self.lake if isinstance(self.lake, Path) else None
 
     @property
     def detections_folder(self) -> Path:
@@ -209,7 +218,9 @@ def conf_file(given: Path | None, env: Mapping[str, str] = os.environ) -> Path:
     return given
 
 
-def load_settings(conf: Path | None = None, *, overrides: Sequence[str] = (), lake: Path | None = None) -> Settings:
+def load_settings(
+    conf: Path | None = None, *, overrides: Sequence[str] = (), lake: Path | str | None = None
+) -> Settings:
     """Settings from the file that `conf_file` finds, then `key.sub=value` overrides, then `lake`.
 
     Raises ConfigError with every wrong key of the file, UsageError for an override that cannot be read.

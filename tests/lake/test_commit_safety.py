@@ -32,11 +32,17 @@ def lake(spark: SparkSession, **settings: Any) -> Lake:
 def test_tables_on_s3_need_a_log_store(conf: SparkSession) -> None:
     with pytest.raises(ConfigError, match=r"s3a://bucket/findings.*spark\.delta\.logStore\.s3a\.impl"):
         refuse_unsafe_commits(lake(conf, tables=ON_S3))
-    conf.conf.set(LOG_STORE, "io.delta.storage.S3SingleDriverLogStore")
-    with pytest.raises(ConfigError):
-        refuse_unsafe_commits(lake(conf, tables=ON_S3))
+    for unsafe in ("S3SingleDriverLogStore", "HDFSLogStore", "AzureLogStore", "LocalLogStore", "GCSLogStore"):
+        conf.conf.set(LOG_STORE, f"io.delta.storage.{unsafe}")
+        with pytest.raises(ConfigError):
+            refuse_unsafe_commits(lake(conf, tables=ON_S3))
     conf.conf.set(LOG_STORE, "io.delta.storage.S3DynamoDBLogStore")
     refuse_unsafe_commits(lake(conf, tables=ON_S3))
+
+
+def test_a_lake_on_s3_needs_a_log_store(conf: SparkSession) -> None:
+    with pytest.raises(ConfigError, match="s3a://bucket/lake"):
+        refuse_unsafe_commits(lake(conf, lake="s3a://bucket/lake"))
 
 
 def test_a_reason_in_the_settings_is_enough_and_other_places_need_none(conf: SparkSession) -> None:

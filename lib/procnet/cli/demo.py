@@ -50,7 +50,7 @@ def _demo(args: Namespace) -> int:
     start = time.monotonic()
     with ThreadPoolExecutor(1) as pool:  # the records are written while the JVM starts
         fleet = pool.submit(write_fleet, settings, hosts=args.hosts, hours=args.hours, seed=args.seed)
-        lake = Lake(open_session({**SHORT_RUN, **settings.spark}, lake=settings.lake), settings)
+        lake = Lake(open_session({**SHORT_RUN, **settings.spark}, lake=settings.local_lake), settings)
         started = time.monotonic() - start
         demo = ingest_fleet(lake, fleet.result(), now=datetime.now(timezone.utc))
     if not args.no_detect:
@@ -89,7 +89,7 @@ def _as_dict(demo: Demo, seconds: dict[str, float]) -> dict[str, Any]:
     return value
 
 
-def print_demo(demo: Demo, seconds: dict[str, float], lake: Path | None) -> None:
+def print_demo(demo: Demo, seconds: dict[str, float], lake: Path | str | None) -> None:
     """Prints the result of the demo for a terminal of 100 columns; `seconds` by stage."""
     print_table(("records", "count"), demo.ingested.lines(), title="\ningested")
     if demo.detected is not None:

@@ -67,8 +67,8 @@ def _common_options() -> argparse.ArgumentParser:
     option("--conf", type=Path, metavar="FILE", help=conf)
     setting = "override one setting, such as window.length=1h; repeatable (default: none)"
     option("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=setting)
-    lake = "folder of Delta tables to use as the lake (default: the lake that the settings name)"
-    option("--lake", type=Path, metavar="DIR", help=lake)
+    lake = "folder of Delta tables to use as the lake, or its URL (default: the lake that the settings name)"
+    option("--lake", metavar="DIR", help=lake)
     json = "print the result as one JSON object on stdout, messages on stderr (default: tables)"
     option("--json", action="store_true", help=json)
     verbose = "print the traceback of an error (default: only its message)"

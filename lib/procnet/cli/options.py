@@ -107,7 +107,7 @@ def chunk_size(text: str) -> timedelta:
 
 def open_lake(settings: Settings) -> Lake:
     """The lake of the settings, with the active Spark session or a new one."""
-    return Lake(open_session(settings.spark, lake=settings.lake), settings)
+    return Lake(open_session(settings.spark, lake=settings.local_lake), settings)
 
 
 def open_lake_and_select(settings: Settings, names: Sequence[str] = ()) -> tuple[Lake, Selection]:

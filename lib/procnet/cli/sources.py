@@ -68,7 +68,7 @@ def _check(args: Namespace) -> int:
       3  none of it is
     """
     settings = settings_of(args)
-    spark = open_session({**SHORT_RUN, **settings.spark}, lake=settings.lake)
+    spark = open_session({**SHORT_RUN, **settings.spark}, lake=settings.local_lake)
     now = datetime.now(timezone.utc)
     checked = check_source(spark, args.source, args.paths, sample=args.sample, host=args.host, now=now)
     print_result(args, checked.as_dict(), lambda: _print(checked))

@@ -67,9 +67,9 @@ def write_fleet(settings: Settings, *, hosts: int, hours: int, seed: int) -> Fle
 
     Raises UsageError where the lake is not a folder, or the fleet would be too small.
     """
-    if settings.lake is None:
-        raise UsageError("the demo needs a folder for its lake", hint="procnet demo --lake DIR")
-    return make_fleet(settings.lake / "raw", hosts=hosts, hours=hours, seed=seed)
+    if settings.local_lake is None:
+        raise UsageError("the demo needs a folder of this machine for its lake", hint="procnet demo --lake DIR")
+    return make_fleet(settings.local_lake / "raw", hosts=hosts, hours=hours, seed=seed)
 
 
 def ingest_fleet(lake: Lake, fleet: Fleet, *, now: datetime) -> Demo:

@@ -14,7 +14,10 @@ from procnet.lake.tables import Lake
 from procnet.spark.sql import table_reference
 
 _S3_SCHEMES = ("s3", "s3a", "s3n")
-_SINGLE_DRIVER_STORE = "S3SingleDriverLogStore"  # Delta's default on S3: safe for the commits of one driver only
+# Delta's log stores that lose commits of two drivers on S3. The first is its default there: it is safe for one driver.
+# The next three create a commit by a rename or a check before the write, neither of which S3 makes atomic. GCSLogStore
+# counts a failed upload as written, unless the message has the words that Google's connector uses.
+_UNSAFE_STORES = ("S3SingleDriverLogStore", "HDFSLogStore", "AzureLogStore", "LocalLogStore", "GCSLogStore")
 
 
 def refuse_unsafe_commits(lake: Lake) -> None:
@@ -35,7 +38,7 @@ def refuse_unsafe_commits(lake: Lake) -> None:
 def _locations(lake: Lake) -> list[str]:
     """Addresses of tables in the settings, and the location of the catalog's schema."""
     settings = lake.settings
-    addresses = [p for p in settings.tables.values() if ":/" in p]
+    addresses = [p for p in (*settings.tables.values(), str(settings.lake)) if ":/" in p]
     if settings.lake is not None or settings.namespace is None:
         return addresses
     try:
@@ -48,7 +51,7 @@ def _locations(lake: Lake) -> list[str]:
 def _has_safe_commits(spark: SparkSession, scheme: str) -> bool:
     for key in (f"spark.delta.logStore.{scheme}.impl", "spark.delta.logStore.class"):
         store = spark.conf.get(key, None)
-        if store is not None and not store.endswith(_SINGLE_DRIVER_STORE):
+        if store is not None and store.rpartition(".")[2] not in _UNSAFE_STORES:
             return True
     try:
         spark.sql("SELECT current_version()").collect()  # a function that only Databricks has

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -35,7 +36,8 @@ def table_ref(settings: Settings, name: str) -> str:
     """
     place = settings.tables.get(name)
     if place is None and settings.lake is not None:
-        place = str(settings.lake.absolute() / name)
+        folder = settings.lake.absolute() if isinstance(settings.lake, Path) else settings.lake
+        place = f"{folder}/{name}"
     if place is None and settings.namespace is not None:
         place = f"{settings.namespace}.{name}"
     if place is None:
