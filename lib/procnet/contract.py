@@ -218,7 +218,11 @@ RUNS = _table(
         T.MapType(_STRING, _STRING),
         "detection id -> run fingerprint: of its predicate, and a digest of everything else that shapes its findings",
     ),
-    ("table_versions", T.MapType(_STRING, _LONG), "table -> Delta version that the run read"),
+    (
+        "table_versions",
+        T.MapType(_STRING, _LONG),
+        "table -> Delta version that the run read; findings: the version that has the run's result",
+    ),
     ("counts", T.MapType(_STRING, _LONG), "name -> number of records, events or findings"),
     ("inputs", T.MapType(_STRING, _STRING), "file read -> digest of its content and of how it was read (ingest)"),
     (
@@ -241,7 +245,7 @@ RUNS = _table(
     ("plan_reason", _STRING, "why this plan was chosen"),
     ("rows_collected", T.MapType(_STRING, _LONG), "step -> rows that the driver collected"),
     ("seconds", T.MapType(_STRING, T.DoubleType()), "stage -> wall seconds"),
-    ("status", _STRING, "succeeded, nothing_to_read or failed"),
+    ("status", _STRING, "succeeded, nothing_to_read, failed; checked: catch-up found the findings of the window right"),
     ("error", _STRING, "text of the error, where failed"),
     ("started_at", _TIME, "start of the last try, wall clock"),
     ("ended_at", _TIME, "end, wall clock"),

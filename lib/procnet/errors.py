@@ -74,6 +74,10 @@ class WindowFailed(ProcnetError):  # noqa: N818
     exit_code = 4
 
 
+class Overtaken(WindowFailed):
+    """Raised when another run has replaced findings of a window from newer events: the window is evaluated again."""
+
+
 class PartlyDone(ProcnetError):  # noqa: N818
     """Raised when a backfill ended with failed chunks; the hint is the command that continues it."""
 

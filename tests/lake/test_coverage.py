@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procnet.lake.coverage import RunAttempt, gaps, segments
+from procnet.lake.coverage import Part, Restored, RunAttempt, TableState, coverage, is_overtaken, joined, segments
 from procnet.periods import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -28,51 +28,68 @@ def window(start: int, end: int) -> Window:
 PERIOD = window(0, 12)
 
 
+NOW = TableState({"t": 5}, findings_version=9)
+
+
 @st.composite
 def runs(draw: st.DrawFn) -> list[RunAttempt]:
     found = []
     for at in draw(st.permutations(range(draw(st.integers(0, 6))))):
         start = draw(st.integers(-3, 11))
+        status = draw(st.sampled_from(("succeeded", "succeeded", "checked", "failed", "nothing_to_read")))
         found.append(
             RunAttempt(
                 window(start, start + draw(st.integers(1, 8))),
                 NOON + timedelta(days=1, minutes=at),
-                draw(st.sampled_from(("succeeded", "succeeded", "failed", "nothing_to_read"))),
+                status,
                 draw(st.sampled_from(({"a": "1", "b": "1"}, {"a": "1"}, {"b": "0"}, {"a": "1", "b": "0"}))),
                 draw(st.sampled_from(({"t": 5}, {"t": 3}, {"t": 6}, {}))),
+                -1 if status == "failed" else draw(st.integers(-1, 10)),
             )
         )
     return found
 
 
-def expected_reason(at: datetime, attempts: list[RunAttempt]) -> str | None:
+def expected_reason(at: datetime, attempts: list[RunAttempt], now: TableState) -> str | None:
     reasons = []
     for detection, fingerprint in FINGERPRINTS.items():
         ran = [a for a in attempts if detection in a.detections and a.window.start <= at < a.window.end]
-        last = max(ran, key=lambda a: a.started_at, default=None)
+        done = [a for a in ran if a.status != "failed"]
+        last = max(done, key=lambda a: (a.findings_version, a.started_at), default=None)
+        newest = max(ran, key=lambda a: a.started_at, default=None)
         if last is None:
-            reasons.append("never ran")
-        elif last.status == "failed":
-            reasons.append("failed")
-        elif last.versions.get("t", 0) > VERSIONS["t"]:
-            reasons.append("tables rewound")
+            reason: str | None = "never ran"
+        elif (
+            last.versions.get("t", 0) > 5
+            or last.findings_version > 9
+            or any(r.to < last.findings_version < r.version for r in now.restores)
+        ):
+            reason = "tables rewound"
         elif last.detections[detection] != fingerprint:
-            reasons.append("edited since")
-        elif last.status == "nothing_to_read":
-            reasons.append("source had no rows")
+            reason = "edited since"
+        else:
+            reasons.append("source had no rows" if last.status == "nothing_to_read" else "")
+            continue
+        reasons.append("failed" if newest is not None and newest.status == "failed" else reason)
     order = ("never ran", "failed", "tables rewound", "edited since", "source had no rows")
     return next((w for w in order if w in reasons), None)
 
 
 @settings(deadline=None)
-@given(runs())
-def test_gaps_are_those_of_each_minute(attempts: list[RunAttempt]) -> None:
-    found = gaps(PERIOD, attempts, FINGERPRINTS, VERSIONS)
+@given(runs(), st.sampled_from([(), (Restored(8, 3),)]))
+def test_the_reason_of_each_part_is_that_of_each_minute(attempts: list[RunAttempt], restores: tuple[Restored]) -> None:
+    now = TableState(NOW.versions, NOW.findings_version, restores)
+    parts = coverage(PERIOD, attempts, FINGERPRINTS, now)
     for n in range(12):
-        reasons = [g.why for g in found if g.window.start <= minute(n) < g.window.end]
-        assert reasons == ([] if (w := expected_reason(minute(n), attempts)) is None else [w])
-    for one, two in itertools.pairwise(found):
-        assert one.window.end < two.window.start or one.why != two.why, "neighbours with one reason are one gap"
+        (part,) = [p for p in parts if p.window.start <= minute(n) < p.window.end]
+        assert part.reason == expected_reason(minute(n), attempts, now)
+        if part.is_covered:
+            of_minute = [a for a in attempts if a.status != "failed" and a.window.start <= minute(n) < a.window.end]
+            last = [max((a for a in of_minute if d in a.detections), key=lambda a: a.order) for d in FINGERPRINTS]
+            assert part.versions.get("t", -1) == min(a.versions.get("t", -1) for a in last)
+    for one, two in itertools.pairwise(parts):
+        assert one.window.end == two.window.start
+        assert (one.reason, one.versions) != (two.reason, two.versions), "equal neighbours are one part"
 
 
 @settings(deadline=None)
@@ -85,7 +102,69 @@ def test_segments_tile_the_period(attempts: list[RunAttempt]) -> None:
 
 
 @pytest.mark.parametrize("fingerprints", [{}, {"c": "1"}])
-def test_without_detections_there_is_no_gap_and_a_new_detection_never_ran(fingerprints: dict[str, str]) -> None:
+def test_without_detections_there_is_no_part_and_a_new_detection_never_ran(fingerprints: dict[str, str]) -> None:
     attempts = [RunAttempt(PERIOD, NOON, "succeeded", FINGERPRINTS, VERSIONS)]
-    found = gaps(PERIOD, attempts, fingerprints, VERSIONS)
-    assert [(g.window, g.why) for g in found] == ([(PERIOD, "never ran")] if fingerprints else [])
+    found = coverage(PERIOD, attempts, fingerprints, NOW)
+    assert found == ([Part(PERIOD, "never ran")] if fingerprints else [])
+
+
+def test_the_last_run_is_that_of_the_last_commit_whatever_the_clocks_say() -> None:
+    """A slow run, started before, committed after the run that read newer events: its older events count."""
+    slow = RunAttempt(PERIOD, NOON, "succeeded", FINGERPRINTS, {"t": 3}, findings_version=7)
+    newer = RunAttempt(PERIOD, NOON + timedelta(hours=1), "succeeded", FINGERPRINTS, {"t": 5}, findings_version=6)
+    assert coverage(PERIOD, [slow, newer], FINGERPRINTS, NOW) == [Part(PERIOD, None, {"t": 3})]
+
+
+@pytest.mark.parametrize(
+    ("over", "detections", "versions", "expected"),
+    [
+        (window(0, 12), {"a": "1"}, {"t": 6}, True),
+        (window(11, 30), {"a": "2", "c": "1"}, {"t": 6}, True),
+        (window(0, 12), {"a": "1"}, {"t": 5}, False),
+        (window(0, 12), {"a": "1"}, {"t": 4}, False),
+        (window(0, 12), {"a": "1"}, {"t": 4, "other": 0}, True),
+        (window(12, 13), {"a": "1"}, {"t": 6}, False),
+        (window(0, 12), {"c": "1"}, {"t": 6}, False),
+    ],
+)
+def test_a_run_is_overtaken_by_newer_events_of_the_same_time_and_detection(
+    over: Window, detections: dict[str, str], versions: dict[str, int], expected: bool
+) -> None:
+    run = RunAttempt(PERIOD, NOON, "succeeded", FINGERPRINTS, VERSIONS, run_id="mine")
+    other = RunAttempt(over, NOON, "succeeded", detections, versions, 3, "other")
+    assert is_overtaken(run, [run, other]) is expected
+
+
+def test_a_year_of_hours_is_judged_in_linear_time() -> None:
+    """The number of comparisons that the sweep makes grows with n log n: counted, not timed."""
+    calls = 0
+
+    class Counted(datetime):
+        def __lt__(self, other: object) -> bool:
+            nonlocal calls
+            calls += 1
+            return super().__lt__(other)  # type: ignore[operator]
+
+        def __le__(self, other: object) -> bool:
+            nonlocal calls
+            calls += 1
+            return super().__le__(other)  # type: ignore[operator]
+
+    def attempts(n: int) -> list[RunAttempt]:
+        hours = [Counted.fromtimestamp(3600 * i, timezone.utc) for i in range(n + 1)]
+        return [
+            RunAttempt(Window(a, b), a, "succeeded", FINGERPRINTS, {"t": i})
+            for i, (a, b) in enumerate(itertools.pairwise(hours))
+        ]
+
+    counts = []
+    for n in (200, 2000):
+        of_year = attempts(n)
+        calls = 0
+        coverage(Window(of_year[0].window.start, of_year[-1].window.end), of_year, FINGERPRINTS, NOW)
+        counts.append(calls)
+    assert 0 < counts[1] < 20 * counts[0], "ten times the runs, hardly more than ten times the comparisons"
+
+
+def test_windows_that_touch_are_joined() -> None:
+    assert joined([window(0, 1), window(1, 3), window(4, 5)]) == [window(0, 3), window(4, 5)]

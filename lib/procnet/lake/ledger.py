@@ -4,7 +4,7 @@ that is recorded as succeeded has its rows in the lake."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from procnet.lake.coverage import RunAttempt
 from procnet.lake.tables import Lake
 from procnet.periods import Window, from_micros
 
+# In `table_versions`: the version of the findings table that has the result of the run (`RunAttempt`).
+FINDINGS_KEY = "findings"
 _WINDOW_KINDS = ("detect", "backfill", "catch_up")
 _HEALTH_COLUMNS = ("connections", "without_host", "without_key", "without_process", "newest")
 
@@ -46,54 +48,79 @@ class Run:
     broken: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class LateDataCheck:
-    """A catch-up that succeeded: its start, its detections (id -> run fingerprint), and the table versions up to which
-    it has read late rows."""
-
-    time: datetime
-    detections: Mapping[str, str]
-    versions: Mapping[str, int]
-
-
-def append_run(lake: Lake, run: Run) -> None:
-    """Appends one row to the ledger."""
-    row = {
-        **{n: getattr(run, n) for n in RUNS.names if hasattr(run, n)},
-        "window_start": run.window.start if run.window else None,
-        "window_end": run.window.end if run.window else None,
-        "run_date": run.started_at.date(),
-        "health": [dict(source) for source in run.health],
-        "noisy": list(run.noisy),
-        "broken": list(run.broken),
-    }
-    values = tuple(dict(v) if isinstance(v := row[n], Mapping) else v for n in RUNS.names)
-    lake.append("runs", lake.spark.createDataFrame([values], RUNS))
+def append_runs(lake: Lake, *runs: Run) -> None:
+    """Appends rows to the ledger, in one commit."""
+    rows = []
+    for run in runs:
+        row = {
+            **{n: getattr(run, n) for n in RUNS.names if hasattr(run, n)},
+            "window_start": run.window.start if run.window else None,
+            "window_end": run.window.end if run.window else None,
+            "run_date": run.started_at.date(),
+            "health": [dict(source) for source in run.health],
+            "noisy": list(run.noisy),
+            "broken": list(run.broken),
+        }
+        rows.append(tuple(dict(v) if isinstance(v := row[n], Mapping) else v for n in RUNS.names))
+    lake.append("runs", lake.spark.createDataFrame(rows, RUNS))
 
 
 def run_attempts(lake: Lake) -> list[RunAttempt]:
     """Returns every run over a window, for `lake.coverage`; an empty list where there is no ledger yet."""
     if not lake.exists("runs"):
         return []
-    runs = lake.read("runs").where(F.col("window_start").isNotNull() & F.col("kind").isin(*_WINDOW_KINDS))
+    runs = lake.read("runs").where(F.col("kind").isin(*_WINDOW_KINDS))
     times = [F.unix_micros(c) for c in ("window_start", "window_end", "started_at")]
-    rows = runs.select(*times, "status", "detections", "table_versions").collect()
-    return [
-        RunAttempt(
-            Window(from_micros(start), from_micros(end)), from_micros(started), status, detections or {}, versions or {}
-        )
-        for start, end, started, status, detections, versions in rows
+    rows = runs.select(*times, "status", "detections", "table_versions", "run_id").collect()
+    attempts = [
+        _attempt(Window(from_micros(start), from_micros(end)), from_micros(started), *rest)
+        for start, end, started, *rest in rows
+        if start is not None
     ]
+    checks = [
+        _OlderCheck(from_micros(started), detections or {}, versions or {})
+        for start, _, started, status, detections, versions, _ in rows
+        if start is None and status == "succeeded" and FINDINGS_KEY not in (versions or {})
+    ]
+    return [_with_older_checks(a, checks) for a in attempts] if checks else attempts
 
 
-def late_data_checks(lake: Lake) -> list[LateDataCheck]:
-    """Returns the catch-ups that succeeded."""
+def last_check(lake: Lake) -> datetime | None:
+    """Returns the start of the last catch-up that succeeded."""
     is_check = (F.col("kind") == "catch_up") & F.col("window_start").isNull() & (F.col("status") == "succeeded")
-    rows = lake.read("runs").where(is_check).select(F.unix_micros("started_at"), "detections", "table_versions")
-    return [
-        LateDataCheck(from_micros(started), detections or {}, versions or {})
-        for started, detections, versions in rows.collect()
-    ]
+    (newest,) = lake.read("runs").where(is_check).agg(F.max(F.unix_micros("started_at"))).collect()[0]
+    return None if newest is None else from_micros(newest)
+
+
+@dataclass(frozen=True)
+class _OlderCheck:
+    """A catch-up that an older procnet recorded: for all runs that had started before it."""
+
+    time: datetime
+    detections: Mapping[str, str]
+    versions: Mapping[str, int]
+
+
+def _attempt(
+    window: Window,
+    started_at: datetime,
+    status: str,
+    detections: Mapping[str, str] | None,
+    versions: Mapping[str, int] | None,
+    run_id: str,
+) -> RunAttempt:
+    events = dict(versions or {})
+    findings_version = events.pop(FINDINGS_KEY, -1)
+    return RunAttempt(window, started_at, status, detections or {}, events, findings_version, run_id)
+
+
+def _with_older_checks(attempt: RunAttempt, checks: Sequence[_OlderCheck]) -> RunAttempt:
+    """Returns a run of an older procnet with the versions up to which its checks have looked for late rows."""
+    if attempt.findings_version >= 0:
+        return attempt
+    later = [c for c in checks if c.time >= attempt.started_at and c.detections.items() >= attempt.detections.items()]
+    versions = {t: max([v, *(c.versions[t] for c in later if t in c.versions)]) for t, v in attempt.versions.items()}
+    return replace(attempt, versions=versions)
 
 
 def ingested_before(lake: Lake, digests: Iterable[str]) -> set[str]:
@@ -104,8 +131,8 @@ def ingested_before(lake: Lake, digests: Iterable[str]) -> set[str]:
 
 
 def last_runs(lake: Lake, limit: int) -> DataFrame:
-    """Returns the newest `limit` rows of the ledger (`contract.RUNS`), the newest first."""
-    return lake.read("runs").orderBy(F.col("started_at").desc(), "run_id").limit(limit)
+    """Returns the newest `limit` rows of the ledger (`contract.RUNS`) but those of status `checked`, the newest first."""
+    return lake.read("runs").where("status != 'checked'").orderBy(F.col("started_at").desc(), "run_id").limit(limit)
 
 
 def sources_seen(lake: Lake) -> DataFrame:

@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from procnet.errors import Overtaken
+
 A = TypeVar("A")
 
 TRIES = 6  # the pauses before the sixth try add up to at most half a minute
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether the error is Delta's for a commit that lost against another writer's; the write may be repeated."""
+    """Whether a write lost against another writer's and may be repeated: by Delta's error for a commit, or ours."""
+    if isinstance(error, Overtaken):
+        return True
     text = f"{type(error).__name__}: {error}"
     return "DELTA_CONCURRENT" in text or "io.delta.exceptions.Concurrent" in text
 

@@ -16,10 +16,10 @@ MIN_DIFFERENCE = 10  # a difference of up to this many is no anomaly
 def volume_anomalies(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Run id -> count (`connections`, `findings`) -> the baseline's median that the run is far from.
 
-    In: rows of `contract.RUNS`; runs without a window and failed runs are left out.
+    In: rows of `contract.RUNS`; runs without a window, failed runs and checks of windows are left out.
     """
     anomalies: dict[str, dict[str, float]] = {}
-    windows = [r for r in runs if r["window_start"] is not None and r["status"] != "failed"]
+    windows = [r for r in runs if r["window_start"] is not None and r["status"] not in ("failed", "checked")]
     windows.sort(key=lambda r: (r["window_start"], r["started_at"]))
     for i, run in enumerate(windows):
         baseline = _baseline(run, windows[:i])

@@ -1,4 +1,4 @@
-"""Replaces a window's findings of some detections, or events of one source, in one commit (docs/semantics.md, R6)."""
+"""Replaces a window's findings, or events of one source, in one commit (docs/semantics.md, R6 and R8)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import FINDINGS, TABLES
+from procnet.errors import Overtaken
+from procnet.lake.coverage import RunAttempt, is_overtaken
+from procnet.lake.findings_history import FindingsHistory, commit_metadata, findings_history
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.spark.collect import TooMany, collect_at_most
@@ -27,37 +30,59 @@ DRIVER_FINDINGS_LIMIT = 10_000
 @dataclass(frozen=True)
 class WrittenFindings:
     """What the findings table has of the window after the write: counts for the ledger, and live findings by detection
-    id (those without an exclusion)."""
+    id (those without an exclusion). `version`: see `RunAttempt.findings_version`."""
 
     counts: Mapping[str, int]
     live: Mapping[str, int]
+    version: int = -1
 
 
-def replace_findings(
-    lake: Lake, findings: DataFrame | None, window: Window, detections: Sequence[str]
-) -> WrittenFindings:
-    """Replace the findings of this window and these detections (ids) by `findings`; None means that there are none.
+def replace_findings(lake: Lake, findings: DataFrame | None, run: RunAttempt, *, since: int) -> WrittenFindings:
+    """Replace the findings of the run's window and detections by `findings`; None means that there are none.
 
     In: `contract.FINDINGS`, all inside the window; Delta refuses the commit if a row lies outside. One commit, or none
     if the table has exactly these rows already, as after a repeated run. `counts` of the result are `findings`,
     `findings_<attribution>` and `excluded`.
+
+    Raises Overtaken where another run has committed such findings after version `since` of the table, from newer events
+    than this run has read: before the commit, or after it where the other one came between.
     """
-    replaced = in_period(window.start, window.end, "finding_date") & F.col("detection_id").isin(list(detections))
+    before = findings_history(lake, since=since)
+    _refuse_overtaken(run, before)
+    window, detections = run.window, list(run.detections)
+    replaced = in_period(window.start, window.end, "finding_date") & F.col("detection_id").isin(detections)
     existing = lake.read("findings").where(replaced)
     if findings is None and existing.isEmpty():  # the most frequent case: no findings, before and after
-        return _written([])
+        return _written([], before.version)
     no_rows = lake.spark.createDataFrame([], FINDINGS)
     rows = no_rows if findings is None else findings.select(*FINDINGS.names)
     new = collect_at_most(rows, DRIVER_FINDINGS_LIMIT)
     if isinstance(new, TooMany):
-        rows.writeTo(lake.ref("findings")).overwrite(replaced)
+        version = _overwrite(lake, rows, replaced, run, before)
         groups = existing.groupBy("detection_id", "attribution").agg(F.count("*"), F.count("excluded_by")).collect()
-        return _written([(d, a, int(n), int(x)) for d, a, n, x in groups])
-    old = collect_at_most(existing, DRIVER_FINDINGS_LIMIT)
+        return _written([(d, a, int(n), int(x)) for d, a, n, x in groups], version)
+    old, version = collect_at_most(existing, DRIVER_FINDINGS_LIMIT), before.version
     if isinstance(old, TooMany) or _rows_by_id(old.table) != _rows_by_id(new.table):
-        lake.spark.createDataFrame(new.table, FINDINGS).writeTo(lake.ref("findings")).overwrite(replaced)
+        version = _overwrite(lake, lake.spark.createDataFrame(new.table, FINDINGS), replaced, run, before)
     columns = (new.table.column(c).to_pylist() for c in ("detection_id", "attribution", "excluded_by"))
-    return _written([(d, a, 1, int(x is not None)) for d, a, x in zip(*columns, strict=True)])
+    return _written([(d, a, 1, int(x is not None)) for d, a, x in zip(*columns, strict=True)], version)
+
+
+def _overwrite(lake: Lake, rows: DataFrame, replaced: Column, run: RunAttempt, before: FindingsHistory) -> int:
+    """Replaces rows in one commit that names the run; returns the version of the commit."""
+    rows.writeTo(lake.ref("findings")).option("userMetadata", commit_metadata(run)).overwrite(replaced)
+    # A commit between the look before and the start of Delta's transaction is no conflict for Delta.
+    after = findings_history(lake, since=before.version)
+    version = after.version_of(run.run_id)
+    if version is None:  # no row was there, and none came: Delta has committed nothing
+        return before.version
+    _refuse_overtaken(run, after)
+    return version
+
+
+def _refuse_overtaken(run: RunAttempt, history: FindingsHistory) -> None:
+    if is_overtaken(run, history.commits):
+        raise Overtaken(f"another run has replaced findings of {run.window} from newer events")
 
 
 def replace_events(
@@ -70,14 +95,15 @@ def replace_events(
     return lake.read(table).where(replaced).count()
 
 
-def _written(groups: Iterable[tuple[str, str, int, int]]) -> WrittenFindings:
+def _written(groups: Iterable[tuple[str, str, int, int]], version: int) -> WrittenFindings:
     """In: groups of detection id, attribution, number of findings, and number of excluded ones among them."""
     by_attribution, live, excluded = Counter[str](), Counter[str](), 0
     for detection, attribution, findings, excluded_findings in groups:
         by_attribution[f"findings_{attribution}"] += findings
         live[detection] += findings - excluded_findings
         excluded += excluded_findings
-    return WrittenFindings({"findings": by_attribution.total(), **by_attribution, "excluded": excluded}, live)
+    counts = {"findings": by_attribution.total(), **by_attribution, "excluded": excluded}
+    return WrittenFindings(counts, live, version)
 
 
 def _rows_by_id(table: pa.Table) -> list[dict[str, object]]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from procnet.contract import EVENT_TABLES
-from procnet.engine.events import changed_events, read_events, versions_of
+from procnet.engine.events import changed_events, read_events
 from procnet.engine.late_data import CoveredRange, affected_times, affected_windows
 from procnet.errors import DataError, PartlyDone
 from procnet.lake.change_feed import missing_changes_as_data_error
-from procnet.lake.coverage import covered
-from procnet.lake.ledger import late_data_checks, run_attempts
+from procnet.lake.coverage import coverage, joined
+from procnet.lake.ledger import FINDINGS_KEY
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.runs.detect import WindowReport
+from procnet.runs.known_runs import KnownRuns, known_runs
 from procnet.runs.recorder import RunRecorder
 from procnet.runs.retention import evaluable, first_evaluable
 from procnet.runs.selection import Selection, run_fingerprints
@@ -48,10 +49,12 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
     """
     fingerprints = run_fingerprints(selection, lake.settings)
     attempt = RunRecorder(lake, "catch_up", detections=fingerprints).attempt()
-    current = _current_versions(lake)
-    ranges = _unchecked_ranges(lake, selection, fingerprints, current)
+    known = known_runs(lake)
+    _refuse_unversioned(known)
+    ranges = _unchecked_ranges(lake, selection, fingerprints, known)
     if not ranges:
         return CatchUpReport((), looked=False)
+    current = known.now.versions
     windows = _affected_windows(lake, selection, ranges, current)
     attempt.stage("look")
     on_outcome = progress_counter(len(windows), progress)
@@ -62,36 +65,43 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
             hint="procnet catch-up goes on with all of them",
         )
     attempt.stage("runs")
-    attempt.succeeded(table_versions=current, counts={"windows": len(windows)})
+    # In `findings_version`, the findings of the ranges were those of the events at `current`: no change affects them,
+    # or the windows that it affects have run since, and their rows count as later ones.
+    attempt.checked(
+        joined(r.window for r in ranges),
+        table_versions={**current, FINDINGS_KEY: known.findings_version},
+        counts={"windows": len(windows)},
+    )
     return CatchUpReport(tuple(reports), looked=True)
 
 
-def _current_versions(lake: Lake) -> dict[str, int]:
-    """Returns the Delta version of every table that events come from. Raises DataError where a table has none."""
-    versions = versions_of(lake)
-    if unversioned := [t for t, v in versions.items() if v is None] or ([] if versions else list(EVENT_TABLES)):
+def _refuse_unversioned(known: KnownRuns) -> None:
+    """Raises DataError where a table of events has no Delta version, or none exists."""
+    if unversioned := [*known.unversioned] or ([] if known.now.versions else list(EVENT_TABLES)):
         raise DataError(
             "catch-up reads the change data feed of Delta tables; "
             f"{', '.join(unversioned)} is no Delta table, or does not exist",
             hint="run the windows of the last days again instead: procnet backfill",
         )
-    return {t: v for t, v in versions.items() if v is not None}
 
 
 def _unchecked_ranges(
-    lake: Lake, selection: Selection, fingerprints: Mapping[str, str], current: Mapping[str, int]
+    lake: Lake, selection: Selection, fingerprints: Mapping[str, str], known: KnownRuns
 ) -> list[CoveredRange]:
-    """Returns the covered ranges that can still be evaluated and of which a table has changed since their runs and the
-    last check, each with the table versions up to which it is checked."""
-    checks = late_data_checks(lake)
-    ranges = []
-    for part in covered(run_attempts(lake), fingerprints):
-        later = [c.versions for c in checks if c.time >= part.since and c.detections.items() >= fingerprints.items()]
-        newest = {t: max(v.get(t, -1) for v in (part.versions, *later)) for t in current}
-        if any(newest[t] < current[t] for t in current):
-            ranges.append(CoveredRange(part.window, newest))
+    """Returns the covered ranges that can still be evaluated and of which a table has changed since the versions that
+    their runs and later checks have read."""
+    if not known.attempts:
+        return []
+    current = known.now.versions
+    period = Window(min(a.window.start for a in known.attempts), max(a.window.end for a in known.attempts))
+    parts = [p for p in coverage(period, known.attempts, fingerprints, known.now) if p.is_covered]
     first = first_evaluable(lake, selection)
-    return [replace(r, window=w) for r in ranges for w in evaluable([r.window], first)]
+    return [
+        CoveredRange(window, {t: part.versions.get(t, -1) for t in current})
+        for part in parts
+        if any(part.versions.get(t, -1) < version for t, version in current.items())
+        for window in evaluable([part.window], first)
+    ]
 
 
 def _affected_windows(

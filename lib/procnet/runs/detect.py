@@ -18,6 +18,7 @@ from procnet.engine.events import Events, changed_process_events, read_events
 from procnet.engine.query import Query
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.lake.commit_safety import refuse_unsafe_commits
+from procnet.lake.ledger import FINDINGS_KEY
 from procnet.lake.retry import TRIES, is_conflict, retry_on_conflict
 from procnet.lake.tables import Lake
 from procnet.lake.write import WrittenFindings, replace_findings
@@ -26,6 +27,7 @@ from procnet.runs.recorder import RunInProgress, RunRecorder
 from procnet.runs.retention import refuse_deleted_period
 from procnet.runs.selection import Selection, run_fingerprints
 from procnet.settings import Settings
+from procnet.spark.concurrent import run_concurrently
 from procnet.state.state import LoadedState, carries_state, load_state, save_state
 
 _NO_CONNECTIONS = Evaluation(None, "none", "the window has no connection")
@@ -79,9 +81,9 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
 
     try:
         return retry_on_conflict(attempt)
-    except ProcnetError:
-        raise
     except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
+        if isinstance(e, ProcnetError) and not is_conflict(e):
+            raise
         failed = WindowFailed(
             f"window {window} failed{f', each of {TRIES} times' if is_conflict(e) else ''}: {cause(e)[:500]}",
             hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
@@ -93,9 +95,9 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
 def _evaluate_and_replace(
     lake: Lake, selection: Selection, window: Window, attempt: RunInProgress, conflicts: int
 ) -> WindowReport:
+    # Before the events: a run that reads newer ones commits its findings later than this version.
+    since = _findings_version(lake)
     events = read_events(lake)
-    for table in ("findings", "runs"):  # a table or column that is missing is an error before anything is computed
-        lake.read(table)
     attempt.note(table_versions=events.known_versions)
     attempt.stage("open")
     query = Query(events.process_events, events.network_events, selection.detections, window, lake.settings)
@@ -108,7 +110,8 @@ def _evaluate_and_replace(
     evaluation = evaluate(query, selection.exclusions) if has_connections else _NO_CONNECTIONS
     attempt.stage("candidates")
     findings = None if evaluation.findings is None else enrich(evaluation.findings, query)
-    written = replace_findings(lake, findings, window, [d.id for d in selection.detections])
+    written = replace_findings(lake, findings, attempt.over(window, events.known_versions), since=since)
+    attempt.note(table_versions={**events.known_versions, FINDINGS_KEY: written.version})
     attempt.stage("findings")
     reason = _save_state(lake, query, events, state, evaluation, attempt)
     status = "succeeded" if has_connections else "nothing_to_read"
@@ -121,6 +124,14 @@ def _evaluate_and_replace(
     return WindowReport(
         run.run_id, window, status, evaluation.plan, reason, evaluation.rows_collected, counts, run.seconds, noisy
     )
+
+
+def _findings_version(lake: Lake) -> int:
+    """The version of the findings table. DataError where a table or column is missing that the run will write."""
+    version, *_ = run_concurrently(
+        lake.spark, partial(lake.version, "findings"), *(partial(lake.read, t) for t in ("findings", "runs"))
+    )
+    return version if isinstance(version, int) else -1
 
 
 def _source_health(network_events: DataFrame) -> list[dict[str, Any]]:

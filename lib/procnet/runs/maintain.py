@@ -10,7 +10,7 @@ from procnet.contract import EVENT_TABLES, TABLES
 from procnet.errors import DataError, PartlyDone, ProcnetError, cause
 from procnet.lake import table_upkeep
 from procnet.lake.commit_safety import refuse_unsafe_commits
-from procnet.lake.ledger import late_data_checks
+from procnet.lake.ledger import last_check
 from procnet.lake.tables import Lake
 from procnet.runs.recorder import RunRecorder
 from procnet.runs.retention import record_deletion
@@ -75,8 +75,8 @@ def _version_retention(lake: Lake, now: datetime, *, has_ledger: bool) -> dict[s
     that was.
     """
     shortest = lake.settings.maintenance.keep_versions
-    last_check = max((c.time for c in late_data_checks(lake)), default=now) if has_ledger else now
-    since_check = max(shortest, now - last_check + timedelta(hours=1))
+    checked = (last_check(lake) if has_ledger else None) or now
+    since_check = max(shortest, now - checked + timedelta(hours=1))
     return {name: since_check if name in EVENT_TABLES else shortest for name in TABLES}
 
 

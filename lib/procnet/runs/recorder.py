@@ -6,11 +6,12 @@ import getpass
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from procnet.lake.ledger import Run, append_run
+from procnet.lake.coverage import RunAttempt
+from procnet.lake.ledger import Run, append_runs
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.version import package_version
@@ -51,6 +52,7 @@ class RunInProgress:
     """One try of a run: its start and the wall seconds of its stages. Only here does a run read a clock."""
 
     def __init__(self, recorder: RunRecorder) -> None:
+        self.run_id = uuid.uuid4().hex
         self.started_at = datetime.now(timezone.utc)
         self.seconds: dict[str, float] = {}
         self._recorder = recorder
@@ -61,6 +63,10 @@ class RunInProgress:
     def kind(self) -> str:
         """The kind of the run, as the ledger has it."""
         return self._recorder.kind
+
+    def over(self, window: Window, versions: Mapping[str, int]) -> RunAttempt:
+        """This try, as a run over a window that has read these versions of the tables of events."""
+        return RunAttempt(window, self.started_at, "succeeded", self._recorder.detections, versions, run_id=self.run_id)
 
     def stage(self, name: str) -> None:
         """Ends a stage, which began where the one before it ended."""
@@ -76,15 +82,29 @@ class RunInProgress:
         """Appends the ledger's row, after the commit of all that the run wrote; `status` may be `nothing_to_read`."""
         return self._append(status, None, facts)
 
+    def checked(self, windows: Sequence[Window], **facts: Unpack[RunFacts]) -> Run:
+        """Appends the ledger's row, and a row of status `checked` for each window whose findings need no new run."""
+        run = self._run("succeeded", None, facts)
+        rows = [
+            replace(run, run_id=uuid.uuid4().hex, status="checked", window=w, counts={}, seconds={}) for w in windows
+        ]
+        append_runs(self._recorder.lake, run, *rows)
+        return run
+
     def failed(self, error: str, **facts: Unpack[RunFacts]) -> Run:
         """Appends the ledger's row of a failed run, with the error's text."""
         return self._append("failed", error, facts)
 
     def _append(self, status: str, error: str | None, facts: RunFacts) -> Run:
+        run = self._run(status, error, facts)
+        append_runs(self._recorder.lake, run)
+        return run
+
+    def _run(self, status: str, error: str | None, facts: RunFacts) -> Run:
         of = self._recorder
         self.note(**facts)
-        run = Run(
-            run_id=uuid.uuid4().hex,
+        return Run(
+            run_id=self.run_id,
             kind=of.kind,
             status=status,
             started_at=self.started_at,
@@ -98,8 +118,6 @@ class RunInProgress:
             error=error,
             **self._facts,
         )
-        append_run(of.lake, run)
-        return run
 
 
 def _user() -> str:
