@@ -38,7 +38,7 @@ def test_common_options_are_listed_once() -> None:
 
 def test_exit_codes_of_the_command_line_are_listed() -> None:
     codes = re.findall(r"^\| (\d+) \|", TEXT.partition("## Exit codes")[2], re.MULTILINE)
-    assert codes == ["0", "1", "2", "3", "4", "5", "130"]
+    assert codes == ["0", "1", "2", "3", "4", "5", "130", "143"]
 
 
 def test_the_reference_is_the_same_in_every_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

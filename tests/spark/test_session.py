@@ -23,13 +23,19 @@ lake, connect = Path(sys.argv[1]), sys.argv[2] == "True"
 config = own_server() if connect else {"spark.master": "local[1]"}
 before = dict(os.environ)
 spark = open_session({**SHORT_RUN, **config}, lake=lake, remote="local[1]" if connect else None)
-print(*sorted(k for k in {*os.environ, *before} if os.environ.get(k) != before.get(k)))
+changed = {k for k in {*os.environ, *before} if os.environ.get(k) != before.get(k)}
+print(*sorted(changed - {"SPARK_AUTH_SOCKET_TIMEOUT", "SPARK_BUFFER_SIZE"}))  # pyspark sets these for its own use
 spark.range(3).write.format("delta").save(str(lake / "t"))
 try:
     spark.table(f"delta.`{lake}/absent`").columns
 except Exception as e:
     print(type(e).__name__)
 print(spark.read.format("delta").load(str(lake / "t")).count(), spark.conf.get("spark.sql.session.timeZone"))
+(folder,) = Path(os.environ["TMPDIR"]).glob("procnet-session-*")
+print(oct(folder.stat().st_mode), *sorted({p.name.split("-")[0] for p in folder.iterdir()} & {"blockmgr", "spark"}))
+(text,) = spark.sql("SELECT lower(concat('\u00c9I', if(id < 0, '', '!'))) FROM range(1)").first()
+other = spark.sql("SELECT '\u00c9I' ILIKE '\u00e9i', date_format(DATE'2026-03-01', 'EEEE')").first()
+print(text.encode().hex(), *other)
 """
 # pyspark sets these to select Connect or classic Spark.
 MODE_VARIABLES = ["SPARK_CONNECT_AUTHENTICATE_TOKEN", "SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE"]
@@ -52,23 +58,43 @@ def test_a_start_is_quiet_and_needs_no_network(pytestconfig: pytest.Config, tmp_
     offline = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     environment = {k: v for k, v in os.environ.items() if k not in MODE_VARIABLES}
     tests = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [environment.get("PYTHONPATH")])])
+    # In Turkish, the lower case of I is another letter; Spark's lower() follows the JVM for text beyond ASCII.
+    turkish = "-Duser.language=tr -Duser.country=TR"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     no_network = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9 -Divy.home=/dev/null/ivy"
     command = subprocess.run(
         [sys.executable, "-c", COMMAND, str(tmp_path / "lake"), str(connect)],
         cwd=tmp_path,
-        env={**environment, **offline, "PYTHONPATH": tests, "SPARK_SUBMIT_OPTS": no_network},
+        env={
+            **environment,
+            **offline,
+            "TMPDIR": str(temporary),
+            "PYTHONPATH": tests,
+            "SPARK_SUBMIT_OPTS": f"{no_network} {turkish}",
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     assert command.returncode == 0, command.stderr
-    assert command.stdout.split() == [*(MODE_VARIABLES if connect else ()), "AnalysisException", "3", "UTC"]
+    assert command.stdout.split("\n") == [
+        " ".join(MODE_VARIABLES if connect else ()),
+        "AnalysisException",
+        "3 UTC",
+        "0o40700 blockmgr spark",
+        "c3a96921 True Sunday",
+        "",
+    ]
     assert command.stderr == ""
-    assert {p.name for p in tmp_path.iterdir()} == {"lake"}, "a start created files in the working directory"
+    assert {p.name for p in tmp_path.iterdir()} == {"lake", "temporary"}, "files in the working directory"
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_warehouse_is_in_the_lake(tmp_path: Path) -> None:
-    assert Path(local_defaults(tmp_path)["spark.sql.warehouse.dir"]).parent == tmp_path
+    lake, scratch = tmp_path / "lake", tmp_path / "scratch"
+    assert Path(local_defaults(lake, scratch)["spark.sql.warehouse.dir"]).parent == lake
+    assert Path(local_defaults(None, scratch)["spark.sql.warehouse.dir"]).parent == scratch
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from procnet.cli.interrupt import end_at_signals
 from procnet.errors import ProcnetError, cause, install_hint
 from procnet.version import package_version
 
@@ -21,7 +22,8 @@ _EXIT_CODES = """exit codes:
   3    the data does not have what procnet needs: a table, a column, a usable record
   4    the run failed and may be repeated
   5    partly done; the message has the command that completes it
-  130  stopped by Ctrl-C"""
+  130  interrupted by Ctrl-C: what was committed stays, and the same command goes on
+  143  ended by SIGTERM: likewise"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ["TZ"] = "UTC"
     if hasattr(time, "tzset"):
         time.tzset()
-    if list(sys.argv[1:] if argv is None else argv) == ["--version"]:
+    if argv is None:  # this process is the command
+        end_at_signals()
+        argv = sys.argv[1:]
+    if list(argv) == ["--version"]:
         sys.stdout.write(f"procnet {package_version()}\n")
         return 0
     try:
@@ -92,8 +97,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"procnet: pyspark is not installed for {sys.executable}\n  next: {install_hint('spark')}\n")
         return 2
-    from procnet.cli.output import print_message
-
     try:
         return int(args.run(args) or 0)
     except ProcnetError as e:
@@ -103,9 +106,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of stdout has gone, as with `| head`
         sys.stderr.close()
         return 0
-    except KeyboardInterrupt:
-        print_message("stopped; a window that was not finished is not recorded as done")
-        return 130
     except Exception as e:
         # Py4J's own class where Spark has none for a Java error: a full disk, a lake that is a file.
         if args.verbose or type(e).__module__.partition(".")[0] not in ("pyspark", "py4j"):
@@ -118,7 +118,7 @@ def task() -> None:
 
     Databricks ignores the return value of an entry point, and counts `SystemExit` as a failure even with code 0.
     """
-    if code := main():
+    if code := main(sys.argv[1:]):
         raise RuntimeError(f"procnet ended with exit code {code}; its messages are above")
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
+import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procnet.errors import SessionError, install_hint
 from procnet.spark.delta_jars import delta_jars
-from procnet.spark.java import find_java, launcher_home
+from procnet.spark.java_locale import LOCALE, check_locale
+from procnet.spark.jvm import jvm_launch, kill_jvm
+from procnet.spark.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SHORT_RUN = {"spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"}
 
 _GIB = 1 << 30
+_opened: list[SparkSession] = []  # the session that was opened last
 
 
 def open_session(
@@ -39,8 +41,15 @@ def open_session(
     of it: only its time zone is set to UTC. `lake` is the folder of the tables; a local session has its warehouse
     there. `remote` is a Connect address, by default `$SPARK_REMOTE`: `sc://host:port`, or `local[2]` for a Connect
     server on this machine.
-    Raises SessionError if pyspark, Java or Delta's jars are missing, or Spark does not start.
+    Raises SessionError if pyspark, Java or Delta's jars are missing, Spark does not start, or `check_locale` fails.
     """
+    session = _active_or_new(settings_spark or {}, lake, remote, app)
+    _opened[:] = [session]
+    check_locale(session)
+    return session
+
+
+def _active_or_new(user_config: Mapping[str, str], lake: Path | None, remote: str | None, app: str) -> SparkSession:
     try:
         from pyspark.sql import SparkSession
     except ImportError:
@@ -50,23 +59,26 @@ def open_session(
         # In another zone, events near midnight would get a date whose partition their window does not read.
         active.conf.set("spark.sql.session.timeZone", "UTC")
         return active
-    user_config = settings_spark or {}
     builder = SparkSession.builder.appName(app)
     remote = remote or os.environ.get("SPARK_REMOTE")
     if remote is not None:
         builder = builder.remote(remote)
     if _is_external(remote, os.environ):
         return _start(builder, user_config, f"Spark Connect at {remote}" if remote else "the cluster's session")
-    with _launch_environment(), warnings.catch_warnings():
+    scratch = temporary_folder("session")
+    with jvm_launch(scratch), warnings.catch_warnings():
         # pyspark sends a local Connect server its configuration twice, and warns of each static key the second time.
         warnings.filterwarnings("ignore", "Failed to set", UserWarning)
-        return _start(builder, {**local_defaults(lake, remote), **user_config}, "a local session")
+        return _start(builder, {**local_defaults(lake, scratch, remote), **user_config}, "a local session")
 
 
-def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, str]:
-    """Spark's configuration for a session on this machine. SessionError if Delta's jars are missing."""
+def local_defaults(lake: Path | None, scratch: Path, remote: str | None = None) -> dict[str, str]:
+    """Spark's configuration for a session on this machine, with its temporary files in the folder `scratch`.
+
+    SessionError if Delta's jars are missing.
+    """
     cores = os.cpu_count() or 1
-    warehouse = lake.absolute() / "_warehouse" if lake else Path(tempfile.gettempdir()) / "procnet-warehouse"
+    warehouse = (lake.absolute() if lake else scratch) / "_warehouse"
     log4j = (Path(__file__).parent / "log4j2.properties").as_uri()
     master = {"spark.master": "local[*]"} if remote is None else {}  # with `remote`, local[N] is the address
     return master | {
@@ -102,6 +114,8 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         # Not in the working directory of the command.
         "spark.sql.warehouse.dir": str(warehouse),
+        # Other users may not read what a shuffle or a cached table writes, and a killed JVM leaves one folder behind.
+        "spark.local.dir": str(scratch),
         # No port open to the network: a local session connects only to itself.
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -109,8 +123,24 @@ def local_defaults(lake: Path | None, remote: str | None = None) -> dict[str, st
         "spark.ui.enabled": "false",  # the web server takes half a second to start, and no user opens it
         "spark.ui.showConsoleProgress": "false",  # the progress bar would overwrite the command's output
         # Logs errors only. As `default...`, so that a user's spark.driver.extraJavaOptions is added to it.
-        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={log4j}",
+        "spark.driver.defaultJavaOptions": f'-Dlog4j2.configurationFile={log4j} "-Djava.io.tmpdir={scratch}" {LOCALE}',
+        "spark.executor.defaultJavaOptions": LOCALE,
     }
+
+
+def stop_at_once() -> bool:
+    """Stops what Spark does for this process, without waiting for it; returns whether no JVM of this process is left.
+
+    A JVM that this process started is killed; a query elsewhere is cancelled, which may take 2 seconds. Callable in a
+    signal handler: this thread makes no call to Spark, since the signal may have interrupted one.
+    """
+    if kill_jvm():
+        return True
+    for session in _opened:
+        cancel = threading.Thread(target=session.interruptAll, daemon=True)
+        cancel.start()
+        cancel.join(2)
+    return bool(_opened)
 
 
 def _is_external(remote: str | None, env: Mapping[str, str]) -> bool:
@@ -125,37 +155,11 @@ def _start(builder: SparkSession.Builder, config: Mapping[str, str], kind: str) 
         builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()
-        session.conf.set("spark.sql.session.timeZone", "UTC")  # as for an active session: see open_session
+        session.conf.set("spark.sql.session.timeZone", "UTC")  # as for an active session
     except Exception as e:
         hint = install_hint("connect") if isinstance(e, ImportError) else None
         raise SessionError(f"{kind} did not start: {type(e).__name__}: {e}", hint=hint) from e
     return session
-
-
-@contextmanager
-def _launch_environment() -> Iterator[None]:
-    """Sets this process's environment for the launch of a JVM, which inherits it, and restores it afterwards."""
-    import pyspark
-
-    package = Path(pyspark.__file__).parent
-    variables = {
-        "JAVA_HOME": str(launcher_home(find_java())),
-        "SPARK_LOCAL_IP": "127.0.0.1",  # else Spark resolves this machine's name, and warns
-        "no_grpc_proxy": "localhost",  # else a proxy is used for a local Connect server, which fails
-        "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),  # else the first python3 on the PATH
-    }
-    if (package / "jars").is_dir():
-        variables["SPARK_HOME"] = str(package)  # a $SPARK_HOME of another version does not fit pyspark
-    before = {k: os.environ.get(k) for k in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
 
 
 def _driver_memory_gib() -> int:
