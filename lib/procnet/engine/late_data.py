@@ -75,14 +75,8 @@ def affected_times(
 def affected_windows(times: DataFrame, ranges: Sequence[CoveredRange], size: timedelta) -> list[Window]:
     """The parts of the ranges, cut on the grid of `size`, that hold a time whose change was not read yet; neighbours
     are joined. In: `affected_times`. One action, whose result has a row for each such part."""
-    rows = [(i, r.window.start, r.window.end, of, v) for i, r in enumerate(ranges) for of, v in r.read.items()]
-    parts = times.sparkSession.createDataFrame(rows, "part int, a timestamp, b timestamp, of string, read long")
-    inside = (F.col("event_time") >= F.col("a")) & (F.col("event_time") < F.col("b"))
-    cell = F.floor(F.unix_micros("event_time") / F.lit(size // timedelta(microseconds=1))).cast("long")
-    unread = times.join(F.broadcast(parts), "of").where(inside & (F.col("version") > F.col("read")))
-    cells = unread.select("part", cell.alias("cell")).distinct().collect()
     found: list[Window] = []
-    for part, n in sorted((r["part"], r["cell"]) for r in cells):
+    for part, n in sorted(set(_unread_cells(times, ranges, size))):
         window = ranges[part].window
         start, end = max(window.start, EPOCH + size * n), min(window.end, EPOCH + size * (n + 1))
         if found and found[-1].end == start:
@@ -90,6 +84,16 @@ def affected_windows(times: DataFrame, ranges: Sequence[CoveredRange], size: tim
         else:
             found.append(Window(start, end))
     return found
+
+
+def _unread_cells(times: DataFrame, ranges: Sequence[CoveredRange], size: timedelta) -> list[tuple[int, int]]:
+    """The index of a range and a number of a cell of the grid, for each that holds such a time."""
+    rows = [(i, r.window.start, r.window.end, of, v) for i, r in enumerate(ranges) for of, v in r.read.items()]
+    parts = times.sparkSession.createDataFrame(rows, "part int, a timestamp, b timestamp, of string, read long")
+    inside = (F.col("event_time") >= F.col("a")) & (F.col("event_time") < F.col("b"))
+    cell = F.floor(F.unix_micros("event_time") / F.lit(size // timedelta(microseconds=1))).cast("long")
+    unread = times.join(F.broadcast(parts), "of").where(inside & (F.col("version") > F.col("read")))
+    return [(r["part"], r["cell"]) for r in unread.select("part", cell.alias("cell")).distinct().collect()]
 
 
 def _late_rows(changes: DataFrame | NoCommits, end: datetime) -> _LateRows | None:
