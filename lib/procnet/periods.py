@@ -7,26 +7,44 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from procnet.errors import UsageError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # the origin of every grid of windows
+LATEST = datetime(2200, 1, 1, tzinfo=timezone.utc)  # of the times that a person may write; none is before EPOCH
+_LONGEST = timedelta(days=36_500)  # so that no sum with such a time is one that datetime does not have
+_MOST_CHUNKS = 100_000  # of a period; eleven years of hours
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_duration(value: object) -> timedelta:
     """The timedelta of `24h`, `90m`, `1d`, `500ms` or a number of seconds; ValueError for anything else."""
+    try:
+        length = _length(value)
+    except OverflowError:
+        length = timedelta.max
+    if length is None:
+        raise ValueError(f"{value!r} is no duration: write a number and one of ms, s, m, h, d, w, such as 24h")
+    if abs(length) > _LONGEST:
+        raise ValueError(f"{value!r} is too long: a duration has at most {_LONGEST.days} days")
+    return length
+
+
+def _length(value: object) -> timedelta | None:
     if isinstance(value, timedelta):
         return value
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return timedelta(seconds=value)
-        if isinstance(value, str) and (m := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", value.strip())):
-            return timedelta(**{_UNITS[m[2]]: float(m[1])})
-    except OverflowError:
-        raise ValueError(f"{value!r} is too long: a duration has at most {timedelta.max.days} days") from None
-    raise ValueError(f"{value!r} is no duration: write a number and one of ms, s, m, h, d, w, such as 24h")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # nan differs from itself
+        return timedelta(seconds=value)
+    if isinstance(value, str) and (m := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", value.strip())):
+        return timedelta(**{_UNITS[m[2]]: float(m[1])})
+    return None
+
+
+def _not_negative(value: timedelta) -> timedelta:
+    if value < timedelta(0):
+        raise ValueError("a duration is not negative")
+    return value
 
 
 def format_duration(value: timedelta) -> str:
@@ -38,9 +56,10 @@ def format_duration(value: timedelta) -> str:
     return f"{seconds:f}".rstrip("0").rstrip(".") + "s"
 
 
-Duration = Annotated[
+Offset = Annotated[
     timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str, when_used="json")
-]
+]  # a duration that may be negative
+Duration = Annotated[Offset, AfterValidator(_not_negative)]
 
 
 @dataclass(frozen=True)
@@ -78,10 +97,14 @@ class Window:
         """
         if size <= timedelta(0):
             raise UsageError(f"a chunk of {size} has no width", hint="write --chunk 1d or --chunk 1h")
-        starts, start = [self.start], floor_to_grid(self.start, size) + size
-        while start < self.end:
-            starts.append(start)
-            start += size
+        first = size - (self.start - EPOCH) % size  # from the start to the end of the first chunk
+        count = -((self.start + first - self.end) // size) + 1 if first < self.end - self.start else 1
+        if count > _MOST_CHUNKS:
+            raise UsageError(
+                f"{self} has {count} chunks of {format_duration(size)}; at most {_MOST_CHUNKS} are evaluated at once",
+                hint="give a longer --chunk, or a shorter period",
+            )
+        starts = [self.start, *(self.start + first + size * n for n in range(count - 1))]
         return [Window(a, b) for a, b in zip(starts, [*starts[1:], self.end], strict=True)]
 
 
@@ -110,11 +133,22 @@ def from_micros(micros: int) -> datetime:
 
 def parse_time(text: str) -> datetime:
     """An ISO 8601 time with a zone, in UTC; UsageError for other text, with what to write instead."""
+    shown = repr(text if len(text) <= 60 else f"{text[:57]}...")
     try:
         value = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
     except ValueError:
-        raise UsageError(f"{text!r} is no time", hint="write it as 2026-03-01T08:00:00Z") from None
+        raise UsageError(f"{shown} is no time", hint="write it as 2026-03-01T08:00:00Z") from None
     if value.tzinfo is None:
         naive = value.isoformat()
-        raise UsageError(f"{text!r} has no time zone", hint=f"write {naive}Z for UTC, or an offset as in {naive}+02:00")
-    return value.astimezone(timezone.utc)
+        raise UsageError(f"{shown} has no time zone", hint=f"write {naive}Z for UTC, or an offset as in {naive}+02:00")
+    try:
+        return checked_time(value).astimezone(timezone.utc)
+    except ValueError as e:
+        raise UsageError(str(e), hint="write a time of your records") from None
+
+
+def checked_time(value: datetime) -> datetime:
+    """A time with a zone that a person wrote; ValueError where it is not from 1970 to 2200, which no record is."""
+    if not EPOCH <= value <= LATEST:
+        raise ValueError(f"{value.isoformat()} is not between {EPOCH.year} and {LATEST.year}")
+    return value

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from procnet.config_file import check, load_yaml, parse_yaml
+from procnet.config_file import check, load_yaml, parse_yaml, printable_line, shortened
 from procnet.errors import ConfigError, UsageError
-from procnet.periods import Duration, Window
+from procnet.periods import Duration, Offset, Window
 
+_MOST_DOTS = 4  # of a key of --set; no setting has as many
 _HINT = "docs/settings.md lists every key with its default"
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
 # Keys of earlier versions, by their path in the file, and what became of them.
@@ -145,7 +146,7 @@ class SourceSettings(_Frozen):
     column: str | None = None  # the column that contains the record's text, if the mapping reads JSON or XML
     host: str | None = None  # for records that name no host
     host_match: Literal[HostMatch.SHORT] | None = None  # cuts domains off this source's hosts where host.match is full
-    clock_ahead: Duration = timedelta(0)  # how far the clocks of its sensors run ahead
+    clock_ahead: Offset = timedelta(0)  # how far the clocks of its sensors run ahead
 
 
 class Settings(_Frozen):
@@ -213,8 +214,9 @@ def conf_file(given: Path | None, env: Mapping[str, str] = os.environ) -> Path:
     if given is None:
         here = Path("conf/local.yml")
         given = here if here.is_file() else default_conf_dir() / "local.yml"
-    if not given.is_file():
-        raise ConfigError(f"configuration {given} does not exist", hint="give --conf FILE, or leave it out")
+    if not os.path.exists(given):  # False for a name that is too long, where Path.exists raises
+        shown = printable_line(str(given), 500)
+        raise ConfigError(f"configuration {shown} does not exist", hint="give --conf FILE, or leave it out")
     return given
 
 
@@ -251,17 +253,21 @@ def _without_removed(values: dict[str, Any]) -> list[str]:
 def _override(values: dict[str, Any], text: str) -> None:
     """Sets the value of one `key.sub=value` in `values`."""
     key, equals, value = text.partition("=")
+    shown = shortened(text)
     if not equals or not key:
-        raise UsageError(f"--set {text!r} is no key=value", hint="for example --set attribution.clock_skew=2s")
+        raise UsageError(f"--set {shown} is no key=value", hint="for example --set attribution.clock_skew=2s")
     # Spark's own keys have dots: everything after the first one is the key there.
     first, dot, rest = key.partition(".")
-    path = [first, rest] if first == "spark" and dot else key.split(".")
+    path = [first, rest] if first == "spark" and dot else key.split(".", _MOST_DOTS)
+    if len(path) > _MOST_DOTS:
+        raise UsageError(f"--set {shown}: no setting has so many dots in its key", hint=_HINT)
     group = values
     for part in path[:-1]:
-        group = group.setdefault(part, {})
-        if not isinstance(group, dict):
-            raise UsageError(f"--set {text!r}: {part} is a value, not a group of settings")
-    parsed, problems = (value, []) if first == "spark" else parse_yaml(value, f"--set {text!r}: {value!r}")
+        if not isinstance(group.get(part, {}), dict):
+            raise UsageError(f"--set {shown}: {part} is a value, not a group of settings")
+        # A copy: a group that the file repeats by an alias is one dict.
+        group[part] = group = dict(group.get(part, {}))
+    parsed, problems = (value, []) if first == "spark" else parse_yaml(value, f"--set {shown}")
     if problems:
         raise UsageError("\n".join(problems), hint="quote it, or close its bracket")
     group[path[-1]] = parsed

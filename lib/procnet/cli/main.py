@@ -90,6 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if list(argv) == ["--version"]:
         sys.stdout.write(f"procnet {package_version()}\n")
         return 0
+    if (wrong := next((a for a in argv if re.search("[\ud800-\udfff\0]", a)), None)) is not None:
+        # Python's stand-ins for bytes that are no UTF-8; Spark, Java and every table take UTF-8.
+        sys.stderr.write(f"procnet: the argument {wrong[:60]!r} is no text in UTF-8\n")
+        return 2
     try:
         args = parser().parse_args(argv)
     except ModuleNotFoundError as e:

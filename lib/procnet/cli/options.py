@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ def whole_number(minimum: int) -> Callable[[str], int]:
     """The argparse `type` of an option whose value is a whole number of at least `minimum`."""
 
     def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < minimum:
-            raise ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}")
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < minimum:
+            raise ArgumentTypeError(f"{text[:60]!r} is not a whole number from {minimum} to 999999999")
         return int(text)
 
     return parse

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from procnet.config_file import UnusableFile, check, read_yaml
+from procnet.config_file import UnusableFile, check, named, printable_line, read_yaml
 from procnet.detections.detection import Detection, detection_of, parse_sides
 from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
+
+_MOST_PROBLEMS = 20  # of names: each is compared with those of all detections
 
 
 def load_detections(place: Path | str | Iterable[Path]) -> tuple[Detection, ...]:
@@ -51,6 +54,8 @@ def select(
             selected[found.id] = found
         else:
             problems += found
+        if len(problems) > _MOST_PROBLEMS:
+            break
     if problems:
         hint = (
             "procnet detections lint shows what is wrong" if unusable else "procnet detections list shows ids and names"
@@ -60,7 +65,7 @@ def select(
 
 
 def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # also for a name that is too long, where Path.is_dir raises
         raise DetectionError([f"no folder of detections at {folder}"], hint="set detections.folder, or leave it out")
     return sorted(folder.glob("*.yml"))
 
@@ -84,8 +89,8 @@ def _duplicates(detections: Sequence[Detection]) -> tuple[set[Path], list[Unusab
             value = str(getattr(d, what))
             first = first_with.setdefault(value.lower(), d.path)
             if first != d.path:
-                problem = f"{d.path}: {what} {value} is that of {first} too"
-                duplicates.append(UnusableFile(frozenset({d.id, d.name.lower(), d.path.stem}), (problem,)))
+                problems = named(d.path, [f"{what} {value} is that of {first} too"])
+                duplicates.append(UnusableFile(frozenset({d.id, d.name.lower(), d.path.stem.lower()}), tuple(problems)))
                 ambiguous |= {d.path, first}
     return ambiguous, duplicates
 
@@ -95,14 +100,16 @@ def _read(path: Path) -> Detection | UnusableFile:
     if not problems:
         file, problems = check(values, DetectionFile, path)
         if file is None:
-            problems += [f"{path}: {p}" for p in _block_problems(values)]
+            problems += named(path, _block_problems(values))
         else:
             detection, problems = detection_of(file, path)
             if detection is not None:
                 return detection
     # An unreadable file is known by its stem only, any other by its id and name too.
-    named = [values.get(key) for key in ("id", "name")] if isinstance(values, dict) else []
-    return UnusableFile(frozenset({path.stem, *(str(n).lower() for n in named if n is not None)}), tuple(problems))
+    names = [values.get(key) for key in ("id", "name")] if isinstance(values, dict) else []
+    return UnusableFile(
+        frozenset({path.stem.lower(), *(str(n).lower() for n in names if n is not None)}), tuple(problems)
+    )
 
 
 def _block_problems(values: Any) -> list[str]:
@@ -117,7 +124,7 @@ def is_named(detection: Detection, name: str) -> bool:
     stem; in any case."""
     low = name.lower()
     by_prefix = len(low) >= 8 and detection.id.startswith(low)
-    return by_prefix or low in (detection.id, detection.name.lower(), detection.path.stem)
+    return by_prefix or low in (detection.id, detection.name.lower(), detection.path.stem.lower())
 
 
 def _look_up(
@@ -138,4 +145,5 @@ def _look_up(
     near = get_close_matches(low, [n for d in detections for n in (d.id, d.name.lower())], n=2, cutoff=0.5)
     known = f"near: {', '.join(near)}" if near else f"there are {', '.join(f'{d.id} {d.name}' for d in detections)}"
     # The name may be that of one of the unusable files.
-    return (f"no detection {name!r} among {len(detections)}; {known}", *(p for u in unusable for p in u.problems))
+    shown = printable_line(repr(name[:200]), 200)
+    return (f"no detection {shown} among {len(detections)}; {known}", *(p for u in unusable for p in u.problems))

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyspark.sql import types as T
 
+from procnet.config_file import named
 from procnet.contract import NETWORK_EVENTS, NETWORK_FIELDS, PROCESS_EVENTS, PROCESS_FIELDS
 from procnet.detections.schema import Annotations, Case, DetectionFile, Risk
 from procnet.predicates.model import Predicate, canonical, finite_names
@@ -60,7 +61,7 @@ def detection_of(file: DetectionFile, path: Path) -> tuple[Detection | None, lis
     """The detection of a checked file, or None and the problems of its blocks, each with the file's name."""
     process, network, problems = parse_sides(file.process, file.network)
     if problems:
-        return None, [f"{path}: {p}" for p in problems]
+        return None, named(path, problems)
     return (
         Detection(
             id=file.id,

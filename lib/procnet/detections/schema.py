@@ -111,7 +111,7 @@ class DetectionFile(_Strict):
 
     id: Uuid
     name: Text
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=2**31 - 1)  # the type of the column in findings
     status: Literal["stable", "experimental", "deprecated"]
     type: Literal["anomaly", "ttp", "hunting"] = "anomaly"
     description: Text

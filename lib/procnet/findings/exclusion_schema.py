@@ -7,14 +7,16 @@ from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from procnet.config_file import UnusableFile, check, parse_yaml, read_yaml
+from procnet.config_file import UnusableFile, check, named, parse_yaml, read_yaml
 from procnet.errors import ExclusionError
 from procnet.findings.exclusions import FIELDS, Exclusion, weaknesses
+from procnet.periods import checked_time
 from procnet.predicates.parse import parse_side
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_Time = Annotated[AwareDatetime, AfterValidator(checked_time)]
 # An exclusion must be reviewed at least once a year.
 _MAX_VALIDITY = timedelta(days=366)
 
@@ -28,8 +30,8 @@ class ExclusionFile(BaseModel):
     detections: Literal["all"] | Annotated[tuple[_Text, ...], Field(min_length=1)]
     reason: _Text
     owner: _Text
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime
+    valid_from: _Time
+    valid_until: _Time
     findings: dict[str, Any]
 
 
@@ -63,12 +65,12 @@ def read_exclusions(
             found.setdefault(exclusion.id, []).append(exclusion)
         else:
             id_ = values.get("id") if isinstance(values, dict) else None
-            names = {Path(where).stem, *([] if id_ is None else [str(id_).lower()])}
+            names = {Path(where).stem.lower(), *([] if id_ is None else [str(id_).lower()])}
             unusable.append(UnusableFile(frozenset(names), tuple(problems)))
     for id_, same in found.items():
         for other in same[1:]:
-            problem = f"{other.place}: id {id_} is that of {same[0].place} too; give it another id"
-            unusable.append(UnusableFile(frozenset({id_}), (problem,)))
+            problems = named(other.place, [f"id {id_} is that of {same[0].place} too; give it another id"])
+            unusable.append(UnusableFile(frozenset({id_}), tuple(problems)))
     return tuple(found[i][0] for i in sorted(found) if len(found[i]) == 1), tuple(unusable)
 
 
@@ -90,7 +92,7 @@ def _checked(values: Any, where: str) -> tuple[Exclusion | None, list[str]]:
     if tree is not None:
         problems += weaknesses(tree)
     if tree is None or problems:
-        return None, [f"{where}: {p}" for p in problems]
+        return None, named(where, problems)
     scope = () if file.detections == "all" else file.detections
     begin, end = (t.astimezone(timezone.utc) for t in (file.valid_from, file.valid_until))
     return Exclusion(file.id, scope, tree, file.reason, file.owner, begin, end, where), []

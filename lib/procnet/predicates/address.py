@@ -32,7 +32,8 @@ NON_PUBLIC: tuple[str, ...] = (
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _IS_V4 = rf"^{_V4}\z"
-_ENDS_IN_V4, _DOTTED = rf":{_V4}\z", r"[0-9.]+\z"
+# Not from the middle of a run: of 100,000 digits, which are no address, each would be tried as its start.
+_ENDS_IN_V4, _DOTTED = rf":{_V4}\z", r"(?<![0-9.])[0-9.]+\z"
 _GROUPS = "[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*"
 # Eight groups, or at most seven with one `::`.
 _IS_V6 = (

@@ -9,19 +9,21 @@ from typing import Any as Anything
 
 from pyspark.sql import types as T
 
+from procnet.config_file import shortened
 from procnet.predicates.address import parse_network
 from procnet.predicates.condition import parse_condition
 from procnet.predicates.model import All, Any, Field, Not, Op, Predicate, Value
+from procnet.predicates.regex import check_regex
 from procnet.predicates.wildcard import is_plain, plain, tokens
 
 _TEXT_OPS: dict[str, Op] = {"contains": "contains", "startswith": "startswith", "endswith": "endswith"}
 _ORDER_OPS: dict[str, Op] = {"gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte"}
 _MODIFIERS = {*_TEXT_OPS, *_ORDER_OPS, "re", "i", "cidr", "exists", "fieldref", "cased", "windash", "all", "neq"}
 _TEXT_ONLY = {*_TEXT_OPS, "re", "i", "cidr", "cased", "windash"}
-_EXCLUSIVE = {*_TEXT_OPS, *_ORDER_OPS, "re", "cidr"}
+_EXCLUSIVE = {*_TEXT_OPS, *_ORDER_OPS, "re", "cidr", "exists", "fieldref"}
 DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")  # those of pySigma's windash
-# Constructs that only one of Java and Python has in its regular expressions, or that mean something else in the other.
-_FOREIGN_REGEX = re.compile(r"\(\?P|\(\?\(|\(\?#|\\[GQEXRhHNpPkKuUAZzg]|[*+?}]\+|&&|\[\[|\(\?<(?![=!])|\\0")
+_MOST_WILDCARDS = 100  # of a value
+_MOST_SUGGESTIONS = 20  # of a section: each compares a name with all fields
 
 
 def parse_side(
@@ -53,14 +55,16 @@ def _block(block: object, types: Mapping[str, T.DataType], where: str, problems:
         return _joined(All, [_field_test(str(k), v, types, f"{where}.{k}", problems) for k, v in block.items()])
     if isinstance(block, Sequence) and block and all(isinstance(b, Mapping) for b in block):
         return _joined(Any, [_block(b, types, where, problems) for b in block])
-    problems.append(f"{where}: expected field: value pairs, found {block!r}; words without a field are not supported")
+    problems.append(
+        f"{where}: expected field: value pairs, found {shortened(block)}; words without a field are not supported"
+    )
     return All(())
 
 
 def _field_test(key: str, value: object, types: Mapping[str, T.DataType], where: str, problems: list[str]) -> Predicate:
     name, *modifiers = key.split("|")
     if name not in types:
-        near = get_close_matches(name, types, n=1)
+        near = get_close_matches(name, types, n=1) if len(problems) < _MOST_SUGGESTIONS else []
         problems.append(f"{where}: there is no field {name}" + (f"; did you mean {near[0]}?" if near else ""))
         return All(())
     if unknown := [m for m in modifiers if m not in _MODIFIERS]:
@@ -84,29 +88,36 @@ def _field_test(key: str, value: object, types: Mapping[str, T.DataType], where:
 
 def _value_test(name: str, modifiers: list[str], value: Anything, types: Mapping[str, T.DataType]) -> Predicate:
     cased = "cased" in modifiers
+    if len(conflicting := [m for m in modifiers if m in _EXCLUSIVE]) > 1:
+        raise ValueError(f"{' and '.join(conflicting)} cannot be combined")
     if "exists" in modifiers:
         if not isinstance(value, bool):
-            raise ValueError(f"exists takes true or false, found {value!r}")
+            raise ValueError(f"exists takes true or false, found {shortened(value)}")
         return Not(Field(name, "isnull")) if value else Field(name, "isnull")
     if value is None:
         return Field(name, "isnull")
+    if isinstance(types[name], T.ArrayType):
+        raise ValueError(f"{name} is a list, which can only be tested with exists")
+    is_number = _is_number(types[name])
     if "fieldref" in modifiers:
-        if value not in types:
-            raise ValueError(f"fieldref names {value!r}, which is no field")
-        return Field(name, "fieldref", str(value), cased)
-    is_number = isinstance(types[name], T.IntegerType | T.LongType)
+        if not isinstance(value, str) or value not in types:
+            raise ValueError(f"fieldref names {shortened(value)}, which is no field")
+        if _is_number(types[value]) != is_number:
+            raise ValueError(f"fieldref compares {name} with {value}: one is a number, the other is not")
+        return Field(name, "fieldref", value, cased)
     if is_number and (on_text := [m for m in modifiers if m in _TEXT_ONLY]):
         raise ValueError(
             f"{name} is a number, and {', '.join(on_text)} compares text; for numbers there are {', '.join(_ORDER_OPS)}"
         )
-    if len(conflicting := [m for m in modifiers if m in _EXCLUSIVE]) > 1:
-        raise ValueError(f"{' and '.join(conflicting)} cannot be combined")
     if (order := next((m for m in modifiers if m in _ORDER_OPS), None)) is not None:
-        return Field(name, _ORDER_OPS[order], _number(value))
+        if not is_number:
+            raise ValueError(f"{order} compares numbers, and {name} is none")
+        return Field(name, _ORDER_OPS[order], _number(value, types[name]))
     if is_number:
-        return Field(name, "eq", _number(value))
-    if isinstance(value, bool) or not isinstance(value, str):
-        raise ValueError(f"{name} is text, found {value!r}; put it in quotes")
+        return Field(name, "eq", _number(value, types[name]))
+    if not isinstance(value, str):
+        quotes = "; put it in quotes" if isinstance(value, bool | int | float) else ""
+        raise ValueError(f"{name} is text, found {shortened(value)}{quotes}")
     if "cidr" in modifiers:
         return Field(name, "cidr", _network(value))
     if "re" in modifiers:
@@ -120,8 +131,10 @@ def _text_test(name: str, op: Op | None, value: str, cased: bool) -> Predicate:
     if op is not None and value == "":
         raise ValueError(f"{op} with an empty text matches every text; write {name}|exists: true to match known values")
     if "://" in value and (True, "?") in tokens(value):
-        raise ValueError(f"{value!r} looks like a URL, and its ? would match any character; write \\?")
+        raise ValueError(f"{shortened(value)} looks like a URL, and its ? would match any character; write \\?")
     pieces = tokens(value)
+    if (wildcards := sum(wild for wild, _ in pieces)) > _MOST_WILDCARDS:
+        raise ValueError(f"{shortened(value)} has {wildcards} wildcards, at most {_MOST_WILDCARDS} are accepted")
     if is_plain(value):
         return Field(name, op or "eq", plain(pieces), cased)
     # Wildcards at the ends become plain text tests; only a wildcard inside needs a regular expression.
@@ -145,13 +158,21 @@ def _with_each_dash(value: str) -> list[str]:
     return [value] if found is None else [value[: found.start()] + d + value[found.end() :] for d in DASHES]
 
 
-def _number(value: object) -> int:
+def _is_number(kind: T.DataType) -> bool:
+    return isinstance(kind, T.IntegerType | T.LongType)
+
+
+def _number(value: object, kind: T.DataType) -> int:
     try:
         if isinstance(value, bool):
             raise ValueError
-        return int(str(value).strip())
+        number = int(str(value).strip())
     except ValueError:
-        raise ValueError(f"expected a number, found {value!r}") from None
+        raise ValueError(f"expected a number, found {shortened(value)}") from None
+    most = 2**31 - 1 if isinstance(kind, T.IntegerType) else 2**63 - 1
+    if not -most <= number <= most:
+        raise ValueError(f"no value of the field is as large as {shortened(value)}: at most {most}")
+    return number
 
 
 def _network(value: str) -> Value:
@@ -161,12 +182,7 @@ def _network(value: str) -> Value:
 
 
 def _regex(value: str, ignore_case: bool) -> str:
-    try:
-        re.compile(value)
-    except re.error as e:
-        raise ValueError(f"{value!r} is no regular expression: {e}") from None
-    if found := _FOREIGN_REGEX.search(value):
-        raise ValueError(f"{value!r}: {found[0]!r} differs between Java and Python; use their common subset")
+    check_regex(value)
     return f"(?i){value}" if ignore_case else value
 
 

@@ -5,6 +5,7 @@ The whole file is checked before any record is read, and one error has all its p
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pyspark.sql import types as T
 
-from procnet.config_file import check, read_yaml
+from procnet.config_file import check, named, read_yaml
 from procnet.contract import FINDING_ALIASES, FINDINGS
 from procnet.detections.catalog import select
 from procnet.detections.detection import Detection
@@ -32,6 +33,7 @@ WHERE_FIELDS: dict[str, T.DataType] = {
 _Item = TypeVar("_Item")
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Count = Annotated[int, Field(strict=True, ge=0)]
+_MOST_PROBLEMS = 20  # of names: each is compared with those of all detections
 _Place = tuple[int, int]  # number of a dataset in the file, number of an expectation in it
 
 
@@ -130,7 +132,7 @@ def expectations_file(name: str) -> Path:
     """The file of this path; if there is none, the shipped file of this name in conf/expectations."""
     path = Path(name)
     shipped = default_conf_dir() / "expectations" / f"{name}.yml"
-    return shipped if not path.exists() and path.name == name and shipped.is_file() else path
+    return shipped if not os.path.exists(path) and path.name == name and os.path.isfile(shipped) else path
 
 
 def read_expectations(path: Path, catalogue: Sequence[Detection]) -> Expectations:
@@ -143,7 +145,7 @@ def read_expectations(path: Path, catalogue: Sequence[Detection]) -> Expectation
         raise ConfigError("\n".join(problems), hint="give the file by --expect FILE, docs/replay.md shows one")
     file, problems = check(values, ExpectationsFile, path)
     detections, unknown = _known(values, path, catalogue)
-    problems += [f"{path}: {p}" for p in [*unknown, *([] if file is None else _repetitions(file, detections))]]
+    problems += named(path, [*unknown, *([] if file is None else _repetitions(file, detections))])
     if file is None or problems:
         raise ConfigError("\n".join(problems), hint="docs/replay.md lists every key")
     return Expectations(path, file, detections)
@@ -155,12 +157,17 @@ def _known(values: Any, path: Path, catalogue: Sequence[Detection]) -> tuple[dic
     Unchecked, so that unknown detections are reported together with the file's other problems.
     """
     found: dict[_Place, Detection] = {}
+    by_name: dict[str, Detection] = {}  # a file is read once
     problems: list[str] = []
     for place, name in _names(values):
         try:
-            (found[place],) = select(catalogue, [resolved(path, name)])
+            if name not in by_name:
+                (by_name[name],) = select(catalogue, [resolved(path, name)])
+            found[place] = by_name[name]
         except DetectionError as e:
             problems += [f"datasets.{place[0]}.expect.{place[1]}.detection: {p}" for p in e.problems]
+        if len(problems) > _MOST_PROBLEMS:
+            break
     return found, problems
 
 

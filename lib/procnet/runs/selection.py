@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from procnet.config_file import UnusableFile
+from procnet.config_file import UnusableFile, shortened
 from procnet.detections.catalog import is_named, load_detections, read_catalogue, select
 from procnet.detections.detection import Detection
 from procnet.errors import DetectionError, ExclusionError
@@ -131,7 +131,7 @@ def usable_exclusions(
 def _unknown_exclusion(name: str, folder: Path, ids: Sequence[str]) -> str:
     similar = get_close_matches(name, ids, n=1)
     suggestion = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(ids) or 'none'}"
-    return f"no exclusion {name!r} in {folder}; {suggestion}"
+    return f"no exclusion {shortened(name)} in {folder}; {suggestion}"
 
 
 def unknown_detections(exclusions: Sequence[Exclusion], detections: Sequence[Detection]) -> list[str]:

@@ -9,12 +9,13 @@ overrides.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from procnet.config_file import check, load_yaml
+from procnet.config_file import check, load_yaml, printable_line, shortened
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import SourceError
 from procnet.settings import default_conf_dir
@@ -128,10 +129,12 @@ def read_mapping(name_or_path: str | Path, folder: Path | None = None) -> Source
     folder = folder or sources_folder()
     is_file = Path(name_or_path).suffix in (".yml", ".yaml")
     path = Path(name_or_path) if is_file else folder / f"{name_or_path}.yml"
-    if not path.is_file():
+    if not os.path.isfile(path):  # also for a name that is too long, where Path.is_file raises
         known = ", ".join(known_sources(folder)) or "none"
         what = f"source file {path} does not exist" if is_file else f"unknown source {str(name_or_path)!r}"
-        raise SourceError(f"{what}; known sources: {known}", hint=f"sources are the files of {folder}")
+        raise SourceError(
+            f"{printable_line(what, 500)}; known sources: {known}", hint=f"sources are the files of {folder}"
+        )
     values = _yaml(path)
     if (like := values.pop("like", None)) is not None:
         values = _overridden(_yaml(_base_file(path, like)), values)
@@ -144,16 +147,17 @@ def read_mapping(name_or_path: str | Path, folder: Path | None = None) -> Source
 def _base_file(path: Path, like: str) -> Path:
     """Returns the file of the source that `like` in `path` names: beside `path`, else a shipped one."""
     places = (path.parent / f"{like}.yml", sources_folder() / f"{like}.yml")
-    if (base := next((p for p in places if p.is_file()), None)) is None:
-        raise SourceError(f"{path}: like: {like}: no such source; known: {', '.join(known_sources())}")
+    if (base := next((p for p in places if os.path.isfile(p)), None)) is None:
+        raise SourceError(f"{path}: like: {shortened(like)}: no such source; known: {', '.join(known_sources())}")
     return base
 
 
 def _shared_file(path: Path, use: str) -> Path:
     """Returns the shared file that `use` in `path` names: beside `path`, else a shipped one."""
     places = [folder / "shared" / f"{use}.yml" for folder in (path.parent, sources_folder())]
-    if (shared := next((p for p in places if p.is_file()), None)) is None:
-        raise SourceError(f"{path}: use: {use}: no shared events at {' or '.join(map(str, places))}")
+    if (shared := next((p for p in places if os.path.isfile(p)), None)) is None:
+        folders = " or ".join(str(p.parent) for p in places)
+        raise SourceError(f"{path}: use: {shortened(use)}: no file of shared events of this name in {folders}")
     return shared
 
 
