@@ -19,21 +19,21 @@ from typing import Any
 # point -> (module, function, before or after, number of its call), or (table, written or deleted, "", 0): see _watch.
 POINTS: dict[str, tuple[str, str, str, int]] = {
     "ingest: one table of three is written": ("procnet.runs.ingest", "_add", "after", 1),
-    "ingest: all is written, no ledger row": ("procnet.runs.recorder", "append_run", "before", 1),
+    "ingest: all is written, no ledger row": ("procnet.runs.recorder", "append_runs", "before", 1),
     "detect: candidates are known": ("procnet.runs.detect", "evaluate", "after", 1),
     "detect: files are written, no commit": ("findings", "written", "", 0),
     "detect: findings are committed, no ledger row": ("procnet.runs.detect", "replace_findings", "after", 1),
     "detect: the state is saved, no ledger row": ("procnet.runs.detect", "save_state", "after", 1),
-    "detect: the ledger row is written": ("procnet.runs.recorder", "append_run", "after", 1),
+    "detect: the ledger row is written": ("procnet.runs.recorder", "append_runs", "after", 1),
     "backfill: before the third chunk": ("procnet.runs.windows", "detect", "before", 3),
     "backfill: two chunks at once, one is committed": ("procnet.runs.detect", "replace_findings", "after", 1),
     "catch-up: late rows are known": ("procnet.runs.catch_up", "affected_windows", "after", 1),
     "catch-up: one window of two is run": ("procnet.runs.windows", "detect", "before", 2),
-    "catch-up: all windows are run, no check recorded": ("procnet.runs.recorder", "append_run", "before", 3),
+    "catch-up: all windows are run, no check recorded": ("procnet.runs.recorder", "append_runs", "before", 3),
     "maintain: some rows are deleted": ("procnet.lake.table_upkeep", "delete_before", "after", 1),
     "maintain: files are merged, no commit": ("network_events", "written", "", 0),
     "maintain: some old files are deleted": ("findings", "deleted", "", 0),
-    "maintain: all is done, no ledger row": ("procnet.runs.recorder", "append_run", "before", 1),
+    "maintain: all is done, no ledger row": ("procnet.runs.recorder", "append_runs", "before", 1),
 }
 
 

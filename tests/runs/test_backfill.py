@@ -61,7 +61,8 @@ def test_a_window_is_done_until_a_date_that_it_reads_changes(spark: SparkSession
     assert done() == [first]
     record_run(second)
     assert done() == [first, second]
-    assert done_windows(lake, SELECTION, [hours_window(0, 6)]) == set(), "no single run has done it"
+    assert done_windows(lake, SELECTION, [hours_window(0, 6)]) == {hours_window(0, 6)}, "two runs have done it"
+    assert done_windows(lake, SELECTION, [hours_window(0, 7)]) == set(), "an hour of it never ran"
     another = next(d for d in load_detections(default_conf_dir() / "detections") if d.id not in FINGERPRINTS)
     assert done_windows(lake, SELECTION.replacing([another]), [first]) == set(), "not of all detections"
     month = 30 * 24 * 60

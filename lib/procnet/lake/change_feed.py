@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from procnet.errors import DataError
 from procnet.lake.tables import Lake
+from procnet.spark.filters import date_in_range
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,14 @@ def changes(spark: SparkSession, ref: str, since: int, now: int) -> DataFrame | 
 
 
 def changed_dates(lake: Lake, table: str, since: int, now: int) -> dict[date, int]:
-    """event_date -> newest commit with rows of that date, of the commits after version `since` up to `now`."""
+    """event_date -> newest commit with rows of that date, of the commits after version `since` up to `now`. Dates of
+    times out of range are left out: no run reads them, and datetime has not all of them."""
     rows = changes(lake.spark, lake.ref(table), since, now)
     if isinstance(rows, NoCommits):
         return {}
     with missing_changes_as_data_error():
-        newest = rows.where("event_date IS NOT NULL").groupBy("event_date").agg(F.max("_commit_version"))
+        inside = date_in_range(lake.settings.events.period)
+        newest = rows.where(inside).groupBy("event_date").agg(F.max("_commit_version"))
         return {day: int(version) for day, version in newest.collect()}
 
 

@@ -17,10 +17,13 @@ from procnet.periods import Window
 
 _T = TypeVar("_T")
 
-Reason = Literal["never ran", "failed", "edited since", "tables rewound", "source had no rows"]
+Reason = Literal["never ran", "failed", "killed", "edited since", "tables rewound", "source had no rows"]
 
 # The reason of a part is the first that holds for one of the detections.
-_REASONS: tuple[Reason, ...] = ("never ran", "failed", "tables rewound", "edited since", "source had no rows")
+_REASONS: tuple[Reason, ...] = ("never ran", "failed", "killed", "tables rewound", "edited since", "source had no rows")
+
+
+UNRECORDED = "unrecorded"  # a run that has committed findings is still working, or was killed before its ledger row
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class RunAttempt:
 
     `findings_version` is a version of the findings table in which the findings of the window and the detections are
     those that the run computed: that of its commit or, where it had nothing to change, one that it compared with. It is
-    -1 of a failed run and of one that an older procnet recorded.
+    -1 of a failed run and of one that an older procnet recorded. `status` is that of the ledger's row, or `UNRECORDED`
+    where only the commit is known.
     """
 
     window: Window
@@ -41,9 +45,10 @@ class RunAttempt:
     run_id: str = ""
 
     @property
-    def order(self) -> tuple[int, datetime]:
-        """Sorts runs by the commits of the findings table; no clock decides, except between runs of older lakes."""
-        return self.findings_version, self.started_at
+    def order(self) -> tuple[int, bool, datetime]:
+        """Sorts runs by the commits of the findings table. A clock decides only between runs with the same findings,
+        and between runs of older lakes."""
+        return self.findings_version, self.status != UNRECORDED, self.started_at
 
 
 @dataclass(frozen=True)
@@ -210,6 +215,8 @@ def _reason(
         reason = "never ran"
     elif _is_rewound(done, now):
         reason = "tables rewound"
+    elif done.status == UNRECORDED:
+        reason = "killed"
     elif done.detections[detection] != fingerprint:
         reason = "edited since"
     else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import Row
 
-from procnet.lake.coverage import Restored, RunAttempt
+from procnet.lake.coverage import UNRECORDED, Restored, RunAttempt
 from procnet.lake.tables import Lake
 from procnet.periods import Window, parse_time
 
@@ -76,7 +76,7 @@ def _run(version: int, metadata: str | None) -> RunAttempt | None:
         values = json.loads(metadata)[_KEY]
         start, end, started_at = (parse_time(t) for t in (*values["window"], values["started_at"]))
         return RunAttempt(
-            Window(start, end), started_at, "succeeded", values["detections"], values["table_versions"], version,
+            Window(start, end), started_at, UNRECORDED, values["detections"], values["table_versions"], version,
             values["run_id"],
         )  # fmt: skip
     except (ValueError, LookupError, TypeError, AttributeError):  # somebody else's text that has the word in it

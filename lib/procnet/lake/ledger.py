@@ -131,7 +131,7 @@ def ingested_before(lake: Lake, digests: Iterable[str]) -> set[str]:
 
 
 def last_runs(lake: Lake, limit: int) -> DataFrame:
-    """Returns the newest `limit` rows of the ledger (`contract.RUNS`) but those of status `checked`, the newest first."""
+    """Returns the newest `limit` rows of the ledger (`contract.RUNS`), without checks of windows, the newest first."""
     return lake.read("runs").where("status != 'checked'").orderBy(F.col("started_at").desc(), "run_id").limit(limit)
 
 

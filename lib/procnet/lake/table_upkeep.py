@@ -37,8 +37,11 @@ def table_detail(lake: Lake, name: str) -> TableDetail:
 
 
 def rows_before(lake: Lake, name: str, column: str, before: date) -> int:
-    """Number of rows whose date in `column` is earlier than `before`."""
-    return lake.spark.table(lake.ref(name)).where(F.col(column) < F.lit(before)).count()
+    """Number of rows whose date in `column` is earlier than `before`, without dates before the range of times that are
+    read (`events` of the settings): such rows alone are no reason to record that events were deleted."""
+    first = lake.settings.events.first.date()
+    return lake.spark.table(lake.ref(name)).where(F.col(column).between(F.lit(first), F.lit(before))
+        & (F.col(column) < F.lit(before))).count()
 
 
 def delete_before(lake: Lake, name: str, column: str, before: date) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from procnet.contract import EVENT_TABLES
@@ -11,7 +11,7 @@ from procnet.engine.events import changed_events, read_events
 from procnet.engine.late_data import CoveredRange, affected_times, affected_windows
 from procnet.errors import DataError, PartlyDone
 from procnet.lake.change_feed import missing_changes_as_data_error
-from procnet.lake.coverage import coverage, joined
+from procnet.lake.coverage import Part, coverage, joined
 from procnet.lake.ledger import FINDINGS_KEY
 from procnet.lake.tables import Lake
 from procnet.periods import Window
@@ -40,7 +40,8 @@ class CatchUpReport:
 
 
 def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_progress) -> CatchUpReport:
-    """Of the windows that runs of the selection have covered, runs again those whose findings late rows could change.
+    """Of the windows that runs of the selection have covered, runs again those whose findings late rows could change,
+    and those whose last run was killed after it had replaced findings.
 
     Late rows are found by the change data feed, of the lake's own tables and of Delta tables that are read in place. A
     period that never ran, or ran with another version of a detection, is a gap and not late: see `procnet gaps`.
@@ -51,11 +52,18 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
     attempt = RunRecorder(lake, "catch_up", detections=fingerprints).attempt()
     known = known_runs(lake)
     _refuse_unversioned(known)
-    ranges = _unchecked_ranges(lake, selection, fingerprints, known)
-    if not ranges:
-        return CatchUpReport((), looked=False)
+    parts = _evaluable_parts(lake, selection, fingerprints, known)
     current = known.now.versions
-    windows = _affected_windows(lake, selection, ranges, current)
+    ranges = [
+        CoveredRange(p.window, {t: p.versions.get(t, -1) for t in current})
+        for p in parts
+        if p.is_covered and any(p.versions.get(t, -1) < version for t, version in current.items())
+    ]
+    killed = [p.window for p in parts if p.reason == "killed"]
+    if not ranges and not killed:
+        return CatchUpReport((), looked=False)
+    affected = _affected_windows(lake, selection, ranges, current) if ranges else []
+    windows = sorted([*affected, *(c for w in killed for c in w.chunks(_LONGEST_WINDOW))], key=lambda w: w.start)
     attempt.stage("look")
     on_outcome = progress_counter(len(windows), progress)
     reports, failed = detect_windows(lake, selection, windows, kind="catch_up", on_outcome=on_outcome)
@@ -85,23 +93,14 @@ def _refuse_unversioned(known: KnownRuns) -> None:
         )
 
 
-def _unchecked_ranges(
-    lake: Lake, selection: Selection, fingerprints: Mapping[str, str], known: KnownRuns
-) -> list[CoveredRange]:
-    """Returns the covered ranges that can still be evaluated and of which a table has changed since the versions that
-    their runs and later checks have read."""
+def _evaluable_parts(lake: Lake, selection: Selection, fingerprints: Mapping[str, str], known: KnownRuns) -> list[Part]:
+    """Returns the parts of the time from the first run to the last one that can still be evaluated."""
     if not known.attempts:
         return []
-    current = known.now.versions
     period = Window(min(a.window.start for a in known.attempts), max(a.window.end for a in known.attempts))
-    parts = [p for p in coverage(period, known.attempts, fingerprints, known.now) if p.is_covered]
     first = first_evaluable(lake, selection)
-    return [
-        CoveredRange(window, {t: part.versions.get(t, -1) for t in current})
-        for part in parts
-        if any(part.versions.get(t, -1) < version for t, version in current.items())
-        for window in evaluable([part.window], first)
-    ]
+    parts = coverage(period, known.attempts, fingerprints, known.now)
+    return [replace(part, window=window) for part in parts for window in evaluable([part.window], first)]
 
 
 def _affected_windows(
