@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.tables import Lake
-from procnet.runs.ingest_report import IngestReport, count_records
+from procnet.runs.ingest_counts import count_records
+from procnet.runs.ingest_report import IngestReport, record_ingest
 from procnet.runs.ingested_files import files_to_read
 from procnet.runs.recorder import RunRecorder
 from procnet.sources.mapping import read_mapping
@@ -48,11 +49,13 @@ def ingest(
         attempt.succeeded("nothing_to_read", counts=report.totals())
         return report
     mapping = load_source(source)
-    normalized = normalize(read_raw(lake.spark, mapping, inputs.to_read or paths), mapping, host=host, ingest_time=now)
+    max_record = lake.settings.ingest.max_record
+    raw = read_raw(lake.spark, mapping, inputs.to_read or paths, max_record=max_record)
+    normalized = normalize(raw, mapping, host=host, ingest_time=now)
     with _cached(normalized.records) as records:
         normalized = Normalized(records, normalized.source, now)
         attempt.stage("open")
-        counts = count_records(records)
+        counts = count_records(records, now)
         attempt.stage("read")
         new = {
             "process_events": _add(lake, "process_events", normalized.process_events, counts.dates("start", "end")),
@@ -61,8 +64,7 @@ def ingest(
         }
     attempt.stage("add")
     report = counts.report(mapping.name, len(inputs.known), new)
-    status = "succeeded" if report.read else "nothing_to_read"
-    attempt.succeeded(status, counts=report.totals(), inputs=inputs.digests)
+    record_ingest(attempt, report, inputs.digests)
     return report
 
 

@@ -1,14 +1,32 @@
-"""Counts the records of an ingest, for its report and the ledger."""
+"""The report of an ingest: its counts for people, `--json` and the ledger, and what is wrong with it as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import datetime
 from typing import Any
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from procnet.runs.recorder import RunInProgress
+
+# Share of the wanted records, above which quarantined ones are a fault of the ingest and not of some records. An
+# unreadable text may be any record, so it is compared with all records.
+FAULTY_SHARE = 0.1
+NO_EVENT_ID = "none"  # event id of records that have none: they are of another format
+MOST_FILES = 1000  # faulty files that are collected
+_NAMED_FILES = 3  # faulty files that a message names
+
+
+@dataclass(frozen=True)
+class FaultyFile:
+    """A file without any usable record, or of which too many records were quarantined (see FAULTY_SHARE).
+
+    `usable` counts events and records of other events.
+    """
+
+    file: str  # `archive.zip!name` for a member of an archive
+    records: int
+    usable: int
 
 
 @dataclass(frozen=True)
@@ -25,6 +43,10 @@ class IngestReport:
     duplicates: int  # events that are exact copies of others in these files, or of rows in the lake
     skipped: dict[str, int]  # event id -> records of events that the source does not map
     quarantined: dict[str, int]  # reason -> records
+    unreadable: int = 0  # quarantined texts that are no record of the source; the others are events that lack a value
+    faulty_files: tuple[FaultyFile, ...] = ()  # at most `MOST_FILES`
+    future: int = 0  # events later than now by more than a day
+    newest: datetime | None = None  # event
 
     @classmethod
     def of_nothing(cls, source: str, known_files: int) -> IngestReport:
@@ -33,7 +55,60 @@ class IngestReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the report for `--json`."""
-        return asdict(self)
+        return {**asdict(self), "fault": self.fault}
+
+    @property
+    def usable(self) -> int:
+        """Returns the number of events, and of records of other events that the source knows by their id."""
+        skipped = sum(self.skipped.values()) - self.skipped.get(NO_EVENT_ID, 0)
+        return self.process_events + self.network_events + skipped
+
+    @property
+    def unusable_files(self) -> list[FaultyFile]:
+        """Returns the files of whose records none is usable."""
+        return [f for f in self.faulty_files if not f.usable]
+
+    @property
+    def fault(self) -> str | None:
+        """Returns what is wrong with the ingest as a whole; None if nothing is.
+
+        It is at fault where nothing usable came of it or of one of its files, or where more than FAULTY_SHARE of the
+        wanted records were quarantined. Records of other events are not wanted, and no fault.
+        """
+        if not self.read:
+            return None if self.known_files else "nothing usable came in: there is no record in what was read"
+        reasons = ", ".join(f"{reason} ({n})" for reason, n in list(self.quarantined.items())[:3])
+        if not self.usable:
+            why = reasons or "they are of another format"
+            return f"nothing usable came in: of {self.read} records none is one of {self.source}: {why}"
+        faults = []
+        if files := self.unusable_files:
+            names = ", ".join(f"{f.file} ({f.records} records)" for f in files[:_NAMED_FILES])
+            more = ", ..." if files[_NAMED_FILES:] else ""
+            faults.append(f"nothing usable came of {len(files)} files: {names}{more}")
+        if self._too_many_quarantined:
+            total = sum(self.quarantined.values())
+            wanted = self.process_events + self.network_events + total
+            faults.append(f"{total} of {wanted} wanted records were quarantined: {reasons}")
+        return "; ".join(faults) or None
+
+    @property
+    def _too_many_quarantined(self) -> bool:
+        lacking = sum(self.quarantined.values()) - self.unreadable
+        wanted = self.process_events + self.network_events + lacking
+        return lacking > FAULTY_SHARE * wanted or self.unreadable > FAULTY_SHARE * self.read
+
+    def finished_files(self, digests: Mapping[str, str]) -> dict[str, str]:
+        """Returns the files (of file -> digest) that need not be read again: the others are left out of the ledger.
+
+        A file of which nothing usable came is read by the next ingest too, and reported again. Where too many records
+        were quarantined, this is so for every file with too many.
+        """
+        if len(self.faulty_files) >= MOST_FILES:
+            return {}
+        again = self.faulty_files if self._too_many_quarantined else self.unusable_files
+        names = {f.file for f in again} | {f.file[:i] for f in again for i, c in enumerate(f.file) if c == "!"}
+        return {file: digest for file, digest in digests.items() if file not in names}
 
     def totals(self) -> dict[str, int]:
         """Returns the counts for the ledger."""
@@ -46,6 +121,8 @@ class IngestReport:
             "duplicates": self.duplicates,
             "quarantined": sum(self.quarantined.values()),
             "skipped": sum(self.skipped.values()),
+            "unusable_files": len(self.unusable_files),
+            "future": self.future,
             **{f"new_{table}": n for table, n in self.new.items()},
         }
 
@@ -60,6 +137,10 @@ class IngestReport:
             ("files read before, unchanged", self.known_files),
             ("events without process id and guid", self.no_key),
             ("events that were there already", self.duplicates),
+            (
+                f"events later than now by more than a day, up to {self.newest:%Y-%m-%d}" if self.newest else "",
+                self.future,
+            ),
             *((f"quarantined: {reason}", n) for reason, n in self.quarantined.items()),
             *((f"skipped: event {event_id}", n) for event_id, n in self.skipped.items()),
         ]
@@ -69,74 +150,10 @@ class IngestReport:
         return [*always, *((what, n) for what, n in if_any if n), *added]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Records with the same kind, event id, quarantine reason and UTC date."""
-
-    kind: str | None  # start, end or network; None for a skipped event
-    event_id: str | None  # of a skipped event only
-    reason: str | None  # of a quarantined record only
-    day: date | None
-    records: int
-    no_key: int
-
-
-@dataclass(frozen=True)
-class RecordCounts:
-    """Counts of the records of an ingest."""
-
-    groups: list[Group]
-
-    def events(self, *kinds: str) -> int:
-        """Returns the number of usable events of these kinds."""
-        return sum(g.records for g in self.groups if g.reason is None and g.kind in kinds)
-
-    def dates(self, *kinds: str) -> list[date]:
-        """Returns the UTC dates of these events, in order."""
-        return sorted({g.day for g in self.groups if g.reason is None and g.kind in kinds and g.day})
-
-    def quarantined(self) -> dict[str, int]:
-        """Returns reason -> quarantined records, the most frequent first."""
-        return _summed((g.reason, g.records) for g in self.groups if g.reason is not None)
-
-    def skipped(self) -> dict[str, int]:
-        """Returns event id -> records that the source does not map, the most frequent first."""
-        return _summed((g.event_id or "none", g.records) for g in self.groups if g.reason is None and g.kind is None)
-
-    def report(self, source: str, known_files: int, new: dict[str, int]) -> IngestReport:
-        """Returns the report of an ingest that added `new` rows by table."""
-        process_events, network_events = self.events("start", "end"), self.events("network")
-        return IngestReport(
-            source=source,
-            known_files=known_files,
-            read=sum(g.records for g in self.groups),
-            process_events=process_events,
-            network_events=network_events,
-            no_key=sum(g.no_key for g in self.groups),
-            new=new,
-            duplicates=process_events + network_events - new["process_events"] - new["network_events"],
-            skipped=self.skipped(),
-            quarantined=self.quarantined(),
-        )
-
-
-def count_records(records: DataFrame) -> RecordCounts:
-    """Returns all figures of the report, in one job. Groups are few: only skipped events are grouped by event id."""
-    used = F.col("reason").isNull() & F.col("event").isNotNull()
-    no_key = used & F.col("process_id").isNull() & F.col("process_guid").isNull()
-    skipped_id = F.when(F.col("event").isNull() & F.col("reason").isNull(), F.col("event_id"))
-    groups = records.groupBy(
-        F.col("event_kind").alias("kind"),
-        skipped_id.alias("id"),
-        "reason",
-        F.when(used, F.to_date("event_time")).alias("day"),
-    ).agg(F.count(F.lit(1)).alias("records"), F.count_if(no_key).alias("no_key"))
-    return RecordCounts([Group(*row) for row in groups.collect()])
-
-
-def _summed(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Returns the sum by name, the largest first."""
-    total: dict[str, int] = {}
-    for name, n in counts:
-        total[name] = total.get(name, 0) + n
-    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+def record_ingest(attempt: RunInProgress, report: IngestReport, digests: Mapping[str, str]) -> None:
+    """Appends the ingest to the ledger: as failed where records were read and none was usable."""
+    if report.read and not report.usable:
+        attempt.failed(report.fault or "", counts=report.totals())
+        return
+    status = "succeeded" if report.read else "nothing_to_read"
+    attempt.succeeded(status, counts=report.totals(), inputs=report.finished_files(digests))
