@@ -83,8 +83,9 @@ def _print_backfill(report: BackfillReport) -> None:
 def _gaps(args: Namespace) -> None:
     """List the periods that need a run, and why.
 
-    It reads the table runs only. Reasons: no run, a failed one, detections or exclusions that were edited since, tables
-    restored to an earlier version, a source without rows.
+    It reads the ledger and the commits of findings only. Reasons: no run, a failed one, one that was killed after it
+    had replaced findings, detections or exclusions that were edited since, tables restored to an earlier version, a
+    source without rows.
     """
     settings, period = settings_of(args), period_of(args)
     lake, selection = open_lake_and_select(settings)

@@ -1,4 +1,4 @@
-"""Lists the parts of a period that need a run, and why, from the ledger alone: no event is read."""
+"""Lists the parts of a period that need a run, and why, from the ledger and the commits of findings; reads no event."""
 
 from __future__ import annotations
 
