@@ -6,16 +6,16 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from procnet.config_file import check, load_yaml, parse_yaml, printable_line, shortened
 from procnet.errors import ConfigError, UsageError
-from procnet.periods import Duration, Offset, Window
+from procnet.periods import EPOCH, LATEST, Duration, Offset, Window, checked_time
 
 _MOST_DOTS = 4  # of a key of --set; no setting has as many
 _HINT = "docs/settings.md lists every key with its default"
@@ -33,6 +33,51 @@ class WindowSettings(_Frozen):
 
     length: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     delay: Duration = timedelta(minutes=10)
+
+
+def _parse_time(value: object) -> datetime:
+    """A time with a zone, or the first moment of a date in UTC; ValueError for anything else."""
+    text = str(value).strip()
+    try:
+        time = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+    except ValueError:
+        raise ValueError("expected a date, or a time with a zone such as 2026-03-01T08:00:00Z") from None
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        time = time.replace(tzinfo=timezone.utc)
+    if time.tzinfo is None:
+        raise ValueError("the time has no zone: write Z after it for UTC")
+    return checked_time(time).astimezone(timezone.utc)
+
+
+Time = Annotated[datetime, BeforeValidator(_parse_time)]
+
+
+class EventSettings(_Frozen):
+    """The range of event times that are read, `[first, last)`; others are quarantined, or counted and ignored.
+
+    Sensors whose clock is wrong, and others who may append to a table, write times of any year.
+    """
+
+    first: Time = EPOCH
+    last: Time = LATEST
+
+    @model_validator(mode="after")
+    def _is_a_period(self) -> EventSettings:
+        if self.first >= self.last:
+            raise ValueError("first is not before last")
+        return self
+
+    @property
+    def period(self) -> Window:
+        return Window(self.first, self.last)
+
+    def refuse_outside(self, window: Window) -> None:
+        """Raises UsageError for a window that is not inside the range."""
+        if window.start < self.first or window.end > self.last:
+            raise UsageError(
+                f"{window} is not inside {self.period}, the range of event times that are read",
+                hint="give a period inside, or set events.first and events.last",
+            )
 
 
 class HostMatch(str, Enum):
@@ -160,6 +205,7 @@ class Settings(_Frozen):
     namespace: str | None = None
     tables: dict[str, str] = {}
     window: WindowSettings = WindowSettings()
+    events: EventSettings = EventSettings()
     host: HostSettings = HostSettings()
     attribution: AttributionSettings = AttributionSettings()
     sources: dict[str, SourceSettings] = {}

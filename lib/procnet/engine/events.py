@@ -13,12 +13,14 @@ from procnet.contract import EVENT_TABLES, TABLES
 from procnet.errors import DataError
 from procnet.lake.change_feed import NoCommits, changes
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.readers.frames import read_table
 from procnet.settings import SourceSettings
 from procnet.sources.schema_drift import REQUIRED, missing_columns_error
 from procnet.sources.validate import load_source
 from procnet.sources.view import InPlace, canonical_view
 from procnet.spark.concurrent import run_concurrently
+from procnet.spark.filters import in_period_or_out_of_range, in_range
 from procnet.spark.sql import table_reference
 
 _COMMIT = ("_commit_version",)
@@ -26,12 +28,22 @@ _COMMIT = ("_commit_version",)
 
 @dataclass(frozen=True)
 class Events:
-    """`contract.PROCESS_EVENTS` and `NETWORK_EVENTS`; `versions`: table -> the Delta version at which it was read, None
-    for a table without versions."""
+    """`contract.PROCESS_EVENTS` and `NETWORK_EVENTS` with times in the range of the settings (`events`), `times`.
+
+    `versions`: table -> the Delta version at which it was read, None for a table without versions. `all_connections`:
+    `contract.NETWORK_EVENTS` with any time, which must not be collected.
+    """
 
     process_events: DataFrame
     network_events: DataFrame
     versions: Mapping[str, int | None]
+    all_connections: DataFrame
+    times: Window
+
+    def window_and_out_of_range(self, window: Window) -> DataFrame:
+        """The connections of a window, and those of any table whose time is out of range: one scan of the window's
+        files and of those that have such a row."""
+        return self.all_connections.where(in_period_or_out_of_range(window, self.times))
 
     @property
     def known_versions(self) -> dict[str, int]:
@@ -45,7 +57,7 @@ class Events:
 
 
 def read_events(lake: Lake) -> Events:
-    """The events of the lake's own tables and of all sources in the settings.
+    """The events of the lake's own tables and of all sources in the settings, without those whose time is out of range.
 
     DataError where a table or a required column is missing. The lake's own tables are optional once there are sources.
     """
@@ -65,7 +77,9 @@ def read_events(lake: Lake) -> Events:
                 hint="add a source that maps such events under sources in the settings",
             )
     process_events, network_events = (reduce(DataFrame.unionByName, frames[t]) for t in EVENT_TABLES)
-    return Events(process_events, network_events, versions)
+    times = lake.settings.events.period
+    inside = in_range(times)
+    return Events(process_events.where(inside), network_events.where(inside), versions, network_events, times)
 
 
 def versions_of(lake: Lake) -> dict[str, int | None]:
@@ -80,7 +94,7 @@ def versions_of(lake: Lake) -> dict[str, int | None]:
 
 def changed_events(lake: Lake, since: Mapping[str, int], now: Mapping[str, int]) -> dict[str, DataFrame | NoCommits]:
     """Rows of process_events and network_events, own and in place, that were committed after the versions `since` up to
-    `now` (both by the names of `versions_of`).
+    `now` (both by the names of `versions_of`), with any time: the change data feed has a deleted row for ever.
 
     Out: table -> its columns, `of` (which table changed, by the same names) and `version`. DataError where a table has
     no change data feed that reaches back so far.

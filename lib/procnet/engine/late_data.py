@@ -24,7 +24,7 @@ from procnet.findings.related import AHEAD, PARENT_AGE, REACH
 from procnet.lake.change_feed import NoCommits
 from procnet.periods import EPOCH, Window, from_micros
 from procnet.settings import Settings
-from procnet.spark.filters import events_in_period, in_period
+from procnet.spark.filters import events_in_period, in_period, in_range, out_of_range
 
 _AFFECTED = ("event_time", "version", "of")
 _IDS = ("process_id", "process_guid")
@@ -39,12 +39,48 @@ class CoveredRange:
 
 
 @dataclass(frozen=True)
+class AffectedTimes:
+    """`times` of connections and findings: `event_time`, `version` (of the change's commit), `of` (the table that
+    changed); None where there is none. `out_of_range`: number of changed rows whose time no run reads."""
+
+    times: DataFrame | None
+    out_of_range: int
+
+
+@dataclass(frozen=True)
 class _LateRows:
     """Changed rows, at least one, whose times lie in `[first, end)`."""
 
     rows: DataFrame
     first: datetime
     end: datetime
+
+
+def affected(
+    changes: Mapping[str, DataFrame | NoCommits],
+    events: Events,
+    findings: DataFrame,
+    ranges: Sequence[CoveredRange],
+    detections: Sequence[Detection],
+    settings: Settings,
+) -> AffectedTimes:
+    """Times of connections and findings that a change could affect.
+
+    In: the changes (`events.changed_events`); events and findings as they are now. A late start or end affects the
+    connections on its host and id from then to the longest lookback after it, if the id is a candidate's at all, and
+    the findings whose `related` may name it. None where no change lies before the end of the ranges: rows that came in
+    time are later, so an hourly check costs one look at the hour's own rows.
+    """
+    end = max(r.window.end for r in ranges) + AHEAD
+    connections, refused_connections = _late_rows(changes["network_events"], end, events.times)
+    processes, refused_processes = _late_rows(changes["process_events"], end, events.times)
+    found: list[DataFrame] = []
+    if connections is not None:
+        found += _affected_by_connections(connections, findings, detections, settings)
+    if processes is not None:
+        found += _affected_by_processes(processes, events, findings, detections, settings)
+    times = reduce(DataFrame.unionAll, found).distinct() if found else None
+    return AffectedTimes(times, refused_connections + refused_processes)
 
 
 def affected_times(
@@ -55,21 +91,8 @@ def affected_times(
     detections: Sequence[Detection],
     settings: Settings,
 ) -> DataFrame | None:
-    """Times of connections and findings that a change could affect: `event_time`, `version` (of the change's commit),
-    `of` (the table that changed).
-
-    In: the changes (`events.changed_events`); events and findings as they are now. A late start or end affects the
-    connections on its host and id from then to the longest lookback after it, if the id is a candidate's at all, and
-    the findings whose `related` may name it. None where no change lies before the end of the ranges: rows that came in
-    time are later, so an hourly check costs one look at the hour's own rows.
-    """
-    end = max(r.window.end for r in ranges) + AHEAD
-    affected: list[DataFrame] = []
-    if (late := _late_rows(changes["network_events"], end)) is not None:
-        affected += _affected_by_connections(late, findings, detections, settings)
-    if (late := _late_rows(changes["process_events"], end)) is not None:
-        affected += _affected_by_processes(late, events, findings, detections, settings)
-    return reduce(DataFrame.unionAll, affected).distinct() if affected else None
+    """`times` of `affected`."""
+    return affected(changes, events, findings, ranges, detections, settings).times
 
 
 def affected_windows(times: DataFrame, ranges: Sequence[CoveredRange], size: timedelta) -> list[Window]:
@@ -96,13 +119,16 @@ def _unread_cells(times: DataFrame, ranges: Sequence[CoveredRange], size: timede
     return [(r["part"], r["cell"]) for r in unread.select("part", cell.alias("cell")).distinct().collect()]
 
 
-def _late_rows(changes: DataFrame | NoCommits, end: datetime) -> _LateRows | None:
-    """The changes before the end of the ranges; one action."""
+def _late_rows(changes: DataFrame | NoCommits, end: datetime, times: Window) -> tuple[_LateRows | None, int]:
+    """The changes before the end of the ranges, and the number of those whose time is outside `times`; one action."""
     if isinstance(changes, NoCommits):
-        return None
-    rows = changes.where(F.col("event_time") < F.lit(end))
-    first, last = rows.agg(F.min(F.unix_micros("event_time")), F.max(F.unix_micros("event_time"))).collect()[0]
-    return None if first is None else _LateRows(rows, from_micros(first), from_micros(last + 1))
+        return None, 0
+    is_late, is_refused = in_range(times) & (F.col("event_time") < F.lit(end)), out_of_range(times)
+    late_micros = F.when(is_late, F.unix_micros("event_time"))
+    counts = changes.where(is_late | is_refused).agg(F.min(late_micros), F.max(late_micros), F.count_if(is_refused))
+    first, last, refused = counts.collect()[0]
+    rows = None if first is None else _LateRows(changes.where(is_late), from_micros(first), from_micros(last + 1))
+    return rows, refused
 
 
 def _affected_by_connections(

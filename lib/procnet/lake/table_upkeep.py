@@ -9,8 +9,10 @@ from datetime import date, timedelta
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from procnet.contract import EVENT_TABLES
 from procnet.lake.retry import retry_on_conflict
 from procnet.lake.tables import Lake
+from procnet.spark.filters import date_in_range
 from procnet.spark.sql import column as quoted
 from procnet.spark.sql import literal
 
@@ -37,11 +39,15 @@ def table_detail(lake: Lake, name: str) -> TableDetail:
 
 
 def rows_before(lake: Lake, name: str, column: str, before: date) -> int:
-    """Number of rows whose date in `column` is earlier than `before`, without dates before the range of times that are
-    read (`events` of the settings): such rows alone are no reason to record that events were deleted."""
-    first = lake.settings.events.first.date()
-    return lake.spark.table(lake.ref(name)).where(F.col(column).between(F.lit(first), F.lit(before))
-        & (F.col(column) < F.lit(before))).count()
+    """Number of rows whose date in `column` is earlier than `before`.
+
+    Events with a time out of range (`events` of the settings) do not count: where no other is so old, no event that a
+    window needs is deleted.
+    """
+    is_old = F.col(column) < F.lit(before)
+    if name in EVENT_TABLES:
+        is_old = is_old & date_in_range(lake.settings.events.period, column)
+    return lake.spark.table(lake.ref(name)).where(is_old).count()
 
 
 def delete_before(lake: Lake, name: str, column: str, before: date) -> None:

@@ -139,14 +139,15 @@ def time(c: Column, kind: T.DataType = TEXT) -> Column:
     """Returns a time as TIMESTAMP, from a timestamp, ISO 8601 text or a number. Text without a zone is UTC.
 
     The unit of a number follows from its size: seconds below 1e11 (year 5138), milliseconds below 1e14, microseconds
-    below 1e17, above that FILETIME (100 ns since 1601; 1.3e17 is 2018). Text and numbers outside 1970 to 9999 are null.
+    below 1e17, above that FILETIME (100 ns since 1601; 1.3e17 is 2018). Text and numbers outside 1970 to 9999 are null;
+    a timestamp stays as it is, so that predicates on it reach the files.
     """
     if isinstance(kind, T.TimestampType):
         return c
-    if isinstance(kind, T.TimestampNTZType):
-        return time(c.cast("string"))
-    if not isinstance(kind, T.StringType):
+    if isinstance(kind, T.NumericType):
         return _epoch(c.try_cast("decimal(38,6)"))
+    if not isinstance(kind, T.StringType):
+        return time(c.cast("string"))
     # The pattern is needed: a cast reads `12:30` as a time of today, and a bare year as its first of January.
     zoned = F.when(c.rlike(_DATE_TIME + r"(\.[0-9]*)?$"), F.concat(c, F.lit("Z"))).otherwise(c)
     # An array with one element, because Spark would otherwise parse the text again for each bound.
@@ -156,7 +157,8 @@ def time(c: Column, kind: T.DataType = TEXT) -> Column:
 
 def _epoch(n: Column) -> Column:
     micros = (
-        F.when(n < 10**11, n * 10**6)
+        F.when(n <= 0, F.lit(None))  # or the product of a great one is no decimal, which fails the whole job
+        .when(n < 10**11, n * 10**6)
         .when(n < 10**14, n * 10**3)
         .when(n < 10**17, n)
         .when(n < 10**18, (n - _FILETIME_1970) / 10)

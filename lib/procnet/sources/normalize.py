@@ -11,14 +11,19 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, QUARANTINE
+from procnet.periods import Window
+from procnet.settings import EventSettings
 from procnet.sources.alternatives import EVENT, RawValues, case_when, event_number, raw_values
 from procnet.sources.columns import NUMBERS, as_read, cleaned, is_no_number, known, stripped, with_derived
 from procnet.sources.mapping import COLUMNS, FILE, SourceMapping
 from procnet.sources.parse_records import CORRUPT, PLACE, parse_records, with_given
 from procnet.sources.schema_drift import missing_columns, missing_columns_error
 from procnet.sources.validate import load_source
+from procnet.spark.filters import in_range, out_of_range
 
 _RAW_CHARS = 64 * 1024
+_OUT_OF_RANGE = "time out of range"
+_ALL_TIMES = EventSettings().period
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Normalized:
 
     `records` has one row a raw record; a writer of several of the frames can persist it and read the files once. Its
     columns: `event` (name in the mapping; null: another event, which is skipped), `event_kind`, `event_id`, `reason`
-    (null: the record is usable), the place and text of the record, and every canonical column.
+    (null: the record is usable), the place and text of the record, every canonical column, and `refused_time`, the text
+    of an event_time out of range, which is null itself.
     """
 
     records: DataFrame
@@ -47,7 +53,9 @@ class Normalized:
     @property
     def quarantine(self) -> DataFrame:
         """Returns `contract.QUARANTINE`: texts that are no record, and events with a missing or wrong value."""
+        refused = F.when(F.col("reason") == _OUT_OF_RANGE, F.col("refused_time"))
         rows = self.records.where(F.col("reason").isNotNull())
+        rows = rows.withColumn("reason", F.concat_ws(": ", "reason", refused))
         return _conformed(self._stamped(rows, self.ingest_time.date()), QUARANTINE)
 
     @property
@@ -66,13 +74,19 @@ class Normalized:
 
 
 def normalize(
-    raw: DataFrame, source: SourceMapping | str, *, host: str | None = None, ingest_time: datetime
+    raw: DataFrame,
+    source: SourceMapping | str,
+    *,
+    host: str | None = None,
+    ingest_time: datetime,
+    times: Window = _ALL_TIMES,
 ) -> Normalized:
     """Returns the canonical events of a raw frame, by a source's mapping or its name.
 
     `raw` is a table for a source of tables, else RAW_SCHEMA of readers/record.py (of which only `raw`, the record's
     text, is required). `host` is the host of records that name none. `ingest_time` (UTC) is when the lake received the
-    records. DataError if a table lacks a column that every event requires.
+    records. Records whose time is outside `times` are unusable. DataError if a table lacks a column that every event
+    requires.
     """
     if isinstance(source, str):
         source = load_source(source)
@@ -86,10 +100,10 @@ def normalize(
     types = {f.name: f.dataType for f in frame.schema}
     if missing := missing_columns(values, types):
         raise missing_columns_error(raw, source, missing)
-    return Normalized(_canonical_records(frame, source, values), source.name, ingest_time)
+    return Normalized(_canonical_records(frame, source, values, times), source.name, ingest_time)
 
 
-def _canonical_records(frame: DataFrame, source: SourceMapping, raw: RawValues) -> DataFrame:
+def _canonical_records(frame: DataFrame, source: SourceMapping, raw: RawValues, times: Window) -> DataFrame:
     """Returns Normalized.records: raw values as canonical columns, and the reason why a record is unusable."""
     frame, types = _known_values(frame, raw)
     canonical_types = {f.name: f.dataType for schema in (PROCESS_EVENTS, NETWORK_EVENTS) for f in schema}
@@ -105,11 +119,15 @@ def _canonical_records(frame: DataFrame, source: SourceMapping, raw: RawValues) 
         F.coalesce(_unreadable(source), mistyped).alias("reason"),
         *columns.values(),
     )  # fmt: skip
-    missing = F.when(F.col("event_time").isNull(), "no time").when(F.col("host").isNull(), "no host")
-    reason = F.coalesce("reason", F.when(F.col("event").isNotNull(), missing))
+    strange = out_of_range(times)
+    unusable = F.when(F.col("event_time").isNull(), "no time").when(strange, _OUT_OF_RANGE)
+    unusable = unusable.when(F.col("host").isNull(), "no host")
+    reason = F.coalesce("reason", F.when(F.col("event").isNotNull(), unusable))
     derived = with_derived({c: F.col(c) for c in COLUMNS})
+    derived |= {c: F.when(in_range(times, c), F.col(c)) for c in ("event_time", "process_start_time")}
     text = F.when(reason.isNotNull(), F.left("raw", F.lit(_RAW_CHARS)))
-    return records.withColumns({**derived, "reason": reason, "raw": text})
+    refused = F.when(strange, F.col("event_time").cast("string"))
+    return records.withColumns({**derived, "reason": reason, "raw": text, "refused_time": refused})
 
 
 def _known_values(frame: DataFrame, raw: RawValues) -> tuple[DataFrame, dict[str, T.DataType]]:

@@ -71,7 +71,7 @@ def canonical_view(raw: DataFrame, source: SourceMapping, table: str, options: I
     canonical |= {c: _cleaned(c, list(several), types) for c, several in to_clean.items()}
     columns = {f.name: canonical[f.name].cast(f.dataType) for f in schema if f.name in canonical}
     if options.clock_ahead:
-        columns["event_time"] = columns["event_time"] - F.lit(options.clock_ahead)
+        columns["event_time"] = _apply_once(columns["event_time"], partial(_earlier_by, options.clock_ahead))
     date = ["_date"] if source.event_date else []
     frame = frame.select(EVENT, *date, *(v.alias(c) for c, v in columns.items()), *options.keep)
     return _conformed(frame, schema, events, set(unchanged), options)
@@ -124,6 +124,11 @@ def _cleaned(column: str, names: list[str], types: dict[str, T.DataType]) -> Col
 def _apply_once(value: Column, step: Step) -> Column:
     """Returns `step(value)` as a lambda over an array of one element: `value` occurs once, however often it is used."""
     return F.get(F.transform(F.array(value), step), F.lit(0))
+
+
+def _earlier_by(length: timedelta, time: Column) -> Column:
+    """Returns the time less the length; one so near the ends of Spark's timestamps that it has none stays as it is."""
+    return F.coalesce(F.try_subtract(time, F.lit(length)), time)
 
 
 def _computed_once(value: Column) -> Column:
