@@ -22,9 +22,10 @@ def jvm_launch(scratch: Path) -> Iterator[None]:
 
     All three are restored. The JVM is ended when this process ends.
     """
+    # Exit functions run in reverse order: pyspark's, which may need the JVM, then this one, then `scratch` is removed.
+    atexit.register(_end_jvm)
     with _environment(), _temporary_files_in(scratch), _own_interrupt_handler():
         yield
-    atexit.register(_end_jvm)  # before `scratch` is removed: exit functions run in reverse order
 
 
 def kill_jvm() -> bool:
