@@ -1,8 +1,8 @@
 """Writes the pages and pictures of the documentation that are made from code; `make docs` runs it.
 
-docs/tables.md comes from procnet.contract, docs/commands.md from the parser of the command line, and
-docs/assets/layers.svg from the import layers in pyproject.toml. They are committed, so that they can be read in the
-repository; tests/docs/test_docs.py fails where one differs from its source.
+docs/tables.md comes from procnet.contract, docs/commands.md from the parser of the command line, docs/bad-inputs.md
+from the cases of tests/bad_inputs, and docs/assets/layers.svg from the import layers in pyproject.toml. They are
+committed, so that they can be read in the repository; tests/docs/test_docs.py fails where one differs from its source.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ else:
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+sys.path.insert(0, str(ROOT / "tests"))
 
 # Name, schema, partition columns, and what a row is.
 TABLES: list[tuple[str, T.StructType, Sequence[str], str]] = [
@@ -77,6 +78,14 @@ def commands_page() -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
 
+def bad_inputs_page() -> str:
+    """Markdown with every bad input that a test has, and what is said of it."""
+    from bad_inputs import raw_files, yaml_and_commands
+    from bad_inputs.case import page
+
+    return page([*yaml_and_commands.GROUPS, *raw_files.GROUPS])
+
+
 def layers() -> list[list[str]]:
     """The import layers of lib/procnet in pyproject.toml, highest first."""
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
@@ -118,6 +127,7 @@ def generated() -> dict[Path, str]:
     return {
         DOCS / "tables.md": tables_page(),
         DOCS / "commands.md": commands_page(),
+        DOCS / "bad-inputs.md": bad_inputs_page(),
         DOCS / "assets/layers.svg": layers_picture(layers()),
     }
 

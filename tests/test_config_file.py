@@ -68,7 +68,6 @@ UNREADABLE: list[tuple[str | bytes, str]] = [
     ("- " * 10_000, "nested too deeply"),
     ("{a: " * 10_000, "nested too deeply"),
     ("---\n" * 101, "more than 100 documents"),
-    ("[" + "1," * 60_000, "more than 50000 values"),
     (f"a: {'x' * 70_000}", "a text of 70000 characters: at most 65536 are read (line 1, column 4)"),
     (f"a: {'9' * 5_000}", "a number of 5000 characters: at most 100 are read (line 1, column 4)"),
     (f"a: 0x{'f' * 100_000}", "a number of 100002 characters"),
@@ -165,7 +164,7 @@ def test_nothing_is_no_value_and_no_problem(tmp_path: Path, text: str) -> None:
     assert parse_yaml(text, "here") == (None, [])
 
 
-def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+def test_a_bom_is_no_content(tmp_path: Path) -> None:
     file = tmp_path / "a.yml"
     file.write_text("\ufeffa: 1\n", encoding="utf-8")
     assert read_yaml(file) == ({"a": 1}, [])

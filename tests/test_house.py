@@ -55,6 +55,7 @@ OTHERS_NAMES = {
     "start_mark",
     "end_mark",
     "context_mark",
+    "get_mark",
     "MarkedYAMLError",
 }
 

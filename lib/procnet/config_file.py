@@ -133,23 +133,15 @@ def named(where: Path | str, problems: Iterable[str]) -> list[str]:
 
 def shortened(value: object) -> str:
     """A value as a problem shows it, in at most 60 characters."""
-    return "nothing" if value is None else printable_line(_first(value), 60)
+    if value is None:
+        return "nothing"
+    return printable_line(repr(value[:60] if isinstance(value, str) else value), 60)
 
 
 def printable_line(text: str, most: int) -> str:
     """The text in at most `most` characters, with control characters and lone surrogates as Python's escapes."""
     line = text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: most + 1])
     return line if len(line) <= most else f"{line[: most - 3]}..."
-
-
-def _first(value: object) -> str:
-    """The first characters of `repr(value)`, which is not made in full: it may be as long as the file."""
-    if isinstance(value, str):
-        return repr(value[:60])
-    if isinstance(value, dict):
-        pairs = [f"{_first(k)}: {_first(v)}" for k, v in list(value.items())[:20]]
-        return f"{{{', '.join(pairs)}{', ...' if value else ''}}}"
-    return repr(value)
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -46,7 +46,9 @@ EXAMPLES = [DOCS / "first-findings.md", ROOT / "README.md",
                                          "risk", "operations", "attribution", "exports", "replay", "sources",
                                          "quarantine", "troubleshooting", "ingest-speed", "databricks", "kubernetes",
                                          "airflow", "versions", "scale", "api"))]  # fmt: skip
-REFERENCE = [DOCS / f"{n}.md" for n in ("index", "architecture", "semantics", "glossary", "tables", "commands")]
+REFERENCE = [
+    DOCS / f"{n}.md" for n in ("index", "architecture", "semantics", "glossary", "tables", "commands", "bad-inputs")
+]
 PAGES = [*EXAMPLES, *REFERENCE, ROOT / "CONTRIBUTING.md"]
 
 

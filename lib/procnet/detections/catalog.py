@@ -84,15 +84,19 @@ def _duplicates(detections: Sequence[Detection]) -> tuple[set[Path], list[Unusab
     ambiguous: set[Path] = set()
     duplicates: list[UnusableFile] = []
     for what in ("id", "name"):
-        first_with: dict[str, Path] = {}
+        first_with: dict[str, Detection] = {}
         for d in detections:
             value = str(getattr(d, what))
-            first = first_with.setdefault(value.lower(), d.path)
-            if first != d.path:
-                problems = named(d.path, [f"{what} {value} is that of {first} too"])
-                duplicates.append(UnusableFile(frozenset({d.id, d.name.lower(), d.path.stem.lower()}), tuple(problems)))
-                ambiguous |= {d.path, first}
+            first = first_with.setdefault(value.lower(), d)
+            if first.path != d.path:
+                problems = named(d.path, [f"{what} {value} is that of {first.path} too"])
+                duplicates.append(UnusableFile(_names_of(d) | _names_of(first), tuple(problems)))
+                ambiguous |= {d.path, first.path}
     return ambiguous, duplicates
+
+
+def _names_of(detection: Detection) -> frozenset[str]:
+    return frozenset({detection.id, detection.name.lower(), detection.path.stem.lower()})
 
 
 def _read(path: Path) -> Detection | UnusableFile:
@@ -124,7 +128,7 @@ def is_named(detection: Detection, name: str) -> bool:
     stem; in any case."""
     low = name.lower()
     by_prefix = len(low) >= 8 and detection.id.startswith(low)
-    return by_prefix or low in (detection.id, detection.name.lower(), detection.path.stem.lower())
+    return by_prefix or low in _names_of(detection)
 
 
 def _look_up(

@@ -111,7 +111,7 @@ def _value_test(name: str, modifiers: list[str], value: Anything, types: Mapping
         )
     if (order := next((m for m in modifiers if m in _ORDER_OPS), None)) is not None:
         if not is_number:
-            raise ValueError(f"{order} compares numbers, and {name} is none")
+            raise ValueError(f"{order} compares numbers, and {name} is no number")
         return Field(name, _ORDER_OPS[order], _number(value, types[name]))
     if is_number:
         return Field(name, "eq", _number(value, types[name]))
