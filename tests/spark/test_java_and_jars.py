@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import subprocess
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,9 @@ def test_the_launcher_drops_one_argument_and_passes_the_others_unchanged(tmp_pat
     command = [launcher / "bin" / "java", "-Xmx1g", "--add-modules=jdk.incubator.vector", "two words", "*"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed == "ran -Xmx1g two words *\n"
+    (launcher / "bin" / "java").write_text("#!/bin/sh\necho another")
+    assert java.launcher_home(home, {"XDG_CACHE_HOME": str(tmp_path / "cache")}) == launcher
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == printed
 
 
 @pytest.mark.parametrize(
@@ -117,6 +123,64 @@ def test_a_downloaded_jar_with_a_wrong_checksum_is_refused(tmp_path: Path, monke
     with pytest.raises(SessionError, match="damaged"):
         delta_jars.delta_jars({"XDG_CACHE_HOME": str(tmp_path)})
     assert not list(tmp_path.rglob("*.jar"))
+
+
+def jar_of(text: str) -> bytes:
+    """A zip file with one entry."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as z:
+        z.writestr("text", text)
+    return content.getvalue()
+
+
+@pytest.fixture
+def tested(monkeypatch: pytest.MonkeyPatch) -> delta_jars.Artifact:
+    """The only jar that a session needs; its tested content is `jar_of("tested")`, which a download returns."""
+    artifact = delta_jars.Artifact("delta-storage", "4.4.0")
+
+    def resolve(_coordinates: object, scratch: Path, _env: object) -> str:
+        (scratch / "jars").mkdir()
+        (scratch / "jars" / f"io.delta_{artifact.file}").write_bytes(jar_of("tested"))
+        return ""
+
+    monkeypatch.setattr(delta_jars, "required_jars", lambda: (artifact,))
+    monkeypatch.setattr(delta_jars, "_resolve", resolve)
+    monkeypatch.setitem(delta_jars.SHA256, artifact.file, hashlib.sha256(jar_of("tested")).hexdigest())
+    return artifact
+
+
+@pytest.mark.parametrize("changed", [jar_of("evil"), jar_of("tested")[:-9], b""], ids=["changed", "cut", "empty"])
+def test_a_jar_that_has_changed_in_the_cache_is_not_used(
+    tmp_path: Path, tested: delta_jars.Artifact, monkeypatch: pytest.MonkeyPatch, changed: bytes
+) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    (jar,) = delta_jars.delta_jars(env)
+    assert jar.read_bytes() == jar_of("tested")
+    jar.write_bytes(changed)
+    assert delta_jars.delta_jars(env) == [jar]
+    assert jar.read_bytes() == jar_of("tested"), "downloaded again"
+
+    jar.write_bytes(changed)
+    monkeypatch.setattr(delta_jars, "_resolve", lambda *_: "unresolved dependency: no network")
+    with pytest.raises(SessionError, match="no network") as error:
+        delta_jars.delta_jars(env)
+    assert (f"{jar.parent}: the jar there has changed and is not used" in str(error.value)) is (
+        changed == jar_of("evil")
+    )
+    assert [p.name for p in jar.parent.iterdir()] == [tested.file]
+
+
+def test_jars_of_the_user_are_used_as_they_are(tmp_path: Path, tested: delta_jars.Artifact) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PROCNET_JARS": str(tmp_path)}
+    (tmp_path / tested.file).write_bytes(jar_of("own build"))
+    assert delta_jars.delta_jars(env) == [tmp_path / tested.file]
+
+
+def test_first_starts_at_the_same_time_all_get_the_jar(tmp_path: Path, tested: delta_jars.Artifact) -> None:
+    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: [j.read_bytes() for j in delta_jars.delta_jars(env)], range(32)))
+    assert found == [[jar_of("tested")]] * 32
 
 
 @pytest.mark.parametrize("lock", ["requirements-dev.lock", "requirements-java.lock", "requirements-docs.lock"])

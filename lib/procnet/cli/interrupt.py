@@ -27,11 +27,14 @@ def end_at_signals() -> None:
 def _end(number: int, _: FrameType | None) -> None:
     for s in _SIGNALS:
         signal.signal(s, signal.SIG_IGN)
-    line = f"procnet: {_SIGNALS[signal.Signals(number)]}; what was committed stays; run the same command again\n"
-    # By the descriptor: the signal may have come while Python was writing to sys.stderr.
-    os.write(2, f"{_SHOW_CURSOR if os.isatty(2) else ''}{line}".encode())
-    # After this line nothing more is printed: neither the errors of threads that lose their JVM, nor a progress bar.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    start = _SHOW_CURSOR if os.isatty(2) else ""
+    what = _SIGNALS[signal.Signals(number)]
+    # By descriptors: the signal may have come while Python was writing to sys.stderr. Nothing is printed after the
+    # line, neither by threads that lose their JVM nor by a progress bar.
+    stderr, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nothing, descriptor)
+    os.write(stderr, f"{start}procnet: {what}; what was committed stays; run the same command again\n".encode())
     if stop_at_once():
         remove_own()
     os._exit(128 + number)

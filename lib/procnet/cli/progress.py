@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from procnet.cli.output import print_message, short_duration
@@ -24,7 +25,7 @@ def show_progress(command: str, *, quiet: bool) -> Iterator[WindowProgress]:
     """
     in_terminal = sys.stderr.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, disable=quiet or not in_terminal)
+    bar = Progress(*columns, console=Console(stderr=True), disable=quiet or not in_terminal)
     task, started, skipped = bar.add_task(command, total=None), time.monotonic(), 0
 
     def report(done: int, total: int, window: Window, outcome: Outcome) -> None:

