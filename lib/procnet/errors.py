@@ -24,7 +24,11 @@ def cause(error: Exception) -> str:
     """The cause of a Spark error in one line: its `[CONDITION_LIKE_THIS]` and what follows, else the first line."""
     text = str(error).strip() or type(error).__name__
     condition = re.search(r"\[[A-Z][A-Z0-9_.]+\].*", text)
-    return condition[0] if condition else text.splitlines()[0]
+    if condition:
+        return condition[0]
+    lines = text.splitlines()
+    # Py4J's first line only names the call in Java; the error's own text is the next one.
+    return lines[1].lstrip(": ") if lines[0].startswith("An error occurred while calling") and lines[1:] else lines[0]
 
 
 def install_hint(extra: str) -> str:

@@ -19,10 +19,12 @@ from procnet.cli.options import (
 from procnet.cli.output import print_message, print_result, print_table
 from procnet.cli.progress import show_progress
 from procnet.errors import UsageError
+from procnet.lake.tables import Lake
 from procnet.periods import Window, format_duration
 from procnet.runs.backfill import BackfillReport, backfill
 from procnet.runs.catch_up import CatchUpReport, catch_up
-from procnet.runs.gaps import gaps_of
+from procnet.runs.gaps import Gap, gaps_of
+from procnet.runs.selection import Selection
 
 
 def add_commands(commands: Commands) -> None:
@@ -53,7 +55,7 @@ def _backfill(args: Namespace) -> int:
     lake, selection = open_lake_and_select(settings, args.detection)
     windows = None
     if args.gaps:
-        windows = [gap.window for gap in gaps_of(lake, selection, period, datetime.now(timezone.utc))]
+        windows = [gap.window for gap in _gaps_of(lake, selection, period)]
         if not windows:
             value = {"findings": 0, "chunks": [], "skipped": [], "broken": selection.broken}
             print_result(args, value, lambda: print_message("nothing is missing"))
@@ -75,6 +77,12 @@ def _backfill(args: Namespace) -> int:
     return exit_code_of(selection)
 
 
+def _gaps_of(lake: Lake, selection: Selection, period: Window | None) -> list[Gap]:
+    """The gaps. DataError where the lake has no ledger: its name is wrong, or init has not made it."""
+    lake.read("runs")
+    return gaps_of(lake, selection, period, datetime.now(timezone.utc))
+
+
 def _print_backfill(report: BackfillReport) -> None:
     evaluated, skipped = len(report.reports), len(report.skipped)
     print_message(f"{evaluated} chunks evaluated, {report.findings} findings; {skipped} were done already")
@@ -89,7 +97,7 @@ def _gaps(args: Namespace) -> None:
     """
     settings, period = settings_of(args), period_of(args)
     lake, selection = open_lake_and_select(settings)
-    gaps = gaps_of(lake, selection, period, datetime.now(timezone.utc))
+    gaps = _gaps_of(lake, selection, period)
     value = {"gaps": [{"start": g.window.start, "end": g.window.end, "why": g.why} for g in gaps]}
     rows = [(g.window.start, g.window.end, format_duration(g.window.end - g.window.start), g.why) for g in gaps]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from procnet.cli.interrupt import end_at_signals
 from procnet.errors import ProcnetError, cause, install_hint
+from procnet.lake.table_errors import table_error
 from procnet.version import package_version
 
 _EXIT_CODES = """exit codes:
@@ -114,7 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Py4J's own class where Spark has none for a Java error: a full disk, a lake that is a file.
         if args.verbose or type(e).__module__.partition(".")[0] not in ("pyspark", "py4j"):
             raise
-        return _report(args, ProcnetError(cause(e), hint="repeat the command with -v to see Spark's whole error"))
+        other = ProcnetError(cause(e), hint="repeat the command with -v to see Spark's whole error")
+        return _report(args, table_error(e) or other)
 
 
 def task() -> None:

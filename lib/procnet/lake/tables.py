@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import SCHEMA_VERSION, TABLES
+from procnet.contract import EVENT_TABLES, SCHEMA_VERSION, TABLES
 from procnet.errors import ConfigError, DataError
 from procnet.lake.schema import (
     CACHE_TABLES,
@@ -25,6 +25,7 @@ from procnet.lake.schema import (
     replace_table_sql,
     set_properties_sql,
 )
+from procnet.lake.table_errors import table_errors
 from procnet.settings import Settings
 from procnet.spark.sql import table_reference
 
@@ -34,6 +35,11 @@ def table_ref(settings: Settings, name: str) -> str:
 
     ConfigError if the settings name no place.
     """
+    return table_reference(_table_place(settings, name))
+
+
+def _table_place(settings: Settings, name: str) -> str:
+    """The table's folder or catalog name. ConfigError if the settings name no place."""
     place = settings.tables.get(name)
     if place is None and settings.lake is not None:
         folder = settings.lake.absolute() if isinstance(settings.lake, Path) else settings.lake
@@ -45,7 +51,7 @@ def table_ref(settings: Settings, name: str) -> str:
             f"no place is set for table {name}: looked for tables.{name}, lake and namespace in the settings",
             hint="give --lake DIR, or set namespace: catalog.schema in the configuration",
         )
-    return table_reference(place)
+    return place
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Lake:
         return table_ref(self.settings, name)
 
     def exists(self, name: str) -> bool:
-        """Whether the table exists."""
+        """Whether the table exists. DataError if it is damaged, or needs a newer Delta."""
         return self._columns(name) is not None
 
     def is_current(self, name: str) -> bool:
@@ -72,18 +78,41 @@ class Lake:
         """Create the missing tables with columns, comments and layout; returns their names.
 
         A table of an earlier schema version gets the columns and properties that it lacks. Its rows stay unchanged, and
-        no column is dropped or changed; only a cache is replaced by an empty table. DataError for a table of a newer
-        schema version.
+        no column is dropped or changed; only a cache is replaced by an empty table. DataError, before anything is
+        changed, where a table is another's (see `refuse_foreign`) or of a newer schema version.
         """
-        new = []
+        existing = {name: columns for name in TABLES if (columns := self._columns(name)) is not None}
+        properties = {name: self.refuse_foreign(name) for name in existing}
+        for name in existing:
+            self._refuse_newer(name, properties[name])
         for name in TABLES:
-            columns = self._columns(name)
-            if columns is None:
-                new.append(name)
-                self.spark.sql(create_table_sql(self.ref(name), name, self.settings.maintenance, _new_table_id()))
+            if name in existing:
+                self._upgrade(name, existing[name], properties[name])
             else:
-                self._upgrade(name, columns)
-        return new
+                self.spark.sql(create_table_sql(self.ref(name), name, self.settings.maintenance, _new_table_id()))
+                if self._columns(name) is None:  # files without a log: Delta makes no table there, and raises nothing
+                    raise self._missing_table(name)
+        return [name for name in TABLES if name not in existing]
+
+    def refuse_foreign(self, name: str) -> dict[str, str]:
+        """Returns the properties of an existing table. DataError unless procnet may write to the table: a Delta table
+        that procnet made (it has `procnet.schemaVersion`), or that has all columns of the contract."""
+        properties, columns = self.properties(name), self._columns(name) or []
+        other_place = f"give another --lake or namespace, or a place of its own under tables.{name} in the settings"
+        if "delta.minReaderVersion" not in properties:
+            raise DataError(
+                f"{self.ref(name)} is no Delta table but a view, or a table of another format, with the columns "
+                f"{', '.join(sorted(columns))}: procnet cannot write to it",
+                hint=other_place,
+            )
+        if SCHEMA_VERSION_PROPERTY not in properties and missing_columns(name, columns):
+            raise DataError(
+                f"table {self.ref(name)} was not made by procnet: it has no property {SCHEMA_VERSION_PROPERTY}, and "
+                f"the columns {', '.join(sorted(columns))}",
+                hint=f"{other_place}; if an older procnet did make it: ALTER TABLE {self.ref(name)} SET TBLPROPERTIES "
+                f"('{SCHEMA_VERSION_PROPERTY}' = '1')",
+            )
+        return properties
 
     def set_properties(self, name: str, wanted: Mapping[str, str]) -> None:
         """Set properties of the table; no commit if it has all of them already."""
@@ -101,11 +130,14 @@ class Lake:
         DataError if the table or a column is missing, or a column has another type.
         """
         schema, _ = TABLES[name]
-        frame, types = self._table_and_types(name)
+        if (frame := self._frame(name)) is None:
+            raise self._missing_table(name)
+        types = {f.name: f.dataType for f in frame.schema}
         if missing := missing_columns(name, types):
             raise DataError(
                 f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(types))}",
-                hint="procnet init adds columns of a newer version; or map the table as a source",
+                hint="procnet init adds columns to a table that an earlier procnet made"
+                + ("; a table of others is read by a source: sources in the settings" if name in EVENT_TABLES else ""),
             )
         wrong = [
             f"{f.name} is {types[f.name].simpleString()}, not {f.dataType.simpleString()}"
@@ -123,7 +155,8 @@ class Lake:
 
     def append(self, name: str, rows: DataFrame) -> None:
         """Append rows; of their columns, those of the contract are written."""
-        rows.select(*TABLES[name][0].names).writeTo(self.ref(name)).append()
+        with table_errors(self.ref(name)):
+            rows.select(*TABLES[name][0].names).writeTo(self.ref(name)).append()
 
     def identity(self, name: str) -> str:
         """The id of the table, which changes when the table is dropped and created again."""
@@ -135,7 +168,8 @@ class Lake:
 
     def properties(self, name: str) -> dict[str, str]:
         """The table's properties."""
-        rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.ref(name)}").collect()
+        with table_errors(self.ref(name)):
+            rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.ref(name)}").collect()
         return {str(r["key"]): str(r["value"]) for r in rows}
 
     def version(self, name: str) -> int | None:
@@ -147,20 +181,31 @@ class Lake:
         return _version(self.spark, table_reference(place))
 
     def _columns(self, name: str) -> list[str] | None:
+        frame = self._frame(name)
+        return None if frame is None else frame.columns
+
+    def _frame(self, name: str) -> DataFrame | None:
+        """The table as it is; None where there is no table."""
         try:
-            return self.spark.table(self.ref(name)).columns
-        except AnalysisException:
+            with table_errors(self.ref(name)):
+                frame = self.spark.table(self.ref(name))
+                _ = frame.schema  # Spark Connect resolves the table only here
+                return frame
+        except AnalysisException as e:
+            if e.getCondition() not in _MISSING_TABLE_CONDITIONS:
+                raise
             return None
 
-    def _upgrade(self, name: str, columns: list[str]) -> None:
-        """Bring an existing table to the current schema version."""
-        current = self.properties(name)
-        if (version := int(current.get(SCHEMA_VERSION_PROPERTY, 1))) > SCHEMA_VERSION:
+    def _refuse_newer(self, name: str, properties: Mapping[str, str]) -> None:
+        if (version := _schema_version(properties)) > SCHEMA_VERSION:
             raise DataError(
                 f"table {self.ref(name)} has schema version {version}; this procnet knows up to {SCHEMA_VERSION}",
                 hint="update procnet here: a newer version has upgraded the lake",
             )
-        if name in CACHE_TABLES and version < SCHEMA_VERSION:
+
+    def _upgrade(self, name: str, columns: list[str], current: Mapping[str, str]) -> None:
+        """Bring an existing table with the properties `current` to the current schema version."""
+        if name in CACHE_TABLES and _schema_version(current) < SCHEMA_VERSION:
             self.spark.sql(replace_table_sql(self.ref(name), name, self.settings.maintenance, _new_table_id()))
             return
         if missing := missing_columns(name, columns):
@@ -169,17 +214,18 @@ class Lake:
         wanted = default_properties(name, self.settings.maintenance)
         self.set_properties(name, {k: v for k, v in wanted.items() if k == SCHEMA_VERSION_PROPERTY or k not in current})
 
-    def _table_and_types(self, name: str) -> tuple[DataFrame, dict[str, T.DataType]]:
-        try:
-            frame = self.spark.table(self.ref(name))
-            return frame, {f.name: f.dataType for f in frame.schema}
-        except AnalysisException as e:
-            if e.getCondition() not in _MISSING_TABLE_CONDITIONS:
-                raise
-            raise DataError(
-                f"table {name} does not exist: looked for {self.ref(name)}",
-                hint="procnet init creates the tables, procnet ingest fills them; or give --lake DIR",
-            ) from None
+    def _missing_table(self, name: str) -> DataError:
+        place = _table_place(self.settings, name)
+        if "/" in place and _has_files(self.spark, place):
+            return DataError(
+                f"{self.ref(name)} is no Delta table: there are files, and no log of a table in its _delta_log",
+                hint="restore _delta_log from a backup, or move the files away: procnet init then makes an empty "
+                "table, which ingest and backfill fill again",
+            )
+        return DataError(
+            f"table {name} does not exist: looked for {self.ref(name)}",
+            hint="procnet init creates the tables, procnet ingest fills them; or give --lake DIR",
+        )
 
 
 _MISSING_TABLE_CONDITIONS = {
@@ -197,9 +243,23 @@ def _new_table_id() -> str:
     return uuid.uuid4().hex
 
 
+def _schema_version(properties: Mapping[str, str]) -> int:
+    return int(properties.get(SCHEMA_VERSION_PROPERTY, 1))
+
+
+def _has_files(spark: SparkSession, folder: str) -> bool:
+    """Whether there is a file at or below the place, but for those of `_delta_log`; as Spark lists it, on any store."""
+    files = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+    try:
+        return not files.load(folder).select("path").isEmpty()
+    except Exception:  # nothing is there, or the store does not list it
+        return False
+
+
 def _version(spark: SparkSession, ref: str) -> int | None:
     try:
-        (row,) = spark.sql(f"DESCRIBE HISTORY {ref} LIMIT 1").select("version").collect()
+        with table_errors(ref):
+            (row,) = spark.sql(f"DESCRIBE HISTORY {ref} LIMIT 1").select("version").collect()
     except AnalysisException:
         return None
     return int(row[0])

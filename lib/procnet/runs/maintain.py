@@ -81,6 +81,7 @@ def _version_retention(lake: Lake, now: datetime, *, has_ledger: bool) -> dict[s
 
 
 def _maintain_table(lake: Lake, name: str, version_age: timedelta, now: datetime, *, dry_run: bool) -> TableUpkeep:
+    lake.refuse_foreign(name)
     settings, found = lake.settings.maintenance, table_upkeep.table_detail(lake, name)
     if settings.layout == "liquid" and name in settings.order and found.partitions:
         raise DataError(
