@@ -92,10 +92,15 @@ def settings_of(args: Namespace) -> Settings:
 
 
 def period_of(args: Namespace) -> Window | None:
-    """The period of --start and --end, None without both. UsageError where only one is given."""
+    """The period of --start and --end, None without both. UsageError where only one is given, and for a period outside
+    the range of event times that the settings accept."""
     if (args.start is None) != (args.end is None):
         raise UsageError("--start and --end go together", hint="give both, or neither")
-    return Window(parse_time(args.start), parse_time(args.end)) if args.start else None
+    if not args.start:
+        return None
+    period = Window(parse_time(args.start), parse_time(args.end))
+    settings_of(args).events.refuse_outside(period)
+    return period
 
 
 def chunk_size(text: str) -> timedelta:

@@ -14,6 +14,8 @@ from procnet.lake.ledger import last_runs, sources_seen
 from procnet.lake.tables import Lake
 from procnet.lake.volume_anomalies import BASELINE_WINDOWS, volume_anomalies
 from procnet.periods import format_duration
+from procnet.settings import EventSettings
+from procnet.spark.filters import in_range, out_of_range
 
 _TABLES = ("process_events", "network_events", "findings", "quarantine")
 # Runs that are read before the shown ones, so that each has `BASELINE_WINDOWS` windows to compare with: some runs are
@@ -41,7 +43,7 @@ def _status(args: Namespace) -> None:
     sources = [r.asDict() for r in sources_seen(lake).collect()]
 
     def print_text() -> None:
-        print_table(("table", "rows", "oldest", "newest"), [tuple(t.values()) for t in tables], title="tables")
+        _print_tables(tables, lake.settings.events)
         _print_runs(runs, anomalies)
         print_table(
             ("source", "seen by a run", "connections", "no host", "no ids", "no process", "newest"),
@@ -53,10 +55,27 @@ def _status(args: Namespace) -> None:
 
 
 def _freshness(lake: Lake, name: str) -> dict[str, Any]:
-    """Number of rows and times of the oldest and newest one; of quarantine, times of ingestion."""
-    time = "ingest_time" if name == "quarantine" else "event_time"
-    row = lake.read(name).agg(F.count("*").alias("rows"), F.min(time).alias("oldest"), F.max(time).alias("newest"))
+    """Number of rows, times of the oldest and newest one, and number of those whose time no run reads; of quarantine,
+    times of ingestion."""
+    time, settings = ("ingest_time", EventSettings()) if name == "quarantine" else ("event_time", lake.settings.events)
+    inside = F.when(in_range(settings.period, time), F.col(time))
+    row = lake.read(name).agg(
+        F.count("*").alias("rows"),
+        F.min(inside).alias("oldest"),
+        F.max(inside).alias("newest"),
+        F.count_if(out_of_range(settings.period, time)).alias("times_out_of_range"),
+    )
     return {"table": name, **row.collect()[0].asDict()}
+
+
+def _print_tables(tables: Sequence[Mapping[str, Any]], events: EventSettings) -> None:
+    columns = ("table", "rows", "oldest", "newest")
+    print_table(columns, [tuple(t[c] for c in columns) for t in tables], title="tables")
+    for t in (t for t in tables if t["times_out_of_range"]):
+        print_message(
+            f"{t['table']}: {t['times_out_of_range']} rows have a time outside {events.period} (events.first and "
+            "events.last in the settings), and no run reads them"
+        )
 
 
 def _print_runs(runs: Sequence[Mapping[str, Any]], anomalies: Mapping[str, Mapping[str, float]]) -> None:
@@ -64,7 +83,7 @@ def _print_runs(runs: Sequence[Mapping[str, Any]], anomalies: Mapping[str, Mappi
         ("started", "kind", "window", "status", "findings", "seconds"),
         [
             (r["started_at"], r["kind"], _window_text(r),
-             r["status"] + "".join(f", {problem}" for problem in ("noisy", "broken") if r[problem]),
+             ", ".join((r["status"], *_problems(r))),
              (r["counts"] or {}).get("findings"), round((r["ended_at"] - r["started_at"]).total_seconds(), 1))
             for r in runs
         ],
@@ -76,6 +95,12 @@ def _print_runs(runs: Sequence[Mapping[str, Any]], anomalies: Mapping[str, Mappi
                 f"jump: {_window_text(r)} has {r['counts'].get(count, 0)} {count}; "
                 f"the median of the windows of this length before it is {usual:g}"
             )
+
+
+def _problems(run: Mapping[str, Any]) -> list[str]:
+    """What is to be looked at although the run succeeded."""
+    refused = (run["counts"] or {}).get("times_out_of_range")
+    return [p for p in ("noisy", "broken") if run[p]] + ([f"times out of range: {refused}"] if refused else [])
 
 
 def _window_text(run: Mapping[str, Any]) -> str:

@@ -21,7 +21,9 @@ from procnet.state.history import CarriedRows, ProcessHistory
 @dataclass(frozen=True)
 class Query:
     """Detections over one window. `process_events` (`contract.PROCESS_EVENTS`) and `network_events`
-    (`contract.NETWORK_EVENTS`) are of any time, lazily; `carried` replaces older process events (state/history.py)."""
+    (`contract.NETWORK_EVENTS`) are of any time, lazily; `carried` replaces older process events (state/history.py).
+
+    Raises UsageError for a window outside the range of event times that the settings accept."""
 
     process_events: DataFrame
     network_events: DataFrame
@@ -29,6 +31,9 @@ class Query:
     window: Window
     settings: Settings
     carried: CarriedRows | None = None
+
+    def __post_init__(self) -> None:
+        self.settings.events.refuse_outside(self.window)
 
     @property
     def spark(self) -> SparkSession:

@@ -95,12 +95,13 @@ def file_name(path: Column) -> Column:
 
 
 def iso_time(time: Column) -> Column:
-    """`2026-03-01T10:00:21.000000Z`: always UTC, while date_format and casts follow the session's time zone."""
+    """`2026-03-01T10:00:21.000000Z`: always UTC, while date_format and casts follow the session's time zone. Null for
+    times of the first day that a timestamp has."""
     micros = F.unix_micros(time)
     of_day = F.pmod(micros, F.lit(_DAY_MICROS))
-    day = F.date_from_unix_date(((micros - of_day) / _DAY_MICROS).cast("int")).cast("string")
+    day = F.date_from_unix_date((F.try_subtract(micros, of_day) / _DAY_MICROS).cast("int")).cast("string")
     hour, minute, second = [
         F.floor(of_day / n).cast("int") % m for n, m in ((3_600_000_000, 24), (60_000_000, 60), (10**6, 60))
     ]
     text = F.format_string("%sT%02d:%02d:%02d.%06dZ", day, hour, minute, second, of_day % 10**6)
-    return F.when(time.isNotNull(), text)
+    return F.when(day.isNotNull(), text)

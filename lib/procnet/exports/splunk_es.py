@@ -55,7 +55,8 @@ def to_splunk_es(findings: DataFrame) -> DataFrame:
 
 
 def _seconds(time: str) -> Column:
-    return (F.unix_micros(time).cast("decimal(20,0)") / 10**6).cast("decimal(16,6)")
+    # As many digits as a timestamp of any year has.
+    return (F.unix_micros(time).cast("decimal(20,0)") / 10**6).cast("decimal(19,6)")
 
 
 def _related_values(name: str) -> Column:

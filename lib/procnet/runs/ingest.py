@@ -51,7 +51,7 @@ def ingest(
     mapping = load_source(source)
     max_record = lake.settings.ingest.max_record
     raw = read_raw(lake.spark, mapping, inputs.to_read or paths, max_record=max_record)
-    normalized = normalize(raw, mapping, host=host, ingest_time=now)
+    normalized = normalize(raw, mapping, host=host, ingest_time=now, times=lake.settings.events.period)
     with _cached(normalized.records) as records:
         normalized = Normalized(records, normalized.source, now)
         attempt.stage("open")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.contract import EVENT_TABLES, TABLES
@@ -19,7 +19,9 @@ from procnet.sources.mapping import NOT_MAPPED, SourceMapping
 from procnet.sources.normalize import normalize
 from procnet.sources.read import read_raw
 from procnet.sources.validate import load_source
+from procnet.spark.sql import column as quoted
 
+_TEXT = "text of the record"
 _REPORTED_SHARE = 0.05  # of the events of a table; missing values above it are reported
 
 
@@ -83,9 +85,9 @@ def check_source(
     source = load_source(name)
     raw = read_raw(spark, source, paths, sample=sample)
     # The sample is collected once, so that each canonical row stands beside the record that it comes from.
-    sampled = raw.toArrow()
-    texts = [_text(r) for r in sampled.to_pylist()]
-    frame = spark.createDataFrame(sampled, raw.schema)
+    sampled = raw.withColumn(_TEXT, _text(raw)).toArrow()
+    texts: list[str] = sampled[_TEXT].to_pylist()
+    frame = spark.createDataFrame(sampled.drop_columns([_TEXT]), raw.schema)
     records = normalize(frame, source, host=host, ingest_time=now).records.collect()
     rows = [{**r.asDict(), "text": text} for r, text in zip(records, texts, strict=True)]
     events = [r for r in rows if r["reason"] is None and r["event"] is not None]
@@ -126,11 +128,12 @@ def _kind(table: str, events: list[dict[str, Any]]) -> Kind:
     )
 
 
-def _text(row: dict[str, Any]) -> str:
+def _text(raw: DataFrame) -> Column:
     """Returns a raw record as text: the text of a file's record, or a table's row as JSON without nulls."""
-    if "problem" in row:
-        return str(row["raw"])
-    return json.dumps({k: v for k, v in row.items() if v is not None and k != "file"}, default=str, ensure_ascii=False)
+    if "problem" in raw.columns:
+        return F.coalesce("raw", F.lit(""))
+    columns = [F.col(quoted(c)) for c in raw.columns if c != "file"]
+    return F.to_json(F.struct(*columns), {"ignoreNullFields": "true"})
 
 
 def _counts(keys: Iterable[str]) -> dict[str, int]:
@@ -209,6 +212,7 @@ def _times(c: Checked) -> Iterator[str]:
 
 _REMEDIES = {
     "no time": "Look at event_time: which column is the record's time, and how is it spelled?",
+    "time out of range": "Look at event_time: the clock of the sensor, or the unit of the number, is wrong",
     "no host": "--host NAME gives one to records that name none; or map host",
     "process_id is no number": "Look at process_id: it takes decimal and 0x hexadecimal",
     "dest_port is no number": "Look at dest_port",
