@@ -12,9 +12,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from installer_lake import DAY, NOON, NOW, SELECTION, all_findings, append_events, hours_window, new_lake
+from procnet.engine.events import Events
 from procnet.errors import DataError, PartlyDone, UsageError
 from procnet.lake.tables import Lake
 from procnet.periods import Window
+from procnet.runs import detect as detect_module
 from procnet.runs.backfill import backfill
 from procnet.runs.catch_up import catch_up
 from procnet.runs.detect import detect
@@ -151,6 +153,30 @@ def test_expired_events_are_deleted_and_their_findings_stay(spark: SparkSession,
     )
     late = Window(NOON + 40 * DAY, NOON + 41 * DAY)
     assert detect(lake, SELECTION, late).counts["connections"] == 1
+
+
+def test_events_that_expire_during_a_run_take_no_finding_away(
+    spark: SparkSession, filled: Callable[..., Lake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first check of the run has passed; its events are deleted before it reads them all."""
+    lake = filled(keep_events=30 * DAY)
+    before = all_findings(lake)
+    read_events = detect_module.read_events
+
+    def expire_and_read(lake: Lake) -> Events:
+        maintain(lake, NOON + 60 * DAY)
+        return read_events(lake)
+
+    monkeypatch.setattr(detect_module, "read_events", expire_and_read)
+    with pytest.raises(UsageError, match="would take away the findings"):
+        detect(lake, SELECTION, HOURS)
+    assert all_findings(lake) == before
+    monkeypatch.undo()
+    without_retention = Lake(spark, Settings(lake=lake.settings.lake))
+    with pytest.raises(UsageError, match="would take away the findings"):
+        detect(without_retention, SELECTION, HOURS)
+    assert not catch_up(without_retention, SELECTION).reports, "a deletion is no late row, whatever the settings say"
+    assert all_findings(lake) == before
 
 
 def test_findings_runs_and_quarantine_expire_too(spark: SparkSession, filled: Callable[..., Lake]) -> None:

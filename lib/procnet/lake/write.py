@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,15 @@ class WrittenFindings:
     version: int = -1
 
 
-def replace_findings(lake: Lake, findings: DataFrame | None, run: RunAttempt, *, since: int) -> WrittenFindings:
+def replace_findings(
+    lake: Lake, findings: DataFrame | None, run: RunAttempt, *, since: int, before_commit: Callable[[], None]
+) -> WrittenFindings:
     """Replace the findings of the run's window and detections by `findings`; None means that there are none.
 
     In: `contract.FINDINGS`, all inside the window; Delta refuses the commit if a row lies outside. One commit, or none
     if the table has exactly these rows already, as after a repeated run. `counts` of the result are `findings`,
-    `findings_<attribution>` and `excluded`.
+    `findings_<attribution>` and `excluded`. `before_commit` is called after the findings are computed, and may raise;
+    more findings than the driver collects are computed by the commit itself.
 
     Raises Overtaken where another run has committed such findings after version `since` of the table, from newer events
     than this run has read: before the commit, or after it where the other one came between.
@@ -58,11 +61,13 @@ def replace_findings(lake: Lake, findings: DataFrame | None, run: RunAttempt, *,
     rows = no_rows if findings is None else findings.select(*FINDINGS.names)
     new = collect_at_most(rows, DRIVER_FINDINGS_LIMIT)
     if isinstance(new, TooMany):
+        before_commit()
         version = _overwrite(lake, rows, replaced, run, before)
         groups = existing.groupBy("detection_id", "attribution").agg(F.count("*"), F.count("excluded_by")).collect()
         return _written([(d, a, int(n), int(x)) for d, a, n, x in groups], version)
     old, version = collect_at_most(existing, DRIVER_FINDINGS_LIMIT), before.version
     if isinstance(old, TooMany) or _rows_by_id(old.table) != _rows_by_id(new.table):
+        before_commit()
         version = _overwrite(lake, lake.spark.createDataFrame(new.table, FINDINGS), replaced, run, before)
     columns = (new.table.column(c).to_pylist() for c in ("detection_id", "attribution", "excluded_by"))
     return _written([(d, a, 1, int(x is not None)) for d, a, x in zip(*columns, strict=True)], version)

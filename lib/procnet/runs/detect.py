@@ -110,7 +110,10 @@ def _evaluate_and_replace(
     evaluation = evaluate(query, selection.exclusions) if has_connections else _NO_CONNECTIONS
     attempt.stage("candidates")
     findings = None if evaluation.findings is None else enrich(evaluation.findings, query)
-    written = replace_findings(lake, findings, attempt.over(window, events.known_versions), since=since)
+    # Once more: what maintain has deleted meanwhile is missing in the findings.
+    refuse_deleted = partial(refuse_deleted_period, lake, selection, window)
+    read = attempt.over(window, events.known_versions)
+    written = replace_findings(lake, findings, read, since=since, before_commit=refuse_deleted)
     attempt.note(table_versions={**events.known_versions, FINDINGS_KEY: written.version})
     attempt.stage("findings")
     reason = _save_state(lake, query, events, state, evaluation, attempt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 
 from procnet.contract import EVENT_TABLES
 from procnet.errors import UsageError
@@ -11,6 +12,7 @@ from procnet.findings.related import PARENT_AGE
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.runs.selection import Selection
+from procnet.spark.concurrent import run_concurrently
 
 _FIRST_DAY = "procnet.keptFrom"  # table property: the first UTC date whose events are all there
 _DAY = timedelta(days=1)
@@ -27,15 +29,20 @@ def record_deletion(lake: Lake, table: str, day: date) -> None:
 
 def first_evaluable(lake: Lake, selection: Selection) -> datetime | None:
     """Returns the start of the first window whose connections and their processes' events are all there; None where
-    retention is off or has deleted no event yet."""
-    if lake.settings.maintenance.keep_events is None:
-        return None
-    recorded = [lake.properties(t).get(_FIRST_DAY) for t in EVENT_TABLES if lake.exists(t)]
+    retention has deleted no event yet.
+
+    The tables decide, not the settings: events stay deleted where a configuration has no retention any more.
+    """
+    recorded = run_concurrently(lake.spark, *(partial(_first_day, lake, t) for t in EVENT_TABLES))
     days = [date.fromisoformat(day) for day in recorded if day is not None]
     if not days:
         return None
     first = datetime.combine(max(days), datetime.min.time(), timezone.utc)
     return first + selection.longest_lookback + PARENT_AGE + _DAY  # a day: longer than all tolerances
+
+
+def _first_day(lake: Lake, table: str) -> str | None:
+    return lake.properties(table).get(_FIRST_DAY) if lake.exists(table) else None
 
 
 def refuse_deleted_period(lake: Lake, selection: Selection, window: Window) -> None:
