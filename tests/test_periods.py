@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from procnet.errors import UsageError
-from procnet.periods import Window, format_duration, parse_duration, parse_time
+from procnet.periods import Duration, Offset, Window, format_duration, parse_duration, parse_time
 from procnet.vocabulary import severity
 
 UTC = timezone.utc
@@ -31,16 +32,23 @@ def test_a_duration_reads(text: object, expected: timedelta) -> None:
     assert parse_duration(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "h", "1 fortnight", "-1h", True, None])
+@pytest.mark.parametrize("text", ["", "h", "1 fortnight", "-1h", True, None, float("nan")])
 def test_what_is_no_duration_is_refused_by_its_value(text: object) -> None:
     with pytest.raises(ValueError, match="no duration"):
         parse_duration(text)
 
 
-@pytest.mark.parametrize("value", ["99999999999d", 1e30, float("inf")])
+@pytest.mark.parametrize("value", ["99999999999d", "36501d", 1e30, -1e30, float("inf"), timedelta(days=40_000)])
 def test_a_duration_that_is_too_long_is_refused_by_its_value(value: object) -> None:
     with pytest.raises(ValueError, match="is too long"):
         parse_duration(value)
+
+
+def test_a_duration_is_not_negative_and_an_offset_may_be() -> None:
+    assert TypeAdapter(Offset).validate_python(-5) == timedelta(seconds=-5)
+    for value in (-5, -0.001, timedelta(-1)):
+        with pytest.raises(ValidationError, match="a duration is not negative"):
+            TypeAdapter(Duration).validate_python(value)
 
 
 @given(st.integers(1, 10**7))
@@ -55,6 +63,27 @@ def test_a_time_needs_a_zone_and_the_error_says_how_to_write_it() -> None:
     assert "2026-03-01T08:00:00Z" in str(e.value)
     with pytest.raises(UsageError, match="no time"):
         parse_time("yesterday")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001-01-01T00:00Z",
+        "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59-14:00",
+        "1969-12-31T00:00Z",
+    ],
+)
+def test_a_time_that_no_record_has_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not between 1970 and 2200"):
+        parse_time(text)
+
+
+def test_a_long_text_that_is_no_time_is_cut() -> None:
+    with pytest.raises(UsageError) as e:
+        parse_time("9" * 5000)
+    assert len(e.value.message) < 100
 
 
 def test_a_window_must_have_width_and_a_zone() -> None:
@@ -73,6 +102,19 @@ def test_chunks_tile_the_period_exactly(minutes: int, size: int) -> None:
     assert chunks[0].start == period.start
     assert chunks[-1].end == period.end
     assert all(a.end == b.start for a, b in pairwise(chunks))
+
+
+def test_a_period_may_have_the_last_time_that_there_is() -> None:
+    last = Window(datetime(9999, 12, 31, 22, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC))
+    assert last.chunks(timedelta(days=30_000)) == [last]
+
+
+def test_a_period_of_too_many_chunks_is_refused_at_once() -> None:
+    period = Window(T0, T0 + timedelta(days=36_500))
+    for size in (timedelta(milliseconds=1), timedelta(minutes=1), timedelta(hours=1)):
+        with pytest.raises(UsageError, match="at most 100000 are evaluated at once"):
+            period.chunks(size)
+    assert len(period.chunks(timedelta(days=1))) == 36_501
 
 
 def test_chunks_are_cut_on_the_grid_so_that_a_later_backfill_has_the_same_ones() -> None:

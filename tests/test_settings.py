@@ -35,6 +35,22 @@ def test_an_override_reaches_a_nested_key_and_spark_keys_keep_their_dots(tmp_pat
     assert settings.spark == {"spark.sql.shuffle.partitions": "8"}
 
 
+def test_an_override_changes_one_of_two_groups_that_an_alias_makes_equal(tmp_path: Path) -> None:
+    file = conf(tmp_path, "sources: {a: &s {mapping: cim, tables: [t]}, b: *s}\n")
+    settings = load_settings(file, overrides=["sources.a.mapping=ecs"])
+    assert [settings.sources[name].mapping for name in "ab"] == ["ecs", "cim"]
+
+
+def test_a_sensors_clock_may_be_behind_and_no_tolerance_may_be_negative(tmp_path: Path) -> None:
+    source = "sources: {a: {mapping: cim, tables: [t], clock_ahead: -90}}\n"
+    assert load_settings(conf(tmp_path, source)).sources["a"].clock_ahead == timedelta(seconds=-90)
+    keys = ("attribution.end_grace", "attribution.start_tolerance", "attribution.clock_skew", "window.delay",
+            "attribution.state_over", "maintenance.keep_versions", "maintenance.zorder_over")  # fmt: skip
+    for key in keys:
+        with pytest.raises(ConfigError, match=f"{key}: a duration is not negative"):
+            load_settings(conf(tmp_path, ""), overrides=[f"{key}=-1"])
+
+
 def test_an_empty_file_has_the_defaults(tmp_path: Path) -> None:
     assert load_settings(conf(tmp_path, "# nothing yet\n")) == Settings()
 

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.predicates.compile import to_candidate_sql, to_column, to_sql
+from procnet.predicates.interpret import holds
 from procnet.predicates.model import Any as AnyOf
 from procnet.predicates.model import Field, Op
 from procnet.predicates.parse import parse_side
@@ -45,6 +46,21 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], bool | None]] = [
     ({"text": "a.c*d"}, {"text": "abcxd"}, False),
     ({"text": r"a\*c"}, {"text": "a*c"}, True),
     ({"text": r"a\*c"}, {"text": "abc"}, False),
+    ({"text": "a*b*c*d"}, {"text": "a\nbxcccd"}, True),
+    ({"text": "a*b*c*d"}, {"text": "acbd"}, False),
+    ({"text": "*ab*ab*"}, {"text": "aab"}, False),
+    ({"text": "*ab*ab*"}, {"text": "xabab"}, True),
+    ({"text": "a**b?*c"}, {"text": "aabbc"}, True),
+    ({"text": "a*1*2*3"}, {"text": "a1123"}, True),  # a digit after a group's number
+    ({"text": "*a?b*ab"}, {"text": "aab-acbab"}, True),
+    # Almost a match, at 27 million places.
+    ({"text": "*a*b*c*d*e"}, {"text": "abc" * 300}, False),
+    ({"text": "*a*b*c*d*e"}, {"text": "abcd" * 10_000 + "e"}, True),
+    ({"text|re": r"C:\\Happy"}, {"text": r"C:\Happy"}, True),
+    ({"text|re": r"^[\w.-]+\\(?:[a-z]{1,3}\.){2}(?!x)[^\]\\]"}, {"text": r"a-b\abc.de.y"}, True),
+    ({"text|re": r"[]a]{2}[^^-]\x41(?<=A)$"}, {"text": "a]bA"}, True),
+    ({"text|re": r"(a)\1|b}"}, {"text": "b}"}, True),
+    ({"text|re": "(?:ab)*$"}, {"text": "ab" * 1000}, True),
     ({"text|re": "rundll32\\.exe.{0,4}$"}, {"text": "Rundll32.exe"}, False),
     ({"text|re|i": "rundll32\\.exe.{0,4}$"}, {"text": "C:\\Rundll32.exe  "}, True),
     ({"text|re": "a"}, {"text": None}, UNKNOWN),
@@ -89,6 +105,11 @@ def _tree(blocks: dict[str, Any]) -> Any:
     tree, problems = parse_side(blocks, TYPES, "process")
     assert not problems, problems
     return tree
+
+
+@pytest.mark.parametrize(("block", "row", "expected"), CASES)
+def test_a_row_is_judged_without_spark(block: dict[str, Any], row: dict[str, Any], expected: bool | None) -> None:
+    assert holds(_tree({"b": block, "condition": "b"}), row) is expected
 
 
 @pytest.mark.spark

@@ -16,6 +16,7 @@ TYPES = {
     "original_file_name": T.StringType(),
     "dest_port": T.IntegerType(),
     "dest_ip": T.StringType(),
+    "threat_objects": T.ArrayType(T.StringType()),
 }
 
 
@@ -39,6 +40,18 @@ TYPES = {
         ({"dest_port|startswith": 80}, "dest_port is a number, and startswith compares text"),
         ({"dest_port|re": "80"}, "compares text"),
         ({"process_name|re|contains": "a"}, "re and contains cannot be combined"),
+        ({"process_name|fieldref|contains": "dest_ip"}, "fieldref and contains cannot be combined"),
+        ({"process_name|fieldref": {"a": 1}}, "no field"),
+        ({"process_name|fieldref": "dest_port"}, "one is a number, the other is not"),
+        ({"process_name|gt": 5}, "gt compares numbers, and process_name is no number"),
+        ({"threat_objects|contains": "a"}, "threat_objects is a list"),
+        ({"dest_port": 2**31}, "no value of the field is as large as 2147483648"),
+        ({"dest_port|lt": -(2**31)}, "no value of the field is as large"),
+        ({"dest_port": "9" * 5000}, "expected a number"),
+        ({"process_name": "a" + "*" * 101}, "101 wildcards, at most 100"),
+        ({"process_name": {"a": 1}}, "process_name is text, found {'a': 1}"),
+        ({"process_name|exists": "x" * 99}, "xxx..."),
+        ([{"process_name": "a"}, ["b"] * 99], "words without a field"),
     ],
 )
 def test_a_mistake_is_named(block: Any, says: str) -> None:
@@ -57,11 +70,42 @@ def test_a_mistake_is_named(block: Any, says: str) -> None:
         ("a and", "ends where"),
         ("1 of x_*", "no block's name matches"),
         ("a & b", "neither a name nor a bracket"),
+        ("(" * 10_000 + "a", "more than 32 brackets"),
+        ("not " * 10_000 + "a", "more than 32 brackets"),
+        ("a or b" + " or b" * 10_001, "more than 10000 tests"),
+        ("1 of " + "*" * 10_000 + "x", "no block's name matches '***"),
     ],
 )
 def test_an_invalid_condition_is_reported(condition: str, says: str) -> None:
     _, problems = parse_side({"a": {"dest_port": 1}, "b": {"dest_port": 2}, "condition": condition}, TYPES, "network")
-    assert any(says in p for p in problems), problems
+    assert any(says in p and len(p) < 300 for p in problems), problems
+
+
+@pytest.mark.parametrize("pattern", [
+    r"C:\\Happy", r"a\\\\Qb", r"\\{2}[\\/]", r"(\d{1,3}\.){3}\d{1,3}", "(?:https?|ftp)://", "(?i)(?:ab)*",
+    "(?s:a.b)", "(?<!a)b", "[]a]", "[^]a]", "[a&|~]", "x}", "]", "a{2,}?", "(a)\\1", r"[\x00-\x1f]", ".*a.*b.*c",
+    "(a|b)?", "(a|b){3}", "",
+])  # fmt: skip
+def test_a_regular_expression_of_both_languages_is_accepted(pattern: str) -> None:
+    assert parse_side({"b": {"process_name|re": pattern}, "condition": "b"}, TYPES, "p")[1] == []
+
+
+@pytest.mark.parametrize(("pattern", "says"), [
+    *[(p, "differs between Java and Python") for p in (
+        "{x}", "a{", "a{,3}", "[a[b]", "[a&&b]", "[[", "a++", "a*+", "a**", "a{2}{3}", "(?>a)", "(?x)a", "(?a)a",
+        "(?#a)", "(?<n>x)", "(?P<n>x)", r"\v", r"\u0041", r"\Z", r"\h", r"\p{L}", r"a\0")],
+    *[(p, "is no regular expression") for p in ("(", ")", "a{3,1}", "a{99999999999}", r"(?<=a+)b", "[z-a]", r"\1(a)")],
+    *[(p, "repeats a group that varies in length") for p in (
+        "(a+)+$", "(a*)*", "(a|b)*$", "(a?)+", "(?:a{1,30}){1,30}", "(a+){12}$", "((a+))+",
+        r"(\S+\s+)*x", "(a{1,9}b{1,9}){9}", "(?=a+)*")],
+    (".*" * 9, "9 repeats without an upper bound"),
+    ("(" * 33 + ")" * 33, "more than 32 brackets"),
+    ("a" * 5000, "5000 characters: at most 4096"),
+])  # fmt: skip
+def test_another_regular_expression_is_refused(pattern: str, says: str) -> None:
+    [problem] = parse_side({"b": {"process_name|re": pattern}, "condition": "b"}, TYPES, "p")[1]
+    assert says in problem
+    assert len(problem) < 300
 
 
 def test_all_problems_come_together() -> None:

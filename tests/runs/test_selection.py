@@ -73,6 +73,26 @@ def test_two_files_of_one_id_are_both_broken(tmp_path: Path) -> None:
     assert [f"id {MSIEXEC} is that of" in p for p in broken] == [True]
 
 
+def test_a_file_whose_name_has_capitals_is_found_by_it(tmp_path: Path) -> None:
+    at = folder(tmp_path, WEB, Own_Rule=edited(ANY_PORT, lookback="soon"), Other=edited(ANY_PORT))
+    files, broken = selected(at, MSIEXEC, "Own_Rule", "OTHER")
+    assert files == ["Other.yml", WEB]
+    assert ["Own_Rule.yml" in p and "'soon' is no duration" in p for p in broken] == [True]
+    exclusions = tmp_path / "exclusions"
+    exclusions.mkdir()
+    (exclusions / "Own-Servers.yml").write_text("id: [", encoding="utf-8")
+    settings = Settings(exclusions=ExclusionSettings(folder=exclusions, enabled=("Own-Servers",)))
+    assert ["Own-Servers.yml: not readable as YAML" in p for p in usable_exclusions(settings)[1]] == [True]
+
+
+def test_two_files_of_one_id_do_not_stop_a_third(tmp_path: Path) -> None:
+    """Whichever of the two is named: neither is known to be the one that is meant."""
+    at = folder(tmp_path, WEB, ANY_PORT, copy=edited(WEB, name="another"))
+    for name in ("copy", "another", WEB.removesuffix(".yml")):
+        files, broken = selected(at, name, "msiexec_any_port")
+        assert (files, len(broken)) == ([ANY_PORT], 1)
+
+
 def test_an_unknown_name_or_no_usable_detection_stops_the_run(tmp_path: Path) -> None:
     at = folder(tmp_path, WEB, msiexec_any_port=edited(ANY_PORT, lookback="soon"))
     with pytest.raises(DetectionError, match="no detection 'b0fd38c8"):

@@ -24,7 +24,7 @@ _TOKEN = re.compile(
       | (?P<open> \( (?! [?*+{] ) | \(\? (?: : | = | ! | <= | <! | [ims]+ : ) )
       | (?P<flags> \(\? [ims]+ \) )
       | (?P<close> \) )
-      | (?P<repeat> (?: [*+?] | \{ (?P<least> [0-9]{1,4} ) (?P<range> , (?P<most> [0-9]{1,4} )? )? \} ) \?? (?![*+?{]) )
+      | (?P<repeat> (?: [*+?] | \{ (?P<least> [0-9]+ ) (?P<range> , (?P<most> [0-9]+ )? )? \} ) \?? (?![*+?{]) )
       | (?P<either> \| )
       | (?P<plain> [^\\\[(){*+?|] )
       | (?P<foreign> .[?<:=!P&\[]*.? )""",
@@ -43,17 +43,17 @@ def check_regex(pattern: str) -> None:
         deepest = max(deepest, depth)
     if deepest > _DEEPEST:
         raise ValueError(f"{shortened(pattern)}: more than {_DEEPEST} brackets in each other")
+    if foreign := next((t for t in tokens if t.lastgroup == "foreign"), None):
+        raise ValueError(
+            f"{shortened(pattern)}: {foreign[0]!r} differs between Java and Python; use their common subset, and \\ "
+            "before a character that stands for itself"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sets whose meaning may change; `_TOKEN` has those that matter
             re.compile(pattern)
     except (re.error, ArithmeticError, RecursionError) as e:
         raise ValueError(f"{shortened(pattern)} is no regular expression: {e}") from None
-    if foreign := next((t for t in tokens if t.lastgroup == "foreign"), None):
-        raise ValueError(
-            f"{shortened(pattern)}: {foreign[0]!r} differs between Java and Python; use their common subset, and \\ "
-            "before a character that stands for itself"
-        )
     _check_repeats(pattern, tokens)
 
 
