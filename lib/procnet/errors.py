@@ -20,9 +20,21 @@ class ProcnetError(Exception):
         return f"{self.message}\n  next: {self.hint}" if self.hint else self.message
 
 
+# What an operating system says of a disk, a quota or the size of a file; in Python's errors and in Java's.
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether the cause of an error is a full disk."""
+    return _DISK_FULL.search(str(error)) is not None
+
+
 def cause(error: Exception) -> str:
-    """The cause of a Spark error in one line: its `[CONDITION_LIKE_THIS]` and what follows, else the first line."""
+    """The cause of a Spark error in one line: a full disk, its `[CONDITION_LIKE_THIS]` and what follows, else its first
+    line."""
     text = str(error).strip() or type(error).__name__
+    if full := _DISK_FULL.search(text):
+        return f"a disk is full: {full[0]}"
     condition = re.search(r"\[[A-Z][A-Z0-9_.]+\].*", text)
     if condition:
         return condition[0]

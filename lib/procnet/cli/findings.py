@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import IO, Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType
 
 from procnet.attribution.hosts import host_key
 from procnet.cli.options import Commands, add_period, open_lake, period_of, settings_of
@@ -24,7 +27,7 @@ from procnet.cli.output import (
     print_table,
     short_duration,
 )
-from procnet.errors import UsageError
+from procnet.errors import UsageError, is_disk_full
 from procnet.exports.columns import json_lines
 from procnet.exports.elastic import to_elastic
 from procnet.exports.ocsf import to_ocsf
@@ -32,6 +35,7 @@ from procnet.exports.splunk_es import to_splunk_es
 from procnet.settings import HostMatch
 from procnet.spark.filters import in_period
 from procnet.spark.sql import literal
+from procnet.spark.temporary import remove_folder, temporary_folder
 
 # The columns that a table of findings is made from; the other formats have all columns.
 TABLE_COLUMNS = (
@@ -53,8 +57,10 @@ def add_commands(commands: Commands) -> None:
         "(Splunk Enterprise Security), elastic (default: %(default)s)"
     )
     option("--format", choices=_FORMATS, default="table", help=formats)
-    output = "write to this file, an existing one is overwritten; for parquet to this new folder (default: stdout)"
+    output = "write to this new file, or for parquet to this new folder (default: stdout)"
     option("--output", type=Path, metavar="FILE", help=output)
+    force = "replace the file of --output once all rows are written (default: an existing file is refused)"
+    option("--force", action="store_true", help=force)
 
 
 def _findings(args: Namespace) -> None:
@@ -62,9 +68,13 @@ def _findings(args: Namespace) -> None:
     settings, period = settings_of(args), period_of(args)
     if args.format == "parquet" and args.output is None:
         raise UsageError("parquet cannot be printed on a terminal: it needs a place", hint="add --output FOLDER")
-    if args.format == "parquet" and args.output.exists():
-        # Spark's overwrite mode would empty the folder first, whatever is in it.
-        raise UsageError(f"{args.output} is there already", hint="give a folder that does not exist yet")
+    # Spark's overwrite mode would empty a folder first, whatever is in it: --force is for a file.
+    if args.output is not None and (args.output.is_dir() or (args.output.is_file() and not args.force)):
+        is_folder = args.format == "parquet" or args.output.is_dir()
+        hint = (
+            "give a folder that does not exist yet" if is_folder else "name another file, or add --force to replace it"
+        )
+        raise UsageError(f"{args.output} is there already", hint=hint)
     rows = open_lake(settings).read("findings")
     if period is not None:
         rows = rows.where(in_period(period.start, period.end, "finding_date"))
@@ -95,16 +105,32 @@ def _is_host(name: str, match: HostMatch) -> str:
 
 @contextmanager
 def _output_file(path: Path | None) -> Iterator[IO[str]]:
-    """The file to write to, stdout for None. UsageError where it cannot be opened."""
+    """The file to write to, stdout for None. It gets its name at the end, so that a failed command leaves no half file.
+
+    UsageError where it cannot be written.
+    """
     if path is None:
         yield sys.stdout
         return
     try:
-        file = path.open("w", encoding="utf-8", newline="")
+        if path.exists() and not path.is_file():  # a device, or a pipe
+            with path.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            return
+        target = path.resolve()
+        folder = temporary_folder("output", target.parent)
+        try:
+            with (folder / "rows").open("w", encoding="utf-8", newline="") as file:
+                yield file
+            if target.exists():
+                shutil.copymode(target, folder / "rows")
+            os.replace(folder / "rows", target)
+        finally:
+            remove_folder(folder)
     except OSError as e:
+        if is_disk_full(e):
+            raise
         raise UsageError(f"{path} cannot be written: {e.strerror}", hint="name a file in a folder of yours") from None
-    with file:
-        yield file
 
 
 def _write(rows: DataFrame, format_name: str, file: IO[str]) -> None:
@@ -122,11 +148,16 @@ def _write(rows: DataFrame, format_name: str, file: IO[str]) -> None:
 
 
 def _write_csv(rows: DataFrame, file: IO[str]) -> None:
-    flat = rows.withColumn("related", F.to_json("related"))
+    nested = [f.name for f in rows.schema if f.dataType.typeName() in ("struct", "map") or _is_of_structs(f.dataType)]
+    flat = rows.withColumns({name: F.to_json(name) for name in nested})
     writer = csv.writer(file)
     writer.writerow(flat.columns)
     for row in flat.toLocalIterator():
         writer.writerow([csv_cell(v) for v in row])
+
+
+def _is_of_structs(data_type: DataType) -> bool:
+    return isinstance(data_type, ArrayType) and data_type.elementType.typeName() == "struct"
 
 
 def _write_table(rows: DataFrame, file: IO[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
 import subprocess
@@ -40,6 +41,8 @@ def kill_jvm() -> bool:
 def _end_jvm() -> None:
     """Ends the JVM of this process as its work is done: it exits at the end of its stdin, in 0.7 s."""
     if (jvm := _jvm()) is not None and jvm.stdin is not None:
+        # py4j's thread that releases Java objects logs an error with a traceback for each one that it cannot release.
+        logging.getLogger().addFilter(lambda record: "py4j" not in record.pathname)
         jvm.stdin.close()
         try:
             jvm.wait(10)
