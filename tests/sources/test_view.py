@@ -81,6 +81,19 @@ def test_without_as_is_time_predicates_reach_the_files(spark: SparkSession, raw:
     assert "LessThan(event_time" in pushed, plan
 
 
+def test_a_delta_table_is_read_as_one_by_a_path_and_by_a_url(spark: SparkSession, tmp_path: Path) -> None:
+    """As Parquet files it would have its deleted rows too."""
+    folder = tmp_path / "table"
+    spark.range(3).coalesce(1).write.format("delta").save(str(folder))
+    spark.sql(f"DELETE FROM delta.`{folder}` WHERE id = 1")
+    for place in (str(folder), folder.as_uri(), f"{folder.as_uri()}/"):
+        assert sorted(r["id"] for r in read_table(spark, place).collect()) == [0, 2], place
+    spark.range(3).write.parquet(str(tmp_path / "files"))
+    assert read_table(spark, (tmp_path / "files").as_uri()).count() == 3
+    with pytest.raises(DataError, match="PATH_NOT_FOUND"):
+        read_table(spark, f"{folder.as_uri()}-other")
+
+
 def test_in_place_gives_the_rows_of_an_ingest(spark: SparkSession, raw: Path) -> None:
     source = load_source("cim")
     for table, place in (("network_events", "connections"), ("process_events", "starts")):

@@ -63,10 +63,8 @@ def read_table(spark: SparkSession, name: str, table_format: str | None = None) 
             frame = spark.table(name)
         elif table_format is not None:
             frame = spark.read.format(table_format).load(name)
-        elif os.path.isdir(os.path.join(name, "_delta_log")):
-            frame = spark.read.format("delta").load(name)
         else:
-            frame = spark.read.parquet(name)
+            frame = _read_folder(spark, name)
         frame = frame.withColumn("file", F.lit(name))
         _ = frame.schema  # Spark Connect resolves the table only now
     except AnalysisException as e:
@@ -74,4 +72,26 @@ def read_table(spark: SparkSession, name: str, table_format: str | None = None) 
             f"no table {name}: looked for a catalog table, a Delta folder and Parquet files ({e.getCondition()})",
             hint="give catalog.schema.table, or the folder of a Delta or Parquet table",
         ) from None
+    return frame
+
+
+# Spark's conditions for a place that has no Delta table: nothing is there or it is a glob, and other files are there.
+_NO_DELTA_TABLE = {
+    "PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST", "DELTA_MISSING_DELTA_TABLE"
+}  # fmt: skip
+
+
+def _read_folder(spark: SparkSession, path: str) -> DataFrame:
+    """Returns the Delta table in a folder, or the rows of its Parquet files where there is no Delta table.
+
+    Delta decides, by the session's file systems: the folder may be in an object store, or on the server of Spark
+    Connect. Parquet's reader would return a Delta table's deleted rows too, and compacted rows twice.
+    """
+    try:
+        frame = spark.read.format("delta").load(path)
+        _ = frame.schema
+    except AnalysisException as e:
+        if e.getCondition() not in _NO_DELTA_TABLE:
+            raise
+        return spark.read.parquet(path)
     return frame
