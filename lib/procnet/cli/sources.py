@@ -11,6 +11,7 @@ from procnet.cli.options import Commands, settings_of, whole_number
 from procnet.cli.output import print_result, print_table, printable, short_duration
 from procnet.sources.check import Checked, Kind, check_source
 from procnet.sources.mapping import known_sources, read_mapping
+from procnet.sources.read import files_and_tables
 from procnet.spark.session import SHORT_RUN, open_session
 
 _RECORD_CHARACTERS = 1200  # of an example record
@@ -68,11 +69,12 @@ def _check(args: Namespace) -> int:
       3  none of it is
     """
     settings = settings_of(args)
+    files_and_tables(read_mapping(args.source), args.paths)  # errors of usage, before a session is started
     spark = open_session({**SHORT_RUN, **settings.spark}, lake=settings.local_lake)
     now = datetime.now(timezone.utc)
     checked = check_source(spark, args.source, args.paths, sample=args.sample, host=args.host, now=now)
     print_result(args, checked.as_dict(), lambda: _print(checked))
-    return 3 if checked.sample and not checked.kinds else 0
+    return 0 if checked.kinds else 3
 
 
 def _print(checked: Checked) -> None:
@@ -88,10 +90,17 @@ def _print(checked: Checked) -> None:
         print_table(("", ""), rows)
     for kind in checked.kinds:
         _print_kind(kind)
+    if checked.unusable:
+        records = [(u.reason, _place(u.file, u.line), u.beginning) for u in checked.unusable]
+        print_table(("why", "place", "beginning"), records, title="\nrecords that gave no event, the first of each:")
     if checked.verdict:
         print_table(("",), [(f"- {v}",) for v in checked.verdict], title="\nwhat to change:")
     else:
         sys.stdout.write("\nnothing to change: ingest or read it as it is\n")
+
+
+def _place(file: str | None, line: int | None) -> str:
+    return (file or "") if line is None else f"{file}:{line}"
 
 
 def _counts(checked: Checked) -> list[tuple[str, int]]:

@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.periods import from_micros
-from procnet.runs.ingest_report import FAULTY_SHARE, MOST_FILES, NO_EVENT_ID, FaultyFile, IngestReport
+from procnet.runs.ingest_report import FAULTY_SHARE, MOST_FILES, FaultyFile, IngestReport
+from procnet.sources.mapping import NO_EVENT_IDS
 
 AHEAD = timedelta(days=1)  # events later than now by more than this are reported
 
@@ -52,7 +53,7 @@ class RecordCounts:
     def skipped(self) -> dict[str, int]:
         """Returns event id -> records that the source does not map, the most frequent first."""
         return _summed(
-            (g.event_id or NO_EVENT_ID, g.records) for g in self.groups if g.reason is None and g.kind is None
+            (g.event_id or NO_EVENT_IDS[0], g.records) for g in self.groups if g.reason is None and g.kind is None
         )
 
     def report(self, source: str, known_files: int, new: dict[str, int]) -> IngestReport:
@@ -97,7 +98,7 @@ def count_records(records: DataFrame, now: datetime) -> RecordCounts:
         F.max(F.when(used, F.unix_micros("event_time"))).alias("newest"),
     )
     counts = RecordCounts([Group(*row) for row in groups.collect()])
-    if counts.quarantined() or NO_EVENT_ID in counts.skipped():
+    if counts.quarantined() or counts.skipped().keys() & set(NO_EVENT_IDS):
         return RecordCounts(counts.groups, _faulty_files(records))
     return counts
 
@@ -108,7 +109,7 @@ def _faulty_files(records: DataFrame) -> tuple[FaultyFile, ...]:
     count = F.count_if
     by_file = records.groupBy("file").agg(
         F.count(F.lit(1)).alias("records"),
-        count(usable & (is_event | (F.coalesce("event_id", F.lit("")) != ""))).alias("usable"),
+        count(usable & (is_event | ~F.coalesce("event_id", F.lit("")).isin("", *NO_EVENT_IDS))).alias("usable"),
         count(usable & is_event).alias("events"),
         count(~usable & is_event).alias("lacking"),
         count(~usable & ~is_event).alias("unreadable"),

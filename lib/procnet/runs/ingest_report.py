@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from procnet.runs.recorder import RunInProgress
+from procnet.sources.mapping import NO_EVENT_IDS
 
 # Share of the wanted records, above which quarantined ones are a fault of the ingest and not of some records. An
 # unreadable text may be any record, so it is compared with all records.
 FAULTY_SHARE = 0.1
-NO_EVENT_ID = "none"  # event id of records that have none: they are of another format
 MOST_FILES = 1000  # faulty files that are collected
 _NAMED_FILES = 3  # faulty files that a message names
 
@@ -60,7 +60,7 @@ class IngestReport:
     @property
     def usable(self) -> int:
         """Returns the number of events, and of records of other events that the source knows by their id."""
-        skipped = sum(self.skipped.values()) - self.skipped.get(NO_EVENT_ID, 0)
+        skipped = sum(n for event_id, n in self.skipped.items() if event_id not in NO_EVENT_IDS)
         return self.process_events + self.network_events + skipped
 
     @property

@@ -17,12 +17,15 @@ from procnet.contract import EVENT_TABLES, TABLES
 from procnet.periods import as_utc
 from procnet.sources.mapping import NOT_MAPPED, SourceMapping
 from procnet.sources.normalize import normalize
-from procnet.sources.read import read_raw
+from procnet.sources.read import files_and_tables, read_raw
+from procnet.sources.recognize import LikelySource, likely_source
 from procnet.sources.validate import load_source
 from procnet.spark.sql import column as quoted
 
 _TEXT = "text of the record"
 _REPORTED_SHARE = 0.05  # of the events of a table; missing values above it are reported
+_FAULTY_SHARE = 0.1  # of the sample; if more of it cannot be used, other sources are tried
+_BEGINNING = 200  # characters of an unusable record
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """The first record of the sample that gave no event for this reason: its place, and the beginning of its text."""
+
+    reason: str
+    file: str | None
+    line: int | None
+    beginning: str
+
+
+@dataclass(frozen=True)
 class Checked:
     """The result of a check.
 
@@ -49,6 +62,8 @@ class Checked:
     hosts: at most five names; `host_count` counts all. delay: from the newest event to now.
     in_place: for a table, column -> whether predicates on it reach the table's files, and why not.
     verdict: what to change in the mapping; empty if nothing.
+    unusable: one record for each reason of `quarantined`; where the sample has no event at all, a skipped one too.
+    likely: another shipped source that reads the records, looked for where much of the sample cannot be used.
     """
 
     source: str
@@ -63,6 +78,8 @@ class Checked:
     delay: timedelta | None
     in_place: Mapping[str, str]
     verdict: tuple[str, ...]
+    unusable: tuple[Unusable, ...] = ()
+    likely: LikelySource | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the result for `--json`; `delay` is in seconds."""
@@ -106,8 +123,25 @@ def check_source(
         delay=now - times[-1] if times else None,
         in_place=_in_place(raw, source) if source.reader == "table" else {},
         verdict=(),
+        unusable=tuple(_unusable_records(rows, without_events=not events)),
     )
+    files, _ = files_and_tables(source, paths)
+    if files and (not events or sum(checked.quarantined.values()) > _FAULTY_SHARE * len(rows)):
+        files = [u.file for u in checked.unusable if u.file] or files
+        likely = likely_source(spark, files, host)
+        checked = replace(checked, likely=likely if likely and likely.name != source.name else None)
     return replace(checked, verdict=tuple(_verdict(checked)))
+
+
+def _unusable_records(rows: list[dict[str, Any]], *, without_events: bool) -> Iterator[Unusable]:
+    """Yields the first record of each reason, with skipped records as one reason if there are no events."""
+    seen = set()
+    for r in rows:
+        is_skipped = r["reason"] is None and r["event"] is None and without_events
+        reason = "another event" if is_skipped else r["reason"]
+        if reason is not None and reason not in seen:
+            seen.add(reason)
+            yield Unusable(reason, r["file"], r["line"], " ".join(r["text"][: 2 * _BEGINNING].split())[:_BEGINNING])
 
 
 def _events_of(table: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -173,12 +207,15 @@ def _no_events(c: Checked) -> str:
     skipped = ", ".join(f"{i} ({n})" for i, n in list(c.skipped.items())[:5])
     reasons = ", ".join(f"{r} ({n})" for r, n in list(c.quarantined.items())[:3])
     found = "; ".join(x for x in (skipped and f"other events: {skipped}", reasons) if x)
-    return f"no record is an event of {c.source}: {found}. Use another source, or change `when` under events"
+    remedy = str(c.likely) if c.likely else "Use another source, or change `when` under events"
+    return f"no record is an event of {c.source}: {found}. {remedy}"
 
 
 def _unusable(c: Checked) -> Iterator[str]:
     for reason, n in c.quarantined.items():
         yield f"{n} of {c.sample} records cannot be used: {reason}. {_REMEDIES.get(reason, '')}".rstrip()
+    if c.likely:
+        yield f"another source may fit: {c.likely}"
 
 
 def _absent_tables(c: Checked) -> Iterator[str]:

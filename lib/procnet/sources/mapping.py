@@ -28,6 +28,8 @@ COLUMNS: tuple[str, ...] = tuple(
 # Names that every expression may use beside the record's own: the file of the record, and the host that the caller
 # gives (--host).
 FILE, HOST_OPTION = "file", "asked_host"
+# What stands for the event id of a record that has none: it is probably of another format.
+NO_EVENT_IDS = ("none", "row")
 
 
 def _as_tuple(value: object) -> object:
