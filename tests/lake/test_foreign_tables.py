@@ -92,6 +92,10 @@ def test_files_without_a_log_are_no_table_and_init_says_so(spark: SparkSession, 
             assert "restore _delta_log from a backup, or move the files away" in str(error.value)
         shutil.rmtree(places[name], ignore_errors=True)
         places[name].unlink(missing_ok=True)
+    (places["quarantine"] / "_delta_log").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"quarantine` is no Delta table"):
+        init(lake)
+    shutil.rmtree(places["quarantine"])
     assert init(lake) == ["quarantine"]
     assert all(lake.read(name).isEmpty() for name in TABLES)
 

@@ -84,7 +84,8 @@ def commits_since_checkpoint(lake: Lake, name: str, location: str) -> int | None
     commit makes reads slower, and old log files are never deleted.
     """
     version = lake.version(name)
-    checkpoints = lake.spark.read.format("binaryFile").option("pathGlobFilter", "*.checkpoint*.parquet")
+    # Checkpoints of the policy v2 are JSON, with the files that they name beside the log.
+    checkpoints = lake.spark.read.format("binaryFile").option("pathGlobFilter", "*.checkpoint.*")
     try:
         files = checkpoints.load(f"{location}/_delta_log").select("path").collect()
     except Exception:  # catalogs that refuse access by path raise various errors

@@ -90,8 +90,8 @@ class Lake:
                 self._upgrade(name, existing[name], properties[name])
             else:
                 self.spark.sql(create_table_sql(self.ref(name), name, self.settings.maintenance, _new_table_id()))
-                if self._columns(name) is None:  # files without a log: Delta makes no table there, and raises nothing
-                    raise self._missing_table(name)
+                if self._columns(name) is None:  # Delta makes no table over files without a log, and raises nothing
+                    raise self._no_table(name)
         return [name for name in TABLES if name not in existing]
 
     def refuse_foreign(self, name: str) -> dict[str, str]:
@@ -214,14 +214,17 @@ class Lake:
         wanted = default_properties(name, self.settings.maintenance)
         self.set_properties(name, {k: v for k, v in wanted.items() if k == SCHEMA_VERSION_PROPERTY or k not in current})
 
+    def _no_table(self, name: str) -> DataError:
+        return DataError(
+            f"{self.ref(name)} is no Delta table: there are files, and no log of a table in its _delta_log",
+            hint="restore _delta_log from a backup, or move the files away: procnet init then makes an empty table, "
+            "which ingest and backfill fill again",
+        )
+
     def _missing_table(self, name: str) -> DataError:
         place = _table_place(self.settings, name)
         if "/" in place and _has_files(self.spark, place):
-            return DataError(
-                f"{self.ref(name)} is no Delta table: there are files, and no log of a table in its _delta_log",
-                hint="restore _delta_log from a backup, or move the files away: procnet init then makes an empty "
-                "table, which ingest and backfill fill again",
-            )
+            return self._no_table(name)
         return DataError(
             f"table {name} does not exist: looked for {self.ref(name)}",
             hint="procnet init creates the tables, procnet ingest fills them; or give --lake DIR",
