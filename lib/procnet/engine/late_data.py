@@ -24,7 +24,7 @@ from procnet.findings.related import AHEAD, PARENT_AGE, REACH
 from procnet.lake.change_feed import NoCommits
 from procnet.periods import EPOCH, Window, from_micros
 from procnet.settings import Settings
-from procnet.spark.filters import events_in_period, in_period, in_range, out_of_range
+from procnet.spark.filters import events_in_period, in_change_feed, in_period, in_range, out_of_range
 
 _AFFECTED = ("event_time", "version", "of")
 _IDS = ("process_id", "process_guid")
@@ -79,7 +79,8 @@ def affected(
         found += _affected_by_connections(connections, findings, detections, settings)
     if processes is not None:
         found += _affected_by_processes(processes, events, findings, detections, settings)
-    times = reduce(DataFrame.unionAll, found).distinct() if found else None
+    # Of findings too: those of a range that was longer stay as they are, since their events are not read any more.
+    times = reduce(DataFrame.unionAll, found).where(in_range(events.times)).distinct() if found else None
     return AffectedTimes(times, refused_connections + refused_processes)
 
 
@@ -123,7 +124,8 @@ def _late_rows(changes: DataFrame | NoCommits, end: datetime, times: Window) -> 
     """The changes before the end of the ranges, and the number of those whose time is outside `times`; one action."""
     if isinstance(changes, NoCommits):
         return None, 0
-    is_late, is_refused = in_range(times) & (F.col("event_time") < F.lit(end)), out_of_range(times)
+    time = F.col("event_time")
+    is_late, is_refused = in_range(times) & (time < F.lit(end)), out_of_range(times) & in_change_feed(time)
     late_micros = F.when(is_late, F.unix_micros("event_time"))
     counts = changes.where(is_late | is_refused).agg(F.min(late_micros), F.max(late_micros), F.count_if(is_refused))
     first, last, refused = counts.collect()[0]

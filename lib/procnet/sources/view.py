@@ -24,6 +24,7 @@ from procnet.sources.columns import TYPED, Step, as_read, cleaned, known, stripp
 from procnet.sources.mapping import COLUMNS, EventMapping, SourceMapping
 from procnet.sources.parse_records import parse_records, with_given
 from procnet.sources.schema_drift import missing_columns
+from procnet.spark.filters import in_change_feed
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def canonical_view(raw: DataFrame, source: SourceMapping, table: str, options: I
     canonical |= {c: _cleaned(c, list(several), types) for c, several in to_clean.items()}
     columns = {f.name: canonical[f.name].cast(f.dataType) for f in schema if f.name in canonical}
     if options.clock_ahead:
+        frame = frame.where(in_change_feed(columns["event_time"]))  # the corrected time reaches no feed
         columns["event_time"] = _apply_once(columns["event_time"], partial(_earlier_by, options.clock_ahead))
     date = ["_date"] if source.event_date else []
     frame = frame.select(EVENT, *date, *(v.alias(c) for c, v in columns.items()), *options.keep)

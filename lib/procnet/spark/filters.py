@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 
 from procnet.periods import Window
 
+_FIRST_IN_CHANGE_FEED = -9_151_318_684_800_000_000  # in microseconds; the year -288024
+
 
 def in_period(start: datetime, end: datetime, date: str = "event_date") -> Column:
     """Condition: event_time lies in `[start, end)`.
@@ -33,6 +35,15 @@ def in_range(times: Window, time: str = "event_time") -> Column:
 def out_of_range(times: Window, time: str = "event_time") -> Column:
     """Condition: the time is known and lies outside `times`."""
     return (F.col(time) < F.lit(times.start)) | (F.col(time) >= F.lit(times.end))
+
+
+def in_change_feed(time: Column) -> Column:
+    """Condition: Delta's change data feed can return the time.
+
+    Its reader makes a java.sql.Timestamp of it, in the Julian calendar, which overflows in the first years that a
+    timestamp of Spark has (-290308 to -290302) and fails the job. A filter that reaches the feed leaves such a row out.
+    """
+    return time >= F.timestamp_micros(F.lit(_FIRST_IN_CHANGE_FEED))
 
 
 def date_in_range(times: Window, date: str = "event_date") -> Column:
