@@ -31,7 +31,7 @@ def to_regex(text: str) -> str:
 
     It is Java's; Python reads it the same but for the `\\z` at its end. It takes time in proportion to the text: what
     stands between two stars is found at its first place only (`(?=(...))\\1` is not entered again), which is enough,
-    since a star takes any rest. With `.*` between them, four stars took minutes on 900 characters that match almost.
+    since a star takes any rest. With `.*` between them, four stars took 28 s on 900 characters that match almost.
     """
     parts = [""]
     for wild, characters in tokens(text):
