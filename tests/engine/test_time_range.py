@@ -90,8 +90,8 @@ def test_own_tables_with_such_rows(spark: SparkSession, tmp_path: Path) -> None:
     text = procnet("status", "--lake", tmp_path / "lake")
     assert "network_events: 5 rows have a time outside 1970-01-01" in text.err
 
-    kept = {r.table: r.rows for r in maintain(lake, NOW, dry_run=True)}
-    assert (kept["process_events"], kept["network_events"]) == (1, 2), "those of the range, older than 30 days"
+    expired = {r.table: r.rows for r in maintain(lake, NOW, dry_run=True)}
+    assert (expired["process_events"], expired["network_events"]) == (1, 2), "those of the range, older than 30 days"
 
     for table in EVENT_TABLES:
         spark.sql(f"DELETE FROM {lake.ref(table)} WHERE record_id = 'strange'")
