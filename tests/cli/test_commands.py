@@ -256,7 +256,7 @@ def test_a_case_that_fails_is_reported_with_exit_code_2(spark: SparkSession, tmp
 WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("no lake", "findings --lake {none}", 3, ("table findings does not exist", "{none}/findings", "procnet init")),
     ("no lake", "status --lake {none}", 3, ("table process_events does not exist", "--lake DIR")),
-    ("a lake that is a file", "init --lake {file}", 4, ("Cannot create", "-v")),
+    ("a lake that is a file", "init --lake {file}", 2, ("lake {file} is a file", "give --lake DIR a folder")),
     ("no column", "detect --lake {lacking} {period}", 3, ("lacks command_line", "procnet init")),
     ("empty folder", "ingest --lake {lake} --source windows_flat {empty}", 3, ("no records in folder", "is empty")),
     ("no file", "ingest --lake {lake} --source windows_flat {none}/*.json", 3, ("does not exist", "check the path")),

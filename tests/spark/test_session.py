@@ -102,10 +102,11 @@ def test_the_warehouse_is_in_the_lake(tmp_path: Path) -> None:
     [
         ("sc://host:15002", {}, True),
         ("local[2]", {}, False),
+        (None, {"SPARK_REMOTE": "sc://host:15002"}, True),
         (None, {"DATABRICKS_RUNTIME_VERSION": "18.0"}, True),
         (None, {"PYSPARK_GATEWAY_PORT": "4040"}, True),
         (None, {}, False),
     ],
 )
 def test_external_sessions_are_recognized(remote: str | None, env: dict[str, str], external: bool) -> None:
-    assert session._is_external(remote, env) is external
+    assert session.is_external(env, remote) is external

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from procnet.cli.findings import TABLE_COLUMNS, print_findings
-from procnet.cli.options import Commands
+from procnet.cli.options import Commands, settings_of
 from procnet.cli.output import print_message, print_result, print_table, printable
 from procnet.cli.progress import show_progress
 from procnet.demo.demo import Demo, Detected, ingest_fleet, run_detections, write_fleet
 from procnet.lake.tables import Lake
 from procnet.runs.selection import Selection, enabled_exclusions, select_detections
-from procnet.settings import load_settings
 from procnet.spark.session import SHORT_RUN, open_session
 
 _MOST_SHOWN = 12  # findings
@@ -45,7 +44,8 @@ def _demo(args: Namespace) -> int:
       0  the findings are the known answers
       4  they are not
     """
-    settings = load_settings(args.conf, overrides=args.overrides, lake=args.lake or Path("demo-lake"))
+    args.lake = args.lake or Path("demo-lake")
+    settings = settings_of(args)
     print_message(f"a fleet of {args.hosts} hosts over {args.hours} hours: raw records -> {settings.lake}")
     start = time.monotonic()
     with ThreadPoolExecutor(1) as pool:  # the records are written while the JVM starts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
@@ -12,11 +13,15 @@ from textwrap import fill
 from typing import Any, TypeAlias
 
 from procnet.errors import UsageError
+from procnet.lake.place import check_place
 from procnet.lake.tables import Lake
 from procnet.periods import Window, parse_duration, parse_time
 from procnet.runs.selection import Selection, select_detections, with_exclusions
 from procnet.settings import Settings, load_settings
-from procnet.spark.session import open_session
+from procnet.spark.session import is_external, open_session
+
+# The commands that write to the lake; a read-only one is refused before Spark starts.
+_WRITING = ("init", "ingest", "normalize", "detect", "backfill", "catch-up", "maintain", "demo")
 
 AddOption: TypeAlias = Callable[..., Action]  # the method add_argument of a command's parser
 
@@ -87,8 +92,12 @@ def whole_number(minimum: int) -> Callable[[str], int]:
 
 
 def settings_of(args: Namespace) -> Settings:
-    """The settings that --conf, --set and --lake select."""
-    return load_settings(args.conf, overrides=args.overrides, lake=args.lake)
+    """The settings that --conf, --set and --lake select. UsageError for a lake that the command cannot use."""
+    settings = load_settings(args.conf, overrides=args.overrides, lake=args.lake)
+    # Another machine's Spark has the lake in folders of that machine.
+    if settings.local_lake is not None and not is_external(os.environ):
+        check_place(settings.local_lake, to_write=args.command in _WRITING)
+    return settings
 
 
 def period_of(args: Namespace) -> Window | None:

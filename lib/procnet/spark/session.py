@@ -63,7 +63,7 @@ def _active_or_new(user_config: Mapping[str, str], lake: Path | None, remote: st
     remote = remote or os.environ.get("SPARK_REMOTE")
     if remote is not None:
         builder = builder.remote(remote)
-    if _is_external(remote, os.environ):
+    if is_external(os.environ, remote):
         return _start(builder, user_config, f"Spark Connect at {remote}" if remote else "the cluster's session")
     scratch = temporary_folder("session")
     with jvm_launch(scratch), warnings.catch_warnings():
@@ -143,8 +143,9 @@ def stop_at_once() -> bool:
     return bool(_opened)
 
 
-def _is_external(remote: str | None, env: Mapping[str, str]) -> bool:
-    """Whether the session's JVM or server runs already: a Connect server, Databricks, or that of spark-submit."""
+def is_external(env: Mapping[str, str], remote: str | None = None) -> bool:
+    """Whether a session's JVM or server runs already: a Connect server, Databricks, or that of spark-submit."""
+    remote = remote or env.get("SPARK_REMOTE")
     if remote is not None:
         return not remote.startswith("local")
     return "DATABRICKS_RUNTIME_VERSION" in env or "PYSPARK_GATEWAY_PORT" in env
