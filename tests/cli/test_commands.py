@@ -341,6 +341,9 @@ def test_what_cannot_be_read_as_a_command(argv: str, words: str) -> None:
     assert said.code == 2
     assert words in said.err
     assert said.out == ""
+    result = json.loads(procnet(*argv.split(), "--json").out)
+    assert (result["error"], result["exit_code"]) == ("UsageError", 2)
+    assert words in result["message"]
 
 
 def test_the_screen_of_the_demo_fits_100_columns(

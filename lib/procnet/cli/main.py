@@ -8,11 +8,13 @@ import re
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from procnet.cli.interrupt import end_at_signals
-from procnet.errors import ProcnetError, cause, install_hint
+from procnet.errors import ProcnetError, SessionError, UsageError, cause, install_hint, is_disk_full
 from procnet.lake.table_errors import table_error
 from procnet.version import package_version
 
@@ -25,6 +27,14 @@ _EXIT_CODES = """exit codes:
   5    partly done; the message has the command that completes it
   130  interrupted by Ctrl-C: what was committed stays, and the same command goes on
   143  ended by SIGTERM: likewise"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises UsageError after it has printed the usage; argparse's own ends the process."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise UsageError(message, hint=f"{self.prog} --help")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     )
     from procnet.cli.options import Commands
 
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="procnet",
         description="Detect suspicious network connections by the process that made them, over a security data lake.",
         epilog=_EXIT_CODES,
@@ -93,30 +103,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if (wrong := next((a for a in argv if re.search("[\ud800-\udfff\0]", a)), None)) is not None:
         # Python's stand-ins for bytes that are no UTF-8; Spark, Java and every table take UTF-8.
-        sys.stderr.write(f"procnet: the argument {wrong[:60]!r} is no text in UTF-8\n")
-        return 2
+        return _report(UsageError(f"the argument {wrong[:60]!r} is no text in UTF-8"), as_json="--json" in argv)
     try:
         args = parser().parse_args(argv)
+    except UsageError as e:
+        return _report(e, as_json="--json" in argv)
     except ModuleNotFoundError as e:
         if e.name != "pyspark":
             raise
-        sys.stderr.write(f"procnet: pyspark is not installed for {sys.executable}\n  next: {install_hint('spark')}\n")
-        return 2
+        missing = SessionError(f"pyspark is not installed for {sys.executable}", hint=install_hint("spark"))
+        return _report(missing, as_json="--json" in argv)
     try:
         return int(args.run(args) or 0)
-    except ProcnetError as e:
-        if args.verbose:
-            raise
-        return _report(args, e)
     except BrokenPipeError:  # the reader of stdout has gone, as with `| head`
         sys.stderr.close()
         return 0
     except Exception as e:
-        # Py4J's own class where Spark has none for a Java error: a full disk, a lake that is a file.
-        if args.verbose or type(e).__module__.partition(".")[0] not in ("pyspark", "py4j"):
+        if (error := _as_error(e)) is None:
             raise
-        other = ProcnetError(cause(e), hint="repeat the command with -v to see Spark's whole error")
-        return _report(args, table_error(e) or other)
+        if args.verbose:
+            traceback.print_exc()
+        if error.hint:
+            error.hint = re.sub(
+                r"^procnet (detect|backfill) ", rf"procnet \1 {_repeated_options(args)}", error.hint
+            ).rstrip()
+        return _report(error, command=args.command, as_json=args.json)
 
 
 def task() -> None:
@@ -128,18 +139,27 @@ def task() -> None:
         raise RuntimeError(f"procnet ended with exit code {code}; its messages are above")
 
 
-def _report(args: argparse.Namespace, error: ProcnetError) -> int:
+def _as_error(error: Exception) -> ProcnetError | None:
+    """The error to print for an exception; None for a bug of procnet."""
+    if isinstance(error, ProcnetError):
+        return error
+    if is_disk_full(error):
+        return ProcnetError(cause(error), hint="free some space, then run the same command again: what it did stays")
+    # Py4J's own class where Spark has none for a Java error.
+    if type(error).__module__.partition(".")[0] not in ("pyspark", "py4j"):
+        return None
+    other = ProcnetError(cause(error), hint="repeat the command with -v to see Spark's whole error")
+    return table_error(error) or other
+
+
+def _report(error: ProcnetError, *, command: str = "", as_json: bool) -> int:
     """Prints an error on stderr, with --json as an object on stdout too; returns its exit code."""
     from procnet.cli.output import print_json, print_message
 
-    if error.hint:
-        error.hint = re.sub(
-            r"^procnet (detect|backfill) ", rf"procnet \1 {_repeated_options(args)}", error.hint
-        ).rstrip()
-    if args.json:
+    if as_json:
         value = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code}
         print_json({"error": type(error).__name__, **value})
-    print_message(f"procnet {args.command}: {error}")
+    print_message(f"{f'procnet {command}'.strip()}: {error}")
     return error.exit_code
 
 
