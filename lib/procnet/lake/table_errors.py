@@ -1,5 +1,6 @@
-"""Errors of Delta tables that a repetition does not mend: a damaged or incomplete table, or one that needs a newer
-Delta. Spark has no class for most of them, and raises them when a table is opened or only when its rows are read."""
+"""Errors of Delta tables that a repetition does not mend: a damaged or incomplete table, one that needs a newer Delta,
+or one at an address that the session has no connector for. Spark has no class for most of them, and raises them when a
+table is opened or only when its rows are read."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from procnet.errors import DataError, cause
+from procnet.errors import ConfigError, DataError, ProcnetError, cause
 
 _REPLACE = "else move its folder away: procnet init makes an empty table, which ingest and backfill fill again"
 # Pattern of the error's text -> what is wrong with the table, and what to do. The first that matches counts.
@@ -31,14 +32,31 @@ _PROBLEMS = (
         f"then run the windows of their dates again: procnet backfill; {_REPLACE}",
     ),
 )
+# An object store that did not answer, or answered with an error, as the file systems of Hadoop report it. Spark has one
+# condition for this and for damaged files. A repetition may succeed.
+_NO_ANSWER = re.compile(
+    r"(?<!at )\b(org\.apache\.hadoop\.fs\.s3a|org\.apache\.http|software\.amazon\.awssdk\.core\.exception|java\.net)"
+    r"\.\w+Exception:"
+)
+_NO_CONNECTOR = re.compile(
+    r"ClassNotFoundException: Class ([\w.]*FileSystem) not found|No FileSystem for scheme \"?(\w+)"
+)
 
 
-def table_error(error: Exception, table: str = "a table") -> DataError | None:
-    """Returns the DataError for an error of Spark, where the cause is the state of the table; None for other errors.
+def table_error(error: Exception, table: str = "a table") -> ProcnetError | None:
+    """Returns the DataError for an error of Spark, where the cause is the state of the table; ConfigError where the
+    session has no connector for its place; None for other errors.
 
     `table` is its name in SQL, if it is known: most errors name a file of it.
     """
     text = str(error)
+    if missing := _NO_CONNECTOR.search(text):
+        return ConfigError(
+            f"{table} cannot be opened: Spark has no connector for its address ({missing[1] or missing[2]} not found)",
+            hint="start the session with the connector's jars: docs/object-store.md names those for s3a://",
+        )
+    if _NO_ANSWER.search(text):
+        return None
     for pattern, problem, hint in _PROBLEMS:
         if re.search(pattern, text):
             return DataError(f"{table} {problem}: {cause(error)[:500]}", hint=hint)
@@ -47,7 +65,7 @@ def table_error(error: Exception, table: str = "a table") -> DataError | None:
 
 @contextmanager
 def table_errors(table: str) -> Iterator[None]:
-    """Raises DataError in the place of an error of Spark that `table_error` knows."""
+    """Raises DataError or ConfigError in the place of an error of Spark that `table_error` knows."""
     try:
         yield
     except Exception as e:  # Py4J's own too
