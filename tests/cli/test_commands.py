@@ -98,7 +98,9 @@ def ran(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Comman
 
 
 def test_every_command_ends_well_and_json_is_one_object_on_stdout(ran: CommandRuns) -> None:
-    assert {what: s.code for what, s in ran.results.items() if s.code} == {}
+    # Nothing usable came of the file that no one can read, which the ingest says with exit code 5.
+    expected = {"ingest": 5} if Path("/proc/self/mem").exists() else {}
+    assert {what: s.code for what, s in ran.results.items() if s.code} == expected
     with_json = ("ingest", "detect now", "backfill", "detect by file", "parquet", "of a host", "of an hour",
              "status --json")  # fmt: skip
     for what in with_json:

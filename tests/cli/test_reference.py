@@ -11,10 +11,10 @@ from procnet.cli.reference import reference
 
 TEXT = reference(parser())
 COMMANDS = (
-    "init", "ingest", "normalize", "detect", "backfill", "gaps", "catch-up", "maintain", "findings", "status", "risk",
-    "detections list", "detections show", "detections lint", "detections test", "detections stats",
-    "detections import", "exclusions list", "exclusions lint", "preview", "replay", "sources list", "sources show",
-    "sources check", "demo",
+    "init", "ingest", "normalize", "detect", "backfill", "gaps", "catch-up", "maintain", "findings", "status",
+    "quarantine", "risk", "detections list", "detections show", "detections lint", "detections test",
+    "detections stats", "detections import", "exclusions list", "exclusions lint", "preview", "replay", "sources list",
+    "sources show", "sources check", "demo",
 )  # fmt: skip
 
 

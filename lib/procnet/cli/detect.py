@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
+
+from pyspark.sql import functions as F
 
 from procnet.cli.options import Commands, add_detections, add_period, open_lake_and_select, period_of, settings_of
 from procnet.cli.output import print_message, print_result, print_table
 from procnet.errors import PartlyDone
+from procnet.lake.tables import Lake
 from procnet.runs.detect import WindowReport, detect, last_complete
 from procnet.runs.selection import Selection
 
@@ -25,12 +28,27 @@ def _detect(args: Namespace) -> int:
 
     The findings of the window replace those of an earlier run over it, so that repeating a run is safe.
     """
-    settings = settings_of(args)
-    window = period_of(args) or last_complete(datetime.now(timezone.utc), settings)
+    settings, now = settings_of(args), datetime.now(timezone.utc)
+    window = period_of(args) or last_complete(now, settings)
     lake, selection = open_lake_and_select(settings, args.detection)
     report = detect(lake, selection, window)
     print_result(args, {**report_as_dict(report), "broken": selection.broken}, lambda: _print(report))
+    if report.status == "nothing_to_read" and args.start is None and (days := _days_of_connections(lake, now)):
+        first, last = days
+        print_message(
+            f"the lake has connections of {first} to {last}; this evaluates them: "
+            f"procnet backfill --start {first}T00:00Z --end {last + timedelta(days=1)}T00:00Z"
+        )
     return exit_code_of(selection)
+
+
+def _days_of_connections(lake: Lake, now: datetime) -> tuple[date, date] | None:
+    """The first and the last day until now with rows in network_events, by its partitions; None without rows."""
+    if not lake.exists("network_events"):  # all connections may be in tables that are read in place
+        return None
+    days = lake.read("network_events").where(F.col("event_date") <= F.lit(now.date()))
+    first, last = days.agg(F.min("event_date"), F.max("event_date")).collect()[0]
+    return None if first is None else (first, last)
 
 
 def _print(report: WindowReport) -> None:

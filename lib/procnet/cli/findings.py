@@ -27,12 +27,13 @@ from procnet.cli.output import (
     print_table,
     short_duration,
 )
+from procnet.detections.catalog import read_catalogue
 from procnet.errors import UsageError, is_disk_full
 from procnet.exports.columns import json_lines
 from procnet.exports.elastic import to_elastic
 from procnet.exports.ocsf import to_ocsf
 from procnet.exports.splunk_es import to_splunk_es
-from procnet.settings import HostMatch
+from procnet.settings import HostMatch, Settings
 from procnet.spark.filters import in_period
 from procnet.spark.sql import literal
 from procnet.spark.temporary import remove_folder, temporary_folder
@@ -80,8 +81,11 @@ def _findings(args: Namespace) -> None:
         rows = rows.where(in_period(period.start, period.end, "finding_date"))
     if args.detection:
         rows = rows.where(F.col("detection_id").startswith(args.detection.lower()))
+        _refuse_unknown_detection(rows, args.detection, settings)
     if args.host:
         rows = rows.where(_is_host(args.host, settings.host.match))
+        if rows.isEmpty():
+            print_message(f"no finding of this selection has the host {args.host}")
     rows = rows.orderBy("event_time", "finding_id")
     if args.json and args.output is None:
         print_json({"findings": [r.asDict(recursive=True) for r in rows.collect()]})
@@ -95,6 +99,22 @@ def _findings(args: Namespace) -> None:
         print_message(f"written to {args.output}")
         if args.json:
             print_json({"written": str(args.output), "format": args.format})
+
+
+def _refuse_unknown_detection(rows: DataFrame, name: str, settings: Settings) -> None:
+    """Raises UsageError where no id in the findings and none of the catalogue begins with `name`.
+
+    In: the findings of this detection. A detection whose file was deleted may still have findings.
+    """
+    usable, _ = read_catalogue(settings.detections_folder)
+    low = name.lower()
+    if any(d.id.startswith(low) for d in usable) or not rows.isEmpty():
+        return
+    near = [f"{d.id[:8]} ({d.name})" for d in usable if d.id.startswith(low[:1]) or low in d.name.lower()]
+    raise UsageError(
+        f"no finding and no detection has an id that begins with {name!r}; near are: {', '.join(near[:5]) or 'none'}",
+        hint="procnet detections list shows all ids",
+    )
 
 
 def _is_host(name: str, match: HostMatch) -> str:

@@ -50,12 +50,12 @@ def _ingest(args: Namespace) -> int:
     """Read raw files into the canonical tables.
 
     Rows that the tables contain already are not added again, so that repeating an ingest is safe. Records that cannot
-    be used go to the table quarantine, with the reason.
+    be used go to the table quarantine, with the reason. The last line of an ingest at fault names the source that fits;
+    the same command reads the files at fault again.
 
     exit codes:
       0  done; records of other events are no fault
-      5  nothing usable came of a file, or more than a tenth of the wanted records were quarantined; the last line says
-         what to do, and the same command reads these files again
+      5  nothing usable came of a file, or more than a tenth of the wanted records were quarantined
     """
     settings, now = settings_of(args), datetime.now(timezone.utc)
     files, _ = files_and_tables(read_mapping(args.source), args.paths)  # errors of usage, before a session is started

@@ -91,16 +91,18 @@ def _print(checked: Checked) -> None:
     for kind in checked.kinds:
         _print_kind(kind)
     if checked.unusable:
-        records = [(u.reason, _place(u.file, u.line), u.beginning) for u in checked.unusable]
-        print_table(("why", "place", "beginning"), records, title="\nrecords that gave no event, the first of each:")
+        records = [(example_line(u.reason, u.file, u.line, u.beginning),) for u in checked.unusable]
+        print_table(("",), records, title="\nrecords that gave no event, the first of each reason:")
     if checked.verdict:
         print_table(("",), [(f"- {v}",) for v in checked.verdict], title="\nwhat to change:")
     else:
         sys.stdout.write("\nnothing to change: ingest or read it as it is\n")
 
 
-def _place(file: str | None, line: int | None) -> str:
-    return (file or "") if line is None else f"{file}:{line}"
+def example_line(reason: str, file: str | None, line: int | None, beginning: str) -> str:
+    """An unusable record: the reason, its place, the beginning of its text. A table's rows have no line."""
+    place = (file or "") if line is None else f"{file}:{line}"
+    return f"- {reason}, {place}: {beginning}"
 
 
 def _counts(checked: Checked) -> list[tuple[str, int]]:

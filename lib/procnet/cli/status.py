@@ -1,19 +1,22 @@
-"""`procnet status`: freshness of the tables, last runs, sources."""
+"""`procnet status`: freshness of the tables, last runs, sources; `procnet quarantine`: what could not be used."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from procnet.cli.options import Commands, open_lake, settings_of, whole_number
 from procnet.cli.output import print_message, print_result, print_table
+from procnet.cli.sources import example_line
 from procnet.lake.ledger import last_runs, sources_seen
+from procnet.lake.quarantine import quarantine_reasons
 from procnet.lake.tables import Lake
 from procnet.lake.volume_anomalies import BASELINE_WINDOWS, volume_anomalies
-from procnet.periods import format_duration
+from procnet.periods import as_utc, format_duration
 from procnet.settings import EventSettings
 from procnet.spark.filters import in_range, out_of_range
 
@@ -21,12 +24,16 @@ _TABLES = ("process_events", "network_events", "findings", "quarantine")
 # Runs that are read before the shown ones, so that each has `BASELINE_WINDOWS` windows to compare with: some runs are
 # ingests or repeats.
 _COMPARED = 4 * BASELINE_WINDOWS
+_AHEAD = timedelta(days=1)  # times later than now by more than this are reported
+_BEGINNING = 200  # characters of a quarantined record
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds status."""
+    """Adds status, quarantine."""
     option = commands.add("status", _status)
     option("--last", type=whole_number(0), default=10, metavar="N", help="number of runs (default: %(default)s)")
+    option = commands.add("quarantine", _quarantine)
+    option("--last", type=whole_number(1), default=20, metavar="N", help="number of reasons (default: %(default)s)")
 
 
 def _status(args: Namespace) -> None:
@@ -44,6 +51,7 @@ def _status(args: Namespace) -> None:
 
     def print_text() -> None:
         _print_tables(tables, lake.settings.events)
+        _print_future(tables, datetime.now(timezone.utc))
         _print_runs(runs, anomalies)
         print_table(
             ("source", "seen by a run", "connections", "no host", "no ids", "no process", "newest"),
@@ -78,6 +86,14 @@ def _print_tables(tables: Sequence[Mapping[str, Any]], events: EventSettings) ->
         )
 
 
+def _print_future(tables: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    for t in (t for t in tables if t["newest"] is not None and as_utc(t["newest"]) > now + _AHEAD):
+        print_message(
+            f"{t['table']}: the newest row is of {t['newest']:%Y-%m-%d %H:%M} UTC, later than now: the clock or the "
+            "time zone of a sensor is wrong"
+        )
+
+
 def _print_runs(runs: Sequence[Mapping[str, Any]], anomalies: Mapping[str, Mapping[str, float]]) -> None:
     print_table(
         ("started", "kind", "window", "status", "findings", "seconds"),
@@ -99,8 +115,27 @@ def _print_runs(runs: Sequence[Mapping[str, Any]], anomalies: Mapping[str, Mappi
 
 def _problems(run: Mapping[str, Any]) -> list[str]:
     """What is to be looked at although the run succeeded."""
-    refused = (run["counts"] or {}).get("times_out_of_range")
-    return [p for p in ("noisy", "broken") if run[p]] + ([f"times out of range: {refused}"] if refused else [])
+    counted = {n.replace("_", " "): (run["counts"] or {}).get(n) for n in ("times_out_of_range", "unusable_files")}
+    return [p for p in ("noisy", "broken") if run[p]] + [f"{what}: {n}" for what, n in counted.items() if n]
+
+
+def _quarantine(args: Namespace) -> None:
+    """List why records could not be used: the newest reasons, each with its number of records and one of them."""
+    reasons = [r.asDict() for r in quarantine_reasons(open_lake(settings_of(args)), args.last).collect()]
+
+    def print_text() -> None:
+        if not reasons:
+            print_message("the quarantine is empty")
+            return
+        rows = [(r["source"], r["reason"], r["records"], r["newest"]) for r in reasons]
+        print_table(("source", "reason", "records", "newest ingest"), rows)
+        beginnings = [" ".join((r["raw"] or "")[:_BEGINNING].split()) for r in reasons]
+        lines = [
+            (example_line(r["reason"], r["file"], r["line"], b),) for r, b in zip(reasons, beginnings, strict=True)
+        ]
+        print_table(("",), lines, title="\none of each reason:")
+
+    print_result(args, {"reasons": reasons}, print_text)
 
 
 def _window_text(run: Mapping[str, Any]) -> str:
