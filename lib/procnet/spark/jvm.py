@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from procnet.spark.java import find_java, launcher_home
 
@@ -41,8 +42,11 @@ def kill_jvm() -> bool:
 def _end_jvm() -> None:
     """Ends the JVM of this process as its work is done: it exits at the end of its stdin, in 0.7 s."""
     if (jvm := _jvm()) is not None and jvm.stdin is not None:
-        # py4j's thread that releases Java objects logs an error with a traceback for each one that it cannot release.
+        # Two threads print tracebacks when the JVM goes: py4j's, which releases Java objects, and the one that receives
+        # the accumulators of Python tasks.
         logging.getLogger().addFilter(lambda record: "py4j" not in record.pathname)
+        if (active := _spark_context()._active_spark_context) is not None:
+            active._accumulatorServer.handle_error = lambda *_: None
         jvm.stdin.close()
         try:
             jvm.wait(10)
@@ -52,8 +56,12 @@ def _end_jvm() -> None:
 
 
 def _jvm() -> subprocess.Popen[bytes] | None:
-    context = sys.modules.get("pyspark.core.context")  # absent where pyspark is a client of Spark Connect only
-    return getattr(context.SparkContext._gateway, "proc", None) if context else None
+    return getattr(getattr(_spark_context(), "_gateway", None), "proc", None)
+
+
+def _spark_context() -> Any:
+    """pyspark's class SparkContext, None where pyspark is a client of Spark Connect only."""
+    return getattr(sys.modules.get("pyspark.core.context"), "SparkContext", None)
 
 
 @contextmanager
