@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test test-long test-drills test-quick test-versions test-connect test-airflow test-object-store check docs bench lock clean
+.PHONY: setup demo test test-long test-drills test-quick test-versions test-connect test-airflow test-object-store measure-object-store check docs bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -62,6 +62,10 @@ test-airflow: setup $(AIRFLOW)/.ready
 OBJECT_STORE := .venv-object-store
 test-object-store: setup $(OBJECT_STORE)/.ready
 	PROCNET_MOTO_SERVER=$(OBJECT_STORE)/bin/moto_server $(BIN)/python -m pytest -n 0 tests/object_store $(ARGS)
+
+# Seconds and requests of a window's run over that service, beside those over a folder.
+measure-object-store: setup $(OBJECT_STORE)/.ready
+	PROCNET_MOTO_SERVER=$(OBJECT_STORE)/bin/moto_server PYTHONPATH=lib:tests:. $(BIN)/python -m object_store.measure
 
 # The site in site/, which needs no server: open site/index.html. Any warning (a link or an anchor that leads nowhere)
 # fails the build. docs/commands.md and docs/tables.md are generated from the code first.

@@ -47,7 +47,9 @@ EXAMPLES = [DOCS / "first-findings.md", ROOT / "README.md",
                                          "quarantine", "troubleshooting", "ingest-speed", "databricks", "kubernetes",
                                          "airflow", "versions", "scale", "api"))]  # fmt: skip
 REFERENCE = [
-    DOCS / f"{n}.md" for n in ("index", "architecture", "semantics", "glossary", "tables", "commands", "bad-inputs")
+    DOCS / f"{n}.md"
+    # The examples of object-store run in tests/object_store.
+    for n in ("index", "architecture", "semantics", "glossary", "tables", "commands", "bad-inputs", "object-store")
 ]
 PAGES = [*EXAMPLES, *REFERENCE, ROOT / "CONTRIBUTING.md"]
 

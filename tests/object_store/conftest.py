@@ -6,12 +6,7 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 from pyspark.sql import SparkSession
@@ -19,10 +14,8 @@ from pyspark.sql import SparkSession
 from conftest import INTERPRETED, JAVA_OPTIONS
 from object_store.jars import connector_jars
 from object_store.proxy import Proxy, no_faults
-from procnet.spark.delta_jars import delta_jars
+from object_store.service import SERVER, connection, s3_service
 from procnet.spark.session import SHORT_RUN, open_session
-
-SERVER = os.environ.get("PROCNET_MOTO_SERVER")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,17 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "object_store" in item.path.parts:
                 item.add_marker(pytest.mark.skip(reason="make test-object-store starts an S3 service and runs these"))
-
-
-def connection(port: int) -> dict[str, str]:
-    """Spark's settings for an S3 service at a port of this machine, as docs/object-store.md names them."""
-    return {
-        "spark.hadoop.fs.s3a.endpoint": f"http://127.0.0.1:{port}",
-        "spark.hadoop.fs.s3a.endpoint.region": "us-east-1",
-        "spark.hadoop.fs.s3a.path.style.access": "true",
-        "spark.hadoop.fs.s3a.access.key": "test",
-        "spark.hadoop.fs.s3a.secret.key": "test",
-    }
 
 
 # The client gives up after a few tries and waits little between them, so that faults of some requests reach a command.
@@ -57,20 +39,8 @@ IMPATIENT = {
 @pytest.fixture(scope="session")
 def service() -> Iterator[int]:
     """The port of an empty S3 service with the bucket `bucket`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    assert SERVER is not None
-    server = subprocess.Popen([SERVER, "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with suppress(OSError):
-            urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT"))
-            break
-        time.sleep(0.1)
-    yield port
-    server.terminate()
-    server.wait()
+    with s3_service() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +63,7 @@ def spark(shared_proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iter
     home = tmp_path_factory.mktemp("session")
     settings = {
         "spark.master": "local[2]",
-        "spark.jars": ",".join(map(str, [*delta_jars(), *connector_jars()])),
+        "spark.driver.extraClassPath": os.pathsep.join(map(str, connector_jars())),
         "spark.driver.extraJavaOptions": f"{SHORT_RUN['spark.driver.extraJavaOptions']} {JAVA_OPTIONS}",
         "spark.driver.memory": "2g",
         "spark.sql.shuffle.partitions": "1",

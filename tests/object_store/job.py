@@ -1,4 +1,4 @@
-"""A job of a few records: ingest, two windows, late records, catch-up. The late records change findings of both windows.
+"""A job of a few records: ingest, detect, late records, catch-up. The late records add findings and remove one.
 
 Its lake may be a folder or a URL; the findings are the same.
 """
@@ -14,8 +14,7 @@ import yaml
 
 from installer_lake import SELECTION
 
-HOURS = ("2026-03-01T12:00Z", "2026-03-01T13:00Z", "2026-03-01T14:00Z")
-PERIOD = ("--start", HOURS[0], "--end", HOURS[2])
+PERIOD = ("--start", "2026-03-01T12:00Z", "--end", "2026-03-01T14:00Z")
 _SYSMON = {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1}
 
 
@@ -79,7 +78,5 @@ def commands(conf: Path) -> list[tuple[str, ...]]:
     def ingest(name: str) -> tuple[str, ...]:
         return ("ingest", "--conf", str(conf), "--source", "windows_flat", str(conf.parent / name))
 
-    windows = [
-        ("detect", "--conf", str(conf), "--start", s, "--end", e) for s, e in zip(HOURS, HOURS[1:], strict=False)
-    ]
-    return [ingest("early.jsonl"), *windows, ingest("late.jsonl"), ("catch-up", "--conf", str(conf))]
+    detect = ("detect", "--conf", str(conf), *PERIOD)
+    return [ingest("early.jsonl"), detect, ingest("late.jsonl"), ("catch-up", "--conf", str(conf))]

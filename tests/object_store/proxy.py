@@ -51,7 +51,7 @@ class Outages:
     """
 
     seed: int
-    gap: int = 60  # mean number of requests between two outages
+    gap: int = 120  # mean number of requests between two outages
     longest: int = 25  # requests of one outage
     matching: Callable[[Request], bool] = lambda _: True
     happened: Counter[str] = field(default_factory=Counter)
@@ -81,8 +81,7 @@ class Proxy:
 
     def __init__(self, upstream: int) -> None:
         self.plan: Plan = no_faults
-        self.requests: Counter[str] = Counter()  # by method
-        self.seen: list[Request] = []
+        self.requests: list[Request] = []  # since the last `count`
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
@@ -105,10 +104,13 @@ class Proxy:
 
     def count(self) -> int:
         """Returns the number of requests since the last call, and forgets them."""
-        total = self.requests.total()
+        total = len(self.requests)
         self.requests.clear()
-        self.seen.clear()
         return total
+
+    def written(self) -> list[Request]:
+        """Returns the requests since the last `count` that change objects."""
+        return [r for r in self.requests if r.method not in ("GET", "HEAD")]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -122,8 +124,7 @@ class Proxy:
         """Answers one request; returns whether the connection stays open."""
         method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         request = Request(method, path)
-        self.requests[method] += 1
-        self.seen.append(request)
+        self.requests.append(request)
         fault = self.plan(request)
         if fault == DROPPED:
             return False
