@@ -16,9 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from procnet.config_file import check, load_yaml, parse_yaml, printable_line, shortened
 from procnet.errors import ConfigError, UsageError
 from procnet.periods import EPOCH, LATEST, Duration, Offset, Window, checked_time
+from procnet.readers.record import MAX_RECORD
 
 _MOST_DOTS = 4  # of a key of --set; no setting has as many
-_HINT = "docs/settings.md lists every key with its default"
+_HINT = "page settings of the documentation lists every key with its default"
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
 # Keys of earlier versions, by their path in the file, and what became of them.
 _REMOVED = {("attribution", "max_age"): "this setting never had an effect and was removed; delete the line"}
@@ -182,6 +183,13 @@ class MaintenanceSettings(_Frozen):
     keep_events: Annotated[Duration, Field(ge=timedelta(days=30))] | None = None
 
 
+class IngestSettings(_Frozen):
+    """How raw files are read. `max_record`: characters of the longest record; of a longer one the beginning is
+    quarantined. A reader has about four times as many in memory, and what it returns is a batch of Arrow (2 GiB)."""
+
+    max_record: int = Field(default=MAX_RECORD, ge=1024, le=1 << 28)
+
+
 class SourceSettings(_Frozen):
     """Raw tables that are read in place by a source mapping, in addition to the lake's own tables."""
 
@@ -208,6 +216,7 @@ class Settings(_Frozen):
     events: EventSettings = EventSettings()
     host: HostSettings = HostSettings()
     attribution: AttributionSettings = AttributionSettings()
+    ingest: IngestSettings = IngestSettings()
     sources: dict[str, SourceSettings] = {}
     detections: DetectionSettings = DetectionSettings()
     exclusions: ExclusionSettings = ExclusionSettings()

@@ -32,7 +32,7 @@ def add_commands(commands: Commands) -> None:
     """Adds replay."""
     option = commands.add("replay", _replay)
     option("datasets", nargs="+", metavar="DATASET", help="file, folder or glob of raw records")
-    expect = "YAML file of expectations, or the name of a shipped one, such as demo; docs/replay.md has its keys"
+    expect = "YAML file of expectations, or the name of a shipped one, such as demo; its keys: page replay of the docs"
     option("--expect", required=True, metavar="FILE", help=expect)
     option("--junit", type=Path, metavar="FILE", help="also write JUnit XML to this file (default: none)")
     option("--source", metavar="NAME", help="source of all datasets (default: the one that the expectations name)")

@@ -42,7 +42,7 @@ class TruePositive(BaseModel):
 
 def load_true_positives(file: Path) -> tuple[TruePositive, ...]:
     """The true positives of a file. Raises ConfigError with every problem of the file."""
-    hint = "docs/detections.md shows one; detections.required is the setting that names the file"
+    hint = "page detections of the documentation has one; detections.required is the setting that names the file"
     return load_yaml(file, tuple[TruePositive, ...], empty=(), hint=hint)
 
 

@@ -53,7 +53,7 @@ def table_error(error: Exception, table: str = "a table") -> ProcnetError | None
     if missing := _NO_CONNECTOR.search(text):
         return ConfigError(
             f"{table} cannot be opened: Spark has no connector for its address ({missing[1] or missing[2]} not found)",
-            hint="start the session with the connector's jars: docs/object-store.md names those for s3a://",
+            hint="start the session with the connector's jars: page object-store of the documentation has those for s3a://",
         )
     if _NO_ANSWER.search(text):
         return None

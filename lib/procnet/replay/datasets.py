@@ -59,9 +59,8 @@ def recordings_of(
         if first != i and not missing:
             problems.append(f"datasets.{i}: the same files, source and host as datasets.{first}; make them one")
     if problems:
-        raise ConfigError(
-            "\n".join(f"{expectations.path}: {p}" for p in problems), hint="docs/replay.md shows the keys"
-        )
+        hint = "page replay of the documentation has its keys"
+        raise ConfigError("\n".join(f"{expectations.path}: {p}" for p in problems), hint=hint)
     return tuple(first_numbers)
 
 

@@ -142,12 +142,13 @@ def read_expectations(path: Path, catalogue: Sequence[Detection]) -> Expectation
     """
     values, problems = read_yaml(path)
     if problems:
-        raise ConfigError("\n".join(problems), hint="give the file by --expect FILE, docs/replay.md shows one")
+        hint = "give the file by --expect FILE, page replay of the documentation has one"
+        raise ConfigError("\n".join(problems), hint=hint)
     file, problems = check(values, ExpectationsFile, path)
     detections, unknown = _known(values, path, catalogue)
     problems += named(path, [*unknown, *([] if file is None else _repetitions(file, detections))])
     if file is None or problems:
-        raise ConfigError("\n".join(problems), hint="docs/replay.md lists every key")
+        raise ConfigError("\n".join(problems), hint="page replay of the documentation has every key")
     return Expectations(path, file, detections)
 
 

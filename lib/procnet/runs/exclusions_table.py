@@ -23,7 +23,7 @@ def read_exclusions_table(spark: SparkSession, table: str) -> list[tuple[str, Ma
     if missing := [c for c in _COLUMNS if c not in frame.columns]:
         raise DataError(
             f"exclusions.table {table} lacks {', '.join(missing)}; it has {', '.join(frame.columns)}",
-            hint="docs/exclusions.md has its CREATE TABLE",
+            hint="page exclusions of the documentation has its CREATE TABLE",
         )
     entries: list[tuple[str, Mapping[str, Any]]] = []
     for row in frame.select(*_COLUMNS).toArrow().to_pylist():
