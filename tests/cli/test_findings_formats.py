@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import errno
 import json
 import unicodedata
 from datetime import datetime, timezone
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cli.command import CommandResult, procnet
+from procnet.cli import findings
 from procnet.contract import FINDINGS
 
 FORMATS = ("json", "ocsf", "es", "elastic")
@@ -71,3 +75,40 @@ def test_filters_and_files_are_those_of_json(lake: Path, tmp_path: Path) -> None
     result = procnet("findings", "--lake", lake, "--format", "elastic", "--output", file, "--json")
     assert json.loads(result.out) == {"written": str(file), "format": "elastic"}
     assert read(CommandResult(0, file.read_text("utf-8"), ""), "elastic") == [("b", None), ("a", None), ("c", HOSTILE)]
+
+
+@pytest.mark.spark
+def test_nested_columns_are_json_in_csv(lake: Path) -> None:
+    result = procnet("findings", "--lake", lake, "--format", "csv", "--host", "ws-2")
+    (row,) = csv.DictReader(StringIO(result.out))
+    assert json.loads(row["risk_objects"]) == [{"value": "ws-1", "type": "system"}]
+    assert list(row) == FINDINGS.names
+    assert "Row(" not in result.out
+
+
+@pytest.mark.spark
+def test_a_file_is_replaced_only_by_force_and_only_by_a_whole_one(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "f.json"
+    file.write_text("yesterday")
+    file.chmod(0o600)
+    command = ("findings", "--lake", lake, "--format", "json", "--output", file)
+    refused = procnet(*command)
+    assert (refused.code, file.read_text()) == (2, "yesterday")
+    assert "--force" in refused.err
+    with monkeypatch.context() as patch:
+        patch.setattr(findings, "_write", fill_the_disk)
+        full = procnet(*command, "--force")
+    assert (full.code, full.err.count("\n"), file.read_text()) == (4, 2, "yesterday")
+    assert "a disk is full: No space left on device" in full.err
+    assert [p.name for p in tmp_path.iterdir()] == ["f.json"]
+    assert procnet(*command, "--force").code == 0
+    assert len(file.read_text("utf-8").splitlines()) == 3
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["f.json"]
+
+
+def fill_the_disk(_rows: object, _format: str, file: Any) -> None:
+    file.write("half of the rows")
+    raise OSError(errno.ENOSPC, "No space left on device")
