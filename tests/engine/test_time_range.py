@@ -175,15 +175,15 @@ def test_ingest_and_check_of_such_a_table(spark: SparkSession, tmp_path: Path) -
     assert checked.code == 0, checked.err
     assert "10 of 12 records cannot be used: time out of range" in checked.out
     ingested = procnet("ingest", "--lake", tmp_path / "lake", "--source", "cim", place, "--json")
-    assert ingested.code == 0, ingested.err
+    assert ingested.code == 5, "most records are unusable, and the rest is ingested"
     report = json.loads(ingested.out)
     assert report["quarantined"] == {"time out of range": 10}
     assert (report["process_events"], report["network_events"]) == (1, 1)
     rows = Lake(spark, Settings(lake=tmp_path / "lake")).read("quarantine").collect()
-    assert {r["reason"] for r in rows} == {
-        f"time out of range: {text}"
-        for text in ("0001-01-01 00:00:00", "+30000-01-01 00:00:00", "-290308-12-21 19:59:05.224192",
-                     "+294247-01-10 04:00:54.775807", "2200-01-01 00:00:00")
+    assert {r["reason"] for r in rows} == {"time out of range"}
+    assert {json.loads(r["raw"])["event_time"] for r in rows} == {
+        "0001-01-01T00:00:00.000Z", "+30000-01-01T00:00:00.000Z", "-290308-12-21T19:59:05.224Z",
+        "+294247-01-10T04:00:54.775Z", "2200-01-01T00:00:00.000Z",
     }  # fmt: skip
     assert procnet("status", "--lake", tmp_path / "lake").code == 0
 
@@ -194,8 +194,8 @@ RAW = {"SourceName": "Microsoft-Windows-Sysmon", "Hostname": "pc1", "EventID": 3
 RECORDED_TIMES = [
     ('"2026-03-01T12:00:00Z"', None),
     ("1772366400", None),
-    ('"2200-01-01T00:00:00Z"', "time out of range: 2200-01-01 00:00:00"),
-    ('"9999-12-31T23:59:59Z"', "time out of range: 9999-12-31 23:59:59"),
+    ('"2200-01-01T00:00:00Z"', "time out of range"),
+    ('"9999-12-31T23:59:59Z"', "time out of range"),
     *((time, "no time") for time in (
         '"0001-01-01T00:00:00Z"', '"+30000-01-01T00:00:00Z"', '"30000-01-01T00:00:00Z"', '"2016-12-31T23:59:60Z"',
         '"2026-03-01T24:00:00Z"', '"2026-03-01T12:00:00+99:00"', "1e300", "-1e300", "NaN", "-1", "0", "1e17", "9" * 400,

@@ -22,7 +22,6 @@ from procnet.sources.validate import load_source
 from procnet.spark.filters import in_range, out_of_range
 
 _RAW_CHARS = 64 * 1024
-_OUT_OF_RANGE = "time out of range"
 _ALL_TIMES = EventSettings().period
 
 
@@ -32,8 +31,8 @@ class Normalized:
 
     `records` has one row a raw record; a writer of several of the frames can persist it and read the files once. Its
     columns: `event` (name in the mapping; null: another event, which is skipped), `event_kind`, `event_id`, `reason`
-    (null: the record is usable), the place and text of the record, every canonical column, and `refused_time`, the text
-    of an event_time out of range, which is null itself.
+    (null: the record is usable), the place and text of the record, and every canonical column; times out of range are
+    null.
     """
 
     records: DataFrame
@@ -53,9 +52,7 @@ class Normalized:
     @property
     def quarantine(self) -> DataFrame:
         """Returns `contract.QUARANTINE`: texts that are no record, and events with a missing or wrong value."""
-        refused = F.when(F.col("reason") == _OUT_OF_RANGE, F.col("refused_time"))
         rows = self.records.where(F.col("reason").isNotNull())
-        rows = rows.withColumn("reason", F.concat_ws(": ", "reason", refused))
         return _conformed(self._stamped(rows, self.ingest_time.date()), QUARANTINE)
 
     @property
@@ -119,15 +116,13 @@ def _canonical_records(frame: DataFrame, source: SourceMapping, raw: RawValues, 
         F.coalesce(_unreadable(source), mistyped).alias("reason"),
         *columns.values(),
     )  # fmt: skip
-    strange = out_of_range(times)
-    unusable = F.when(F.col("event_time").isNull(), "no time").when(strange, _OUT_OF_RANGE)
+    unusable = F.when(F.col("event_time").isNull(), "no time").when(out_of_range(times), "time out of range")
     unusable = unusable.when(F.col("host").isNull(), "no host")
     reason = F.coalesce("reason", F.when(F.col("event").isNotNull(), unusable))
     derived = with_derived({c: F.col(c) for c in COLUMNS})
     derived |= {c: F.when(in_range(times, c), F.col(c)) for c in ("event_time", "process_start_time")}
     text = F.when(reason.isNotNull(), F.left("raw", F.lit(_RAW_CHARS)))
-    refused = F.when(strange, F.col("event_time").cast("string"))
-    return records.withColumns({**derived, "reason": reason, "raw": text, "refused_time": refused})
+    return records.withColumns({**derived, "reason": reason, "raw": text})
 
 
 def _known_values(frame: DataFrame, raw: RawValues) -> tuple[DataFrame, dict[str, T.DataType]]:
