@@ -224,7 +224,11 @@ RUNS = _table(
         "table -> Delta version that the run read; findings: the version that has the run's result",
     ),
     ("counts", T.MapType(_STRING, _LONG), "name -> number of records, events or findings"),
-    ("inputs", T.MapType(_STRING, _STRING), "file read -> digest of its content and of how it was read (ingest)"),
+    (
+        "inputs",
+        T.MapType(_STRING, _STRING),
+        "file read -> digest of its content and of how it was read (ingest); of a window: own table -> its id",
+    ),
     (
         "health",
         T.ArrayType(

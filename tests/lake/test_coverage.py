@@ -36,7 +36,7 @@ def runs(draw: st.DrawFn) -> list[RunAttempt]:
     found = []
     for at in draw(st.permutations(range(draw(st.integers(0, 6))))):
         start = draw(st.integers(-3, 11))
-        status = draw(st.sampled_from(("succeeded", "succeeded", "checked", "failed", "nothing_to_read")))
+        status = draw(st.sampled_from(("succeeded", "succeeded", "checked", "failed", "nothing_to_read", "unrecorded")))
         found.append(
             RunAttempt(
                 window(start, start + draw(st.integers(1, 8))),
@@ -45,6 +45,7 @@ def runs(draw: st.DrawFn) -> list[RunAttempt]:
                 draw(st.sampled_from(({"a": "1", "b": "1"}, {"a": "1"}, {"b": "0"}, {"a": "1", "b": "0"}))),
                 draw(st.sampled_from(({"t": 5}, {"t": 3}, {"t": 6}, {}))),
                 -1 if status == "failed" else draw(st.integers(-1, 10)),
+                table_ids=draw(st.sampled_from(({}, {"t": "id"}, {"t": "another"}))),
             )
         )
     return found
@@ -55,30 +56,34 @@ def expected_reason(at: datetime, attempts: list[RunAttempt], now: TableState) -
     for detection, fingerprint in FINGERPRINTS.items():
         ran = [a for a in attempts if detection in a.detections and a.window.start <= at < a.window.end]
         done = [a for a in ran if a.status != "failed"]
-        last = max(done, key=lambda a: (a.findings_version, a.started_at), default=None)
+        last = max(done, key=lambda a: (a.findings_version, a.status != "unrecorded", a.started_at), default=None)
         newest = max(ran, key=lambda a: a.started_at, default=None)
         if last is None:
             reason: str | None = "never ran"
         elif (
             last.versions.get("t", 0) > 5
             or last.findings_version > 9
+            or last.table_ids.get("t", "id") != "id"
             or any(r.to < last.findings_version < r.version for r in now.restores)
         ):
             reason = "tables rewound"
+        elif last.status == "unrecorded":
+            reason = "killed"
         elif last.detections[detection] != fingerprint:
             reason = "edited since"
         else:
             reasons.append("source had no rows" if last.status == "nothing_to_read" else "")
             continue
-        reasons.append("failed" if newest is not None and newest.status == "failed" else reason)
-    order = ("never ran", "failed", "tables rewound", "edited since", "source had no rows")
+        is_failed = newest is not None and newest.status == "failed" and reason != "killed"
+        reasons.append("failed" if is_failed else reason)
+    order = ("never ran", "failed", "killed", "tables rewound", "edited since", "source had no rows")
     return next((w for w in order if w in reasons), None)
 
 
 @settings(deadline=None)
 @given(runs(), st.sampled_from([(), (Restored(8, 3),)]))
 def test_the_reason_of_each_part_is_that_of_each_minute(attempts: list[RunAttempt], restores: tuple[Restored]) -> None:
-    now = TableState(NOW.versions, NOW.findings_version, restores)
+    now = TableState(NOW.versions, NOW.findings_version, restores, {"t": "id"})
     parts = coverage(PERIOD, attempts, FINGERPRINTS, now)
     for n in range(12):
         (part,) = [p for p in parts if p.window.start <= minute(n) < p.window.end]

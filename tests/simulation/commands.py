@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -39,8 +39,16 @@ class Job:
 
     @property
     def selection(self) -> Selection:
-        exclusions = (EXCLUSION,) if self.is_excluding else ()
-        return Selection(tuple(self.detections.values()), exclusions)  # type: ignore[arg-type]
+        return self.select(None)
+
+    def select(self, only: str | None) -> Selection:
+        """What a command evaluates: all detections, or those of these names."""
+        detections = tuple(d for name, d in self.detections.items() if only is None or name in only)
+        return Selection(detections, (EXCLUSION,) if self.is_excluding else ())  # type: ignore[arg-type]
+
+    def run(self, command: Command) -> None:
+        """Runs a command in the running task."""
+        KINDS[command.kind](self, command.values)
 
 
 def _lake(job: Job, values: Mapping[str, Any]) -> ModelLake:
@@ -48,23 +56,15 @@ def _lake(job: Job, values: Mapping[str, Any]) -> ModelLake:
     return ModelLake(job.world, SETTINGS) if values.get("forgets_retention") else job.lake
 
 
-def _selection(job: Job, values: Mapping[str, Any]) -> Selection:
-    names = values.get("only")
-    selection = job.selection
-    if names is None:
-        return selection
-    return replace(selection, detections=tuple(d for d in selection.detections if d.id in names))
-
-
 def _detect(job: Job, values: Mapping[str, Any]) -> None:
-    detect(_lake(job, values), _selection(job, values), window_of(*values["window"]))
+    detect(_lake(job, values), job.select(values.get("only")), window_of(*values["window"]))
 
 
 def _backfill(job: Job, values: Mapping[str, Any]) -> None:
     chunk = timedelta(minutes=values["chunk"])
     backfill(
         _lake(job, values),
-        _selection(job, values),
+        job.select(values.get("only")),
         window_of(*values["window"]),
         chunk=chunk,
         parallel=values["parallel"],
@@ -72,12 +72,12 @@ def _backfill(job: Job, values: Mapping[str, Any]) -> None:
 
 
 def _catch_up(job: Job, values: Mapping[str, Any]) -> None:
-    catch_up(_lake(job, values), _selection(job, values))
+    catch_up(_lake(job, values), job.select(values.get("only")))
 
 
 def fill_gaps(job: Job, values: Mapping[str, Any]) -> None:
     """`procnet backfill --gaps`."""
-    selection = _selection(job, values)
+    selection = job.select(values.get("only"))
     period = window_of(*values["window"]) if "window" in values else None
     if gaps := gaps_of(_lake(job, values), selection, period, CLOCK_START):
         backfill(_lake(job, values), selection, *(g.window for g in gaps), parallel=values.get("parallel", 1))
@@ -146,8 +146,3 @@ KINDS: dict[str, Callable[[Job, Mapping[str, Any]], None]] = {
     "edit": _edit,
     "exclude": _exclude,
 }
-
-
-def body_of(job: Job, command: Command) -> Callable[[], None]:
-    """Returns the call that runs a command."""
-    return lambda: KINDS[command.kind](job, command.values)

@@ -28,6 +28,7 @@ class _Generator:
     share_killed: float
     has_retention: bool
     spots: list[int]
+    chunks: tuple[int, ...]
     has_clocks: bool
     rows: list[tuple[str, Event]] = field(default_factory=list)
     files: int = 0
@@ -79,7 +80,7 @@ class _Generator:
             return {"window": self.window(), **only}
         if kind == "backfill":
             start = self.spot() // DAY * DAY
-            values = {"window": (start, start + rng.choice((1, 2)) * DAY), "chunk": rng.choice((180, 360, DAY))}
+            values = {"window": (start, start + rng.choice((1, 2)) * DAY), "chunk": rng.choice(self.chunks)}
             return {**values, "parallel": rng.choice((1, 1, 2)), **only}
         if kind == "catch_up":
             return only
@@ -136,29 +137,34 @@ class _Generator:
         return start, start + rng.choice((60, 120, 180))
 
 
-def generate(seed: int, *, crowded: float = 0.65, killed: float = 0.2) -> Schedule:
+def generate(seed: int, *, crowded: float = 0.65, killed: float = 0.2, is_small: bool = False) -> Schedule:
     """Returns the schedule of a seed: first a file and a run over it, then one to four rounds of commands at once.
 
     `crowded` is the share of the rounds in which all commands are about one hour, `killed` that of commands that die.
+    `is_small`: of one day, few rounds and large chunks, as real tables need; without retention.
     """
     rng = random.Random(seed)
-    has_retention = rng.random() < 0.1
-    days = rng.sample(_DAYS, rng.choice((1, 1, 2)))
+    has_retention = rng.random() < 0.1 and not is_small
+    days = rng.sample(_DAYS, 1 if is_small else rng.choice((1, 1, 2)))
     spots = [d * DAY + h * 60 for d in days for h in rng.sample(_HOURS, rng.choice((1, 2, 3)))]
-    made = _Generator(rng, crowded, killed if rng.random() < 0.6 else 0, has_retention, spots, rng.random() < 0.3)
+    dies = killed if rng.random() < 0.6 else 0
+    chunks = (720, DAY) if is_small else (180, 360, DAY)
+    made = _Generator(rng, crowded, dies, has_retention, spots, chunks, rng.random() < 0.3)
     count = 0
     rounds = []
-    for n in range(rng.choice((1, 2, 2, 3, 3, 4)) + 1):
+    for n in range(rng.choice((1, 2) if is_small else (1, 2, 2, 3, 3, 4)) + 1):
         named = []
         for kind in made.kinds(n):
             count += 1
             named.append((f"c{count:02}", made.command(kind)))
         rounds.append(Round(tuple(named), is_judged=rng.random() < 0.3))
+    # Findings that the driver does not collect are computed by their commit, after the look at what retention has deleted.
+    many = rng.random() < 0.1 and not has_retention
     rounds[-1] = Round(rounds[-1].commands, is_judged=True)
     return Schedule(
         seed,
         tuple(rounds),
         gaps_first=rng.random() < 0.3,
-        many_findings=rng.random() < 0.1,
+        many_findings=many,
         has_retention=has_retention,
     )

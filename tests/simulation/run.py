@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from procnet.errors import ProcnetError
 from procnet.lake import write
-from simulation.commands import Job, body_of
+from simulation.commands import Job
 from simulation.judge import WrongAtRestError, judge
 from simulation.lake import SETTINGS, WITH_RETENTION, World
 from simulation.rules import findings_of
@@ -36,27 +37,30 @@ def run_seed(seed: int, generate: Callable[[int], Schedule]) -> Failure | None:
 def run_schedule(
     schedule: Schedule, choice: Choice | None = None, log: Callable[[str], None] | None = None
 ) -> str | None:
-    """Runs the rounds of a schedule, and judges; returns what is wrong, or None. `REPLACED` must be in place."""
+    """Runs a schedule on the model; returns what is wrong, or None. `REPLACED` must be in place."""
     scheduler = Scheduler(choice or recorded_choice(schedule.switches), log)
-    world = World(scheduler, settings=WITH_RETENTION if schedule.has_retention else SETTINGS)
-    job = Job(world)
-    world.before_deletion = lambda: _preserve(job)
-    Current.world = world
+    job = Job(World(scheduler, settings=WITH_RETENTION if schedule.has_retention else SETTINGS))
+    job.world.before_deletion = lambda: _preserve(job)
+    return run_rounds(schedule, job, judge)
+
+
+def run_rounds(schedule: Schedule, job: Job, judge: Callable[..., None]) -> str | None:
+    """Runs the rounds of a schedule, and judges where it says so; returns what is wrong, or None."""
+    scheduler = job.world.scheduler
+    Current.world = job.world
     clocks_agree = all(c.clock == 0 for r in schedule.rounds for _, c in r.commands)
     with replaced({(write, "DRIVER_FINDINGS_LIMIT"): 0 if schedule.many_findings else 10_000}):
         for n, one in enumerate(schedule.rounds):
-            if log is not None:
-                log(f"-- round {n}")
+            scheduler.write(f"-- round {n}")
             tasks: list[Task] = []
             for name, command in one.commands:
                 process = Process(name, command.kill_at, command.fail_at, shared={"clock": command.clock})
-                tasks.append(scheduler.spawn(process, body_of(job, command)))
+                tasks.append(scheduler.spawn(process, partial(job.run, command)))
             scheduler.run()
             for task in tasks:
+                scheduler.write(f"{task.name} ended: {task.error!r}")
                 if task.error is not None and not isinstance(task.error, EXPECTED_ERRORS):
                     return f"{task.name} raised {task.error!r}"
-                if log is not None:
-                    log(f"{task.name} ended: {task.error!r}")
             if one.is_judged:
                 try:
                     judge(job, gaps_first=schedule.gaps_first, clocks_agree=clocks_agree)

@@ -97,16 +97,16 @@ class Scheduler:
         self._end_if_dead(task)
         process.steps += 1
         if _is_at(process.kill_at, process.steps, step):
-            self._write(f"{task.name:6} #{process.steps} KILLED before {step}")
+            self.write(f"{task.name:6} #{process.steps} KILLED before {step}")
             process.is_dead = True
             raise Killed
         self._pass_on(task, f"{task.name}#{process.steps}", step)
         self._end_if_dead(task)
         if _is_at(process.fail_at, process.steps, step):
-            self._write(f"{task.name:6} #{process.steps} FAILED: {step}")
+            self.write(f"{task.name:6} #{process.steps} FAILED: {step}")
             process.fail_at = None
             raise StorageError(f"the storage failed: {step}")
-        self._write(f"{task.name:6} #{process.steps} {step}")
+        self.write(f"{task.name:6} #{process.steps} {step}")
 
     def wait_until(self, is_ready: Callable[[], bool]) -> None:
         """Lets others go on until the condition holds."""
@@ -122,9 +122,10 @@ class Scheduler:
     def note(self, text: str) -> None:
         """Writes a line of the log for the running task."""
         if self.running is not None:
-            self._write(f"{self.running.name:6}     {text}")
+            self.write(f"{self.running.name:6}     {text}")
 
-    def _write(self, line: str) -> None:
+    def write(self, line: str) -> None:
+        """Writes a line of the log."""
         if self._log is not None:
             self._log(line)
 

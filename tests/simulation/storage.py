@@ -12,7 +12,8 @@ from typing import Any
 from procnet.contract import EVENT_TABLES
 from procnet.engine import events, late_data
 from procnet.engine.evaluate import Evaluation
-from procnet.engine.late_data import CoveredRange
+from procnet.engine.late_data import AffectedTimes, CoveredRange
+from procnet.engine.source_health import SourceHealth
 from procnet.lake import findings_history, ledger, retry, table_upkeep, write
 from procnet.lake.coverage import RunAttempt
 from procnet.lake.retry import retry_on_conflict
@@ -63,9 +64,9 @@ class ModelQuery:
         return Frame(self.network_events.lake, lambda: in_window(self.network_events.collect(), self.window))
 
 
-def source_health(network_events: Frame) -> list[dict[str, Any]]:
-    count = len(network_events.collect())
-    return [{"source": "model", "connections": count, "without_key": 0}] if count else []
+def source_health(events: Any, window: Window) -> SourceHealth:
+    count = len(in_window(events.network_events.collect(), window))
+    return SourceHealth([{"source": "model", "connections": count, "without_key": 0}] if count else [], 0)
 
 
 def evaluate(query: ModelQuery, exclusions: Sequence[Any] = ()) -> Evaluation:
@@ -101,7 +102,7 @@ def commits(lake: ModelLake, since: int) -> list[dict[str, Any]]:
 
 def run_attempts(lake: ModelLake) -> list[RunAttempt]:
     return [
-        ledger._attempt(r.window, r.started_at, r.status, r.detections, r.table_versions, r.run_id)
+        ledger._attempt(r.window, r.started_at, r.status, r.detections, r.table_versions, r.run_id, r.inputs)
         for r in lake.rows("runs")
         if r.window is not None and r.kind in ledger._WINDOW_KINDS
     ]
@@ -129,14 +130,14 @@ def changed_events(lake: ModelLake, since: Mapping[str, int], now: Mapping[str, 
     return found
 
 
-def affected_times(
+def affected(
     late: Mapping[str, Changes],
     events: Any,
     findings: Frame,
     ranges: Sequence[CoveredRange],
     detections: Sequence[Any],
     settings: Any,
-) -> list[tuple[int, int, str]] | None:
+) -> AffectedTimes:
     """A connection affects its own time; a start or end the connections on its key up to the longest lookback."""
     end = max(minute_of(r.window.end) for r in ranges)
     of_connections, of_processes = ([(r, v) for r, v in late[t] if r.minute < end] for t in reversed(EVENT_TABLES))
@@ -147,7 +148,7 @@ def affected_times(
         for p, v in of_processes:
             near = {c.minute for c in connections if c.key == p.key and p.minute <= c.minute <= p.minute + longest}
             found += [(minute, v, "process_events") for minute in near]
-    return found or None
+    return AffectedTimes(found or None, 0)  # type: ignore[arg-type]
 
 
 def unread_cells(
@@ -276,10 +277,11 @@ _MAPPING = SimpleNamespace(
 
 REPLACED: dict[tuple[Any, str], Any] = {
     (detect, "Query"): ModelQuery,
-    (detect, "_source_health"): source_health,
+    (detect, "source_health"): source_health,
     (detect, "evaluate"): evaluate,
     (detect, "enrich"): lambda findings, query: findings,
     (detect, "run_concurrently"): _in_order,
+    (known_runs, "run_concurrently"): _in_order,
     (events, "run_concurrently"): _in_order,
     (retention, "run_concurrently"): _in_order,
     (events, "in_range"): lambda times: lambda row: True,
@@ -297,7 +299,7 @@ REPLACED: dict[tuple[Any, str], Any] = {
     (recorder, "package_version"): lambda: "0",
     (known_runs, "run_attempts"): run_attempts,
     (catch_up, "changed_events"): changed_events,
-    (catch_up, "affected_times"): affected_times,
+    (catch_up, "affected"): affected,
     (late_data, "_unread_cells"): unread_cells,
     (resume, "changed_dates"): changed_dates,
     (windows, "ThreadPoolExecutor"): lambda workers, name: pool.Pool(Current.world.scheduler, workers),

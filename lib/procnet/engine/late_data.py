@@ -84,21 +84,9 @@ def affected(
     return AffectedTimes(times, refused_connections + refused_processes)
 
 
-def affected_times(
-    changes: Mapping[str, DataFrame | NoCommits],
-    events: Events,
-    findings: DataFrame,
-    ranges: Sequence[CoveredRange],
-    detections: Sequence[Detection],
-    settings: Settings,
-) -> DataFrame | None:
-    """`times` of `affected`."""
-    return affected(changes, events, findings, ranges, detections, settings).times
-
-
 def affected_windows(times: DataFrame, ranges: Sequence[CoveredRange], size: timedelta) -> list[Window]:
     """The parts of the ranges, cut on the grid of `size`, that hold a time whose change was not read yet; neighbours
-    are joined. In: `affected_times`. One action, whose result has a row for each such part."""
+    are joined. In: the times of `affected`. One action, whose result has a row for each such part."""
     found: list[Window] = []
     for part, n in sorted(set(_unread_cells(times, ranges, size))):
         window = ranges[part].window

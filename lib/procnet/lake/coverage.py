@@ -43,6 +43,7 @@ class RunAttempt:
     versions: Mapping[str, int]  # table of events -> Delta version that the run read
     findings_version: int = -1
     run_id: str = ""
+    table_ids: Mapping[str, str] = field(default_factory=dict)  # own table -> its id, which no other table has
 
     @property
     def order(self) -> tuple[int, bool, datetime]:
@@ -61,11 +62,13 @@ class Restored:
 
 @dataclass(frozen=True)
 class TableState:
-    """The tables now: table of events -> Delta version, and the version and restores of the findings table."""
+    """The tables now: table of events -> Delta version, the version and restores of the findings table, own table ->
+    its id."""
 
     versions: Mapping[str, int]
     findings_version: int | None = None
     restores: Sequence[Restored] = ()
+    table_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -221,11 +224,15 @@ def _reason(
         reason = "edited since"
     else:
         return "source had no rows" if done.status == "nothing_to_read" else None
-    return "failed" if newest is not None and newest.status == "failed" else reason
+    is_failed = newest is not None and newest.status == "failed" and reason != "killed"
+    return "failed" if is_failed else reason
 
 
 def _is_rewound(run: RunAttempt, now: TableState) -> bool:
-    """Whether a table has a lower version than the run read, or the findings that the run left were taken back."""
+    """Whether a table was made anew since the run or has a lower version than the run read, or the findings that the
+    run left were taken back."""
+    if any(now.table_ids.get(table, table_id) != table_id for table, table_id in run.table_ids.items()):
+        return True
     if any(now.versions.get(table, version) < version for table, version in run.versions.items()):
         return True
     is_gone = now.findings_version is not None and run.findings_version > now.findings_version

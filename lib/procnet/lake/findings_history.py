@@ -64,6 +64,7 @@ def commit_metadata(run: RunAttempt) -> str:
         "started_at": run.started_at.isoformat(),
         "detections": dict(run.detections),
         "table_versions": dict(run.versions),
+        "table_ids": dict(run.table_ids),
     }
     return json.dumps({_KEY: values})
 
@@ -77,7 +78,7 @@ def _run(version: int, metadata: str | None) -> RunAttempt | None:
         start, end, started_at = (parse_time(t) for t in (*values["window"], values["started_at"]))
         return RunAttempt(
             Window(start, end), started_at, UNRECORDED, values["detections"], values["table_versions"], version,
-            values["run_id"],
+            values["run_id"], values["table_ids"],
         )  # fmt: skip
     except (ValueError, LookupError, TypeError, AttributeError):  # somebody else's text that has the word in it
         return None

@@ -71,7 +71,7 @@ def run_attempts(lake: Lake) -> list[RunAttempt]:
         return []
     runs = lake.read("runs").where(F.col("kind").isin(*_WINDOW_KINDS))
     times = [F.unix_micros(c) for c in ("window_start", "window_end", "started_at")]
-    rows = runs.select(*times, "status", "detections", "table_versions", "run_id").collect()
+    rows = runs.select(*times, "status", "detections", "table_versions", "run_id", "inputs").collect()
     attempts = [
         _attempt(Window(from_micros(start), from_micros(end)), from_micros(started), *rest)
         for start, end, started, *rest in rows
@@ -79,7 +79,7 @@ def run_attempts(lake: Lake) -> list[RunAttempt]:
     ]
     checks = [
         _OlderCheck(from_micros(started), detections or {}, versions or {})
-        for start, _, started, status, detections, versions, _ in rows
+        for start, _, started, status, detections, versions, _, _ in rows
         if start is None and status == "succeeded" and FINDINGS_KEY not in (versions or {})
     ]
     return [_with_older_checks(a, checks) for a in attempts] if checks else attempts
@@ -108,10 +108,11 @@ def _attempt(
     detections: Mapping[str, str] | None,
     versions: Mapping[str, int] | None,
     run_id: str,
+    inputs: Mapping[str, str] | None,
 ) -> RunAttempt:
     events = dict(versions or {})
     findings_version = events.pop(FINDINGS_KEY, -1)
-    return RunAttempt(window, started_at, status, detections or {}, events, findings_version, run_id)
+    return RunAttempt(window, started_at, status, detections or {}, events, findings_version, run_id, inputs or {})
 
 
 def _with_older_checks(attempt: RunAttempt, checks: Sequence[_OlderCheck]) -> RunAttempt:

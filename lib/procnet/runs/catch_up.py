@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from procnet.contract import EVENT_TABLES
 from procnet.engine.events import changed_events, read_events
-from procnet.engine.late_data import CoveredRange, affected_times, affected_windows
+from procnet.engine.late_data import CoveredRange, affected, affected_windows
 from procnet.errors import DataError, PartlyDone
 from procnet.lake.change_feed import missing_changes_as_data_error
 from procnet.lake.coverage import Part, coverage, joined
@@ -62,8 +62,8 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
     killed = [p.window for p in parts if p.reason == "killed"]
     if not ranges and not killed:
         return CatchUpReport((), looked=False)
-    affected = _affected_windows(lake, selection, ranges, current) if ranges else []
-    windows = sorted([*affected, *(c for w in killed for c in w.chunks(_LONGEST_WINDOW))], key=lambda w: w.start)
+    late, out_of_range = _affected_windows(lake, selection, ranges, current)
+    windows = sorted([*late, *(c for w in killed for c in w.chunks(_LONGEST_WINDOW))], key=lambda w: w.start)
     attempt.stage("look")
     on_outcome = progress_counter(len(windows), progress)
     reports, failed = detect_windows(lake, selection, windows, kind="catch_up", on_outcome=on_outcome)
@@ -78,7 +78,8 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
     attempt.checked(
         joined(r.window for r in ranges),
         table_versions={**current, FINDINGS_KEY: known.findings_version},
-        counts={"windows": len(windows)},
+        inputs=known.now.table_ids,
+        counts={"windows": len(windows)} | ({"times_out_of_range": out_of_range} if out_of_range else {}),
     )
     return CatchUpReport(tuple(reports), looked=True)
 
@@ -98,18 +99,21 @@ def _evaluable_parts(lake: Lake, selection: Selection, fingerprints: Mapping[str
     if not known.attempts:
         return []
     period = Window(min(a.window.start for a in known.attempts), max(a.window.end for a in known.attempts))
-    first = first_evaluable(lake, selection)
+    first, accepted = first_evaluable(lake, selection), lake.settings.events.period
     parts = coverage(period, known.attempts, fingerprints, known.now)
-    return [replace(part, window=window) for part in parts for window in evaluable([part.window], first)]
+    return [replace(part, window=window) for part in parts for window in evaluable([part.window], first, accepted)]
 
 
 def _affected_windows(
     lake: Lake, selection: Selection, ranges: Sequence[CoveredRange], current: Mapping[str, int]
-) -> list[Window]:
-    """Returns the windows of the ranges whose findings could change, at most a day each."""
+) -> tuple[list[Window], int]:
+    """Returns the windows of the ranges whose findings could change, at most a day each, and the number of changed rows
+    whose time no run reads."""
+    if not ranges:
+        return [], 0
     late = changed_events(lake, {t: min(r.read[t] for r in ranges) for t in current}, current)
     with missing_changes_as_data_error():
         events = read_events(lake)
-        times = affected_times(late, events, lake.read("findings"), ranges, selection.detections, lake.settings)
-        affected = [] if times is None else affected_windows(times, ranges, lake.settings.window.length)
-    return [c for w in affected for c in w.chunks(_LONGEST_WINDOW)]
+        found = affected(late, events, lake.read("findings"), ranges, selection.detections, lake.settings)
+        windows = [] if found.times is None else affected_windows(found.times, ranges, lake.settings.window.length)
+    return [c for w in windows for c in w.chunks(_LONGEST_WINDOW)], found.out_of_range

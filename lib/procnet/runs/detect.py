@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from procnet.detections.detection import Detection
 from procnet.engine.enrich import enrich
 from procnet.engine.evaluate import Evaluation, evaluate
 from procnet.engine.events import Events, changed_process_events, read_events
 from procnet.engine.query import Query
+from procnet.engine.source_health import SourceHealth, source_health
 from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.ledger import FINDINGS_KEY
@@ -23,6 +20,7 @@ from procnet.lake.retry import TRIES, is_conflict, retry_on_conflict
 from procnet.lake.tables import Lake
 from procnet.lake.write import WrittenFindings, replace_findings
 from procnet.periods import Window, floor_to_grid
+from procnet.runs.known_runs import table_ids
 from procnet.runs.recorder import RunInProgress, RunRecorder
 from procnet.runs.retention import refuse_deleted_period
 from procnet.runs.selection import Selection, run_fingerprints
@@ -96,23 +94,23 @@ def _evaluate_and_replace(
     lake: Lake, selection: Selection, window: Window, attempt: RunInProgress, conflicts: int
 ) -> WindowReport:
     # Before the events: a run that reads newer ones commits its findings later than this version.
-    since = _findings_version(lake)
+    since, ids = _written_tables(lake)
     events = read_events(lake)
-    attempt.note(table_versions=events.known_versions)
+    attempt.note(table_versions=events.known_versions, inputs=ids)
     attempt.stage("open")
     query = Query(events.process_events, events.network_events, selection.detections, window, lake.settings)
-    health = _source_health(query.window_network_events)
-    attempt.note(health=health)
+    health = source_health(events, window)
+    attempt.note(health=health.sources)
     attempt.stage("read")
     state = _load_state(lake, query, events, attempt)
     query = replace(query, carried=state.carried if state else None)
-    has_connections = any(source["connections"] for source in health)
+    has_connections = bool(health.sources)
     evaluation = evaluate(query, selection.exclusions) if has_connections else _NO_CONNECTIONS
     attempt.stage("candidates")
     findings = None if evaluation.findings is None else enrich(evaluation.findings, query)
     # Once more: what maintain has deleted meanwhile is missing in the findings.
     refuse_deleted = partial(refuse_deleted_period, lake, selection, window)
-    read = attempt.over(window, events.known_versions)
+    read = attempt.over(window, events.known_versions, ids)
     written = replace_findings(lake, findings, read, since=since, before_commit=refuse_deleted)
     attempt.note(table_versions={**events.known_versions, FINDINGS_KEY: written.version})
     attempt.stage("findings")
@@ -129,34 +127,25 @@ def _evaluate_and_replace(
     )
 
 
-def _findings_version(lake: Lake) -> int:
-    """The version of the findings table. DataError where a table or column is missing that the run will write."""
-    version, *_ = run_concurrently(
-        lake.spark, partial(lake.version, "findings"), *(partial(lake.read, t) for t in ("findings", "runs"))
+def _written_tables(lake: Lake) -> tuple[int, Mapping[str, str]]:
+    """Returns the version of the findings table, and the ids of the own tables. DataError where a table or column is
+    missing that the run will write."""
+    version, ids, *_ = run_concurrently(
+        lake.spark,
+        partial(lake.version, "findings"),
+        partial(table_ids, lake),
+        *(partial(lake.read, t) for t in ("findings", "runs")),
     )
-    return version if isinstance(version, int) else -1
+    return version, ids  # type: ignore[return-value]  # the table was read beside, so it has a version
 
 
-def _source_health(network_events: DataFrame) -> list[dict[str, Any]]:
-    """One row a source: its connections, and how many lack a host, ids, or anything that names a process. A sensor that
-    is silent or has lost its ids is seen here."""
-    no_key = F.col("process_id").isNull() & F.col("process_guid").isNull()
-    by_source = network_events.groupBy("source").agg(
-        F.count("*").alias("connections"),
-        F.count_if(F.col("host").isNull()).alias("without_host"),
-        F.count_if(no_key).alias("without_key"),
-        F.count_if(no_key & F.col("process_name").isNull()).alias("without_process"),
-        F.max("event_time").alias("newest"),
-    )
-    return sorted((r.asDict() for r in by_source.collect()), key=lambda r: r["source"] or "")
-
-
-def _counts(health: Sequence[Mapping[str, Any]], conflicts: int) -> dict[str, int]:
+def _counts(health: SourceHealth, conflicts: int) -> dict[str, int]:
     counts = {
-        "connections": sum(source["connections"] for source in health),
-        "connections_without_key": sum(source["without_key"] for source in health),
+        "connections": sum(source["connections"] for source in health.sources),
+        "connections_without_key": sum(source["without_key"] for source in health.sources),
     }
-    return counts | ({"conflicts": conflicts} if conflicts else {})
+    seldom = {"times_out_of_range": health.times_out_of_range, "conflicts": conflicts}
+    return counts | {name: count for name, count in seldom.items() if count}
 
 
 def _load_state(lake: Lake, query: Query, events: Events, attempt: RunInProgress) -> LoadedState | None:

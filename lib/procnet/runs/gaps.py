@@ -34,7 +34,7 @@ def gaps_of(lake: Lake, selection: Selection, period: Window | None, now: dateti
         first = min((a.window.start for a in known.attempts), default=last.start)
         period = Window(min(first, last.start), last.end)
     gaps: list[Gap] = []
-    for evaluable_period in evaluable([period], first_evaluable(lake, selection)):
+    for evaluable_period in evaluable([period], first_evaluable(lake, selection), lake.settings.events.period):
         for part in coverage(evaluable_period, known.attempts, run_fingerprints(selection, lake.settings), known.now):
             if part.reason is None:
                 continue

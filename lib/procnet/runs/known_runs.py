@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from procnet.contract import EVENT_TABLES
 from procnet.engine.events import versions_of
 from procnet.lake.coverage import RunAttempt, TableState
 from procnet.lake.findings_history import FindingsHistory, findings_history
 from procnet.lake.ledger import run_attempts
 from procnet.lake.tables import Lake
+from procnet.spark.concurrent import run_concurrently
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,20 @@ def known_runs(lake: Lake) -> KnownRuns:
     return KnownRuns(
         [*recorded, *(c for c in history.commits if c.run_id not in ids)],
         -1 if before is None else before,
-        TableState({t: v for t, v in versions.items() if v is not None}, history.version, history.restores),
+        TableState(
+            {t: v for t, v in versions.items() if v is not None}, history.version, history.restores, table_ids(lake)
+        ),
         [t for t, v in versions.items() if v is None],
     )
+
+
+def table_ids(lake: Lake) -> dict[str, str]:
+    """Returns the id of each own table of events and of the findings table: a table that was dropped and made anew has
+    another one, while its versions may grow past those that a run has read."""
+    names = (*EVENT_TABLES, "findings")
+    ids = run_concurrently(lake.spark, *(partial(_table_id, lake, t) for t in names))
+    return {t: table_id for t, table_id in zip(names, ids, strict=True) if table_id is not None}
+
+
+def _table_id(lake: Lake, table: str) -> str | None:
+    return lake.identity(table) if lake.exists(table) else None

@@ -64,9 +64,10 @@ class RunInProgress:
         """The kind of the run, as the ledger has it."""
         return self._recorder.kind
 
-    def over(self, window: Window, versions: Mapping[str, int]) -> RunAttempt:
-        """This try, as a run over a window that has read these versions of the tables of events."""
-        return RunAttempt(window, self.started_at, "succeeded", self._recorder.detections, versions, run_id=self.run_id)
+    def over(self, window: Window, versions: Mapping[str, int], ids: Mapping[str, str]) -> RunAttempt:
+        """This try, as a run over a window that has read these versions of the tables of events, with these ids."""
+        detections = self._recorder.detections
+        return RunAttempt(window, self.started_at, "succeeded", detections, versions, run_id=self.run_id, table_ids=ids)
 
     def stage(self, name: str) -> None:
         """Ends a stage, which began where the one before it ended."""

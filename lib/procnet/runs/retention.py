@@ -57,8 +57,8 @@ def refuse_deleted_period(lake: Lake, selection: Selection, window: Window) -> N
         )
 
 
-def evaluable(windows: Sequence[Window], first: datetime | None) -> list[Window]:
-    """Returns the parts of the windows from `first` on; all of them where it is None."""
-    if first is None:
-        return list(windows)
-    return [Window(max(w.start, first), w.end) for w in windows if w.end > first]
+def evaluable(windows: Sequence[Window], first: datetime | None, accepted: Window) -> list[Window]:
+    """Returns the parts of the windows from `first` on (all where it is None), inside the accepted range of times."""
+    start = accepted.start if first is None else max(first, accepted.start)
+    bounded = [(max(w.start, start), min(w.end, accepted.end)) for w in windows]
+    return [Window(start, end) for start, end in bounded if start < end]
