@@ -20,27 +20,32 @@ from procnet.errors import DataError
 from procnet.readers.batches import arrow_batches, in_shares
 from procnet.readers.evtx_source import EvtxDataSource
 from procnet.readers.formats import read_records
-from procnet.readers.record import RAW_SCHEMA
+from procnet.readers.record import MAX_RECORD, RAW_SCHEMA
 
 
 def read_files(
-    spark: SparkSession, files: Sequence[str], file_format: str = "json", first: int | None = None
+    spark: SparkSession,
+    files: Sequence[str],
+    file_format: str = "json",
+    first: int | None = None,
+    max_record: int = MAX_RECORD,
 ) -> DataFrame:
     """Returns the records of files as a raw frame (RAW_SCHEMA). Lazy: the tasks open the files.
 
-    `file_format` is a key of formats.SUFFIXES. `first` limits the records of each file.
+    `file_format` is a key of formats.SUFFIXES. `first` limits the records of each file, `max_record` the
+    characters of a record (see formats.read_records).
     """
     if file_format == "evtx":
         spark.dataSource.register(EvtxDataSource)
-        reader = spark.read.format("evtx").option("paths", "\n".join(files))
+        reader = spark.read.format("evtx").option("paths", "\n".join(files)).option("maxRecord", str(max_record))
         return (reader if first is None else reader.option("first", str(first))).load()
     shares = in_shares(files)
-    batches = _batch_reader(shares, file_format, first)
+    batches = _batch_reader(shares, file_format, first, max_record)
     return spark.range(0, len(shares), 1, len(shares)).mapInArrow(batches, RAW_SCHEMA)
 
 
 def _batch_reader(
-    shares: list[list[str]], file_format: str, first: int | None
+    shares: list[list[str]], file_format: str, first: int | None, max_record: int
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """Returns a function from batches of share numbers to batches of the records in the files of those shares."""
 
@@ -48,7 +53,7 @@ def _batch_reader(
         for batch in batches:
             for share in batch.column(0).to_pylist():
                 for file in shares[share]:
-                    yield from arrow_batches(islice(read_records(file, file_format), first))
+                    yield from arrow_batches(islice(read_records(file, file_format, max_record), first))
 
     return read
 

@@ -1,7 +1,6 @@
 """Splits JSON lines, arrays and pretty-printed objects into records. No Spark.
 
-Lines are streamed. An array or a pretty-printed file is read into memory as a whole, because no line break ends its
-records.
+Everything is streamed: of a line or a value that is longer than the longest record, only the beginning is a record.
 """
 
 from __future__ import annotations
@@ -12,98 +11,138 @@ from collections.abc import Iterator
 from io import BufferedReader
 from itertools import chain
 
-from procnet.readers.archives import damage
-from procnet.readers.decode import decoded_blocks
-from procnet.readers.record import Record
+from procnet.readers.decode import Blocks
+from procnet.readers.record import Record, too_long
+from procnet.readers.text import Text
 
 _decode = json.JSONDecoder(strict=False).raw_decode
+_BLANKS = re.compile(r"\s*")
 _SEPARATORS = re.compile(r"[\s,\[\]]*")
+_DOCUMENT = re.compile(r"\[|\{[^\S\n]*(?:\n|\Z)")  # how an array or a pretty-printed object begins
+_OBJECT_LINE = re.compile(r"\n[ \t]*\{")
+_OUTSIDE_STRING = re.compile(r'"|\{+|\}+')
+_INSIDE_STRING = re.compile(r'["\\]')
+_ESCAPES = re.compile(r"(?:\\.)+", re.DOTALL)
 
 
-def json_records(stream: BufferedReader) -> Iterator[Record]:
+def json_records(stream: BufferedReader, max_record: int) -> Iterator[Record]:
     """Yields all records of a file, in order. Text that is no JSON object is a record as it stands."""
-    lines = _lines(stream)
-    first = next((r for r in lines if r.problem or r.text.strip()), None)
-    if first is None:
-        return
-    start = first.text.lstrip()
-    if first.problem is None and (start.startswith("[") or start.rstrip() == "{"):
-        yield from _document_records(first, lines)
-        return
-    for record in chain([first], lines):
-        text = record.text.strip()
-        if record.problem is None and (not text.endswith("}") or "}{" in text):
-            # Rare: a line cut in half, or two records on one line, of which a JSON parser would see only the first.
-            yield from _objects(text, record.line)
-        elif text or record.problem:
-            yield record._replace(text=text)
+    blocks = Blocks(stream)
+    text = Text(blocks, max_record)
+    text.skip(_BLANKS)
+    if _DOCUMENT.match(text.buffer, text.at):
+        yield from _objects(text, blocks)
+    else:
+        blocks.unread(text.buffer[text.at :])
+        yield from _lines(blocks, text.line, max_record)
 
 
-def _lines(stream: BufferedReader) -> Iterator[Record]:
-    """Yields the lines of a file. Where damage ends the file, the last record names the problem."""
-    number, problem = 1, None
-    open_line: list[str] = []  # parts of the current line, joined once: a large array may be one line
-    try:
-        for block in decoded_blocks(stream):
-            end, *lines = block.split("\n")
-            open_line.append(end)
-            for line in lines:
-                yield Record(number, "".join(open_line))
-                number += 1
-                open_line = [line]
-    except Exception as e:
-        if (problem := damage(e)) is None:
-            raise
-    rest = "".join(open_line)
-    if problem and _is_object(rest):
-        yield Record(number, rest)
-        rest = ""
-    if rest or problem:
-        yield Record(number, rest, problem)
+def _lines(blocks: Blocks, number: int, max_record: int) -> Iterator[Record]:
+    """Yields the records of lines, the first of which has this number."""
+    rest = ""
+    for block in blocks:
+        *lines, rest = (rest + block).split("\n")
+        for line in lines:
+            text = line.strip()
+            if text.endswith("}") and "}{" not in text and len(text) <= max_record:
+                yield Record(number, text)
+            elif text:
+                # Rare: a line cut in half, or several records on one line, of which a parser would see only the first.
+                yield from _objects(Text(iter([text]), max_record, number), blocks)
+            number += 1
+        if len(rest) > max_record:
+            yield from _objects(Text(chain([rest], blocks.rest_of_line()), max_record, number), blocks)
+            if blocks.problem:
+                return
+            rest, number = "", number + 1
+    text = rest.strip()
+    if blocks.problem is None and text.endswith("}") and "}{" not in text:
+        yield Record(number, text)
+    else:
+        yield from _objects(Text(iter([text]), max_record, number), blocks)
 
 
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _document_records(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
-    """Yields the records of an array, or of objects that span lines."""
-    texts, last = [first.text], first
-    for record in rest:
-        texts.append(record.text)
-        if record.problem:
-            last = record
-    yield from _objects("\n".join(texts), first.line, last.problem)
-
-
-def _objects(text: str, line: int, problem: str | None = None) -> Iterator[Record]:
+def _objects(text: Text, blocks: Blocks) -> Iterator[Record]:
     """Yields consecutive JSON objects, without the brackets and commas between them.
 
-    Text that cannot be decoded is a record as it stands. It ends before the next line that begins as the first line
-    with an object does (same indentation). `problem` is what ended the file after `text`.
+    Text that cannot be decoded is a record as it stands. It ends with its own closing brace, or before the next line
+    that begins as the first line with an object does (same indentation). Damage that ends the file after `text` is the
+    problem of the last record.
     """
-    at, counted = 0, 0
-    begin = re.search(r"\n[ \t]*\{", text)
-    next_begin = re.compile(re.escape(begin[0])) if begin else None
-    while True:
-        gap = _SEPARATORS.match(text, at)
-        at = gap.end() if gap else at
-        line += text.count("\n", counted, at)
-        counted = at
-        if at >= len(text):
-            break
+    next_begin: re.Pattern[str] | None = None
+    while text.skip(_SEPARATORS):
+        if next_begin is None and (begin := _OBJECT_LINE.search(text.buffer, text.at)):
+            next_begin = re.compile(re.escape(begin[0]))
+        line, start = text.line, text.at
         try:
-            _, end = _decode(text, at)
-            yield Record(line, text[at:end])
+            _, end = _decode(text.buffer, start)
         except (ValueError, RecursionError):
-            found = next_begin.search(text, at + 1) if next_begin else None
-            end = found.start() if found else len(text)
-            yield Record(line, text[at:end].rstrip(" \t\r\n,]"), problem if end == len(text) else None)
-            if end == len(text):
+            value = _Value(text)
+            if (found := value.end(next_begin)) is not None:
+                yield Record(line, _trimmed(text.buffer[start:found]))
+                end = found
+            elif text.complete:
+                yield Record(line, _trimmed(text.buffer[start:]), blocks.problem)
                 return
-        at = end
-    if problem:
-        yield Record(line, "", problem)
+            else:
+                yield too_long(line, text.buffer[start:], text.limit)
+                value.skip(next_begin)
+                continue
+        else:
+            yield Record(line, text.buffer[start:end])
+        text.advance(end)
+    if text.complete and blocks.problem:
+        yield Record(text.line, "", blocks.problem)
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip(" \t\r\n,]")
+
+
+class _Value:
+    """Finds the end of the value at the beginning of a text's next part, where it cannot be decoded."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._is_object = text.buffer.startswith("{", text.at)
+        self._depth = self._searched = int(self._is_object)  # open braces; characters searched for its end
+        self._in_string = self._escaped = False
+
+    def end(self, next_begin: re.Pattern[str] | None) -> int | None:
+        """Returns where the value ends in the buffer, if it does: behind its last brace, or before `next_begin`."""
+        own_end = self._own_end() if self._is_object else None
+        found = next_begin.search(self._text.buffer, self._text.at) if next_begin else None
+        return min((end for end in (own_end, found and found.start()) if end is not None), default=None)
+
+    def skip(self, next_begin: re.Pattern[str] | None) -> None:
+        """Advances the text behind the value, which has no end in the buffer."""
+        text = self._text
+        while not text.complete:
+            # The last line remains, because `next_begin` may begin there.
+            last_line = text.buffer.rfind("\n", text.at + 1)
+            to = last_line if last_line >= 0 else len(text.buffer)
+            self._searched = len(text.buffer) - to
+            text.advance(to)
+            text.fill()
+            if (end := self.end(next_begin)) is not None:
+                text.advance(end)
+                return
+        text.advance(len(text.buffer))
+
+    def _own_end(self) -> int | None:
+        buffer, at = self._text.buffer, self._text.at + self._searched + self._escaped
+        self._escaped = False
+        while token := (_INSIDE_STRING if self._in_string else _OUTSIDE_STRING).search(buffer, at):
+            begin, at = token.span()
+            if buffer[begin] == '"':
+                self._in_string = not self._in_string
+            elif buffer[begin] == "\\":
+                escapes = _ESCAPES.match(buffer, begin)
+                at, self._escaped = (escapes.end(), False) if escapes else (at, True)  # by it, in the next block
+            elif buffer[begin] == "{":
+                self._depth += at - begin
+            elif self._depth > at - begin:
+                self._depth -= at - begin
+            else:
+                return begin + self._depth
+        return None

@@ -10,55 +10,51 @@ from collections.abc import Iterator
 from io import BufferedReader
 from itertools import pairwise
 
-from procnet.readers.archives import damage
-from procnet.readers.decode import decoded_blocks
-from procnet.readers.record import Record
+from procnet.readers.decode import Blocks
+from procnet.readers.record import Record, too_long
+from procnet.readers.text import Text
 
 _BEGIN = re.compile(r"<Event[\s>]")
 _END = "</Event>"
-# A longer text without an end tag is no event (the Windows event log limits one to 64 KiB). It becomes a record as it
-# stands, so that a large file of another format is neither collected in memory nor searched again with every block.
-_LONGEST = 1 << 20
+_BEGIN_OR_END = re.compile(rf"{_BEGIN.pattern}|{_END}")
 # What may stand between events and is not a record that was cut.
-_AROUND = re.compile(r"(?:\s|<\?xml[^>]*\?>|</?Events[^>]*>|,)*")
+_AROUND = re.compile(r"(?:[\s,]+|<\?xml[^>]*\?>|</?Events[^>]*>)*")
 
 
-def xml_records(stream: BufferedReader) -> Iterator[Record]:
+def xml_records(stream: BufferedReader, max_record: int) -> Iterator[Record]:
     """Yields all events, and the text between them that belongs to none."""
-    rest, searched, line, problem = "", 0, 1, None
-    try:
-        for block in decoded_blocks(stream):
-            rest += block
-            at = 0
-            while (end := rest.find(_END, max(at, searched))) >= 0:
-                end += len(_END)
-                for begin, stop in _record_spans(rest, at, end):
-                    line += rest.count("\n", at, begin)
-                    at = begin
-                    yield Record(line, rest[begin:stop])
-                line += rest.count("\n", at, end)
-                at = searched = end
-            if len(rest) - at > _LONGEST:
-                yield Record(line, rest[at:].strip())
-                line += rest.count("\n", at)
-                at = len(rest)
-            rest = rest[at:]
-            searched = max(0, len(rest) - len(_END))
-    except Exception as e:
-        if (problem := damage(e)) is None:
-            raise
-    for begin, stop in _record_spans(rest, 0, len(rest)):
-        yield Record(line + rest.count("\n", 0, begin), rest[begin:stop].rstrip())
-    if problem:
-        yield Record(line + rest.count("\n"), "", problem)
+    blocks = Blocks(stream)
+    text = Text(blocks, max_record)
+    while text.skip(_AROUND):
+        end = text.buffer.find(_END, text.at)
+        spans = list(_record_spans(text, end + len(_END) if end >= 0 else len(text.buffer)))
+        if end < 0 and not text.complete:
+            *spans, (begin, _) = spans  # the last one is not complete
+            if not spans:
+                yield too_long(text.line, text.buffer[begin:], max_record)
+                _skip_event(text)
+        for begin, stop in spans:
+            text.advance(begin)
+            record = text.buffer[begin:stop]
+            yield Record(text.line, record.rstrip() if stop == len(text.buffer) and text.complete else record)
+            text.advance(stop)
+    if blocks.problem:
+        yield Record(text.line, "", blocks.problem)
 
 
-def _record_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _record_spans(text: Text, end: int) -> Iterator[tuple[int, int]]:
     """Yields (begin, stop) of each record up to one end tag: first the cut events before it, then the event itself."""
-    around = _AROUND.match(text, start, end)
-    at = around.end() if around else start
-    begins = [m.start() for m in _BEGIN.finditer(text, at, end)]
-    cuts = sorted({at, *begins, end})
-    for begin, stop in pairwise(cuts):
-        if text[begin:stop].strip():
-            yield begin, stop
+    begins = [m.start() for m in _BEGIN.finditer(text.buffer, text.at, end)]
+    return pairwise(sorted({text.at, *begins, end}))
+
+
+def _skip_event(text: Text) -> None:
+    """Advances behind the end tag of the event at the beginning, or to the next event if that comes first."""
+    text.advance(text.at + 1)
+    while text.fill():
+        found = _BEGIN_OR_END.search(text.buffer, text.at)
+        if found:
+            text.advance(found.end() if found[0] == _END else found.start())
+            return
+        # A tag may begin in the last characters of what has been read so far.
+        text.advance(len(text.buffer) - (0 if text.complete else len(_END)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from procnet.lake.ledger import ingested_before
 from procnet.lake.tables import Lake
+from procnet.readers.record import MAX_RECORD
 from procnet.sources.mapping import SourceMapping
 
 _BLOCK = 1 << 20  # bytes read at a time
@@ -41,6 +42,8 @@ def files_to_read(
     """
     tables = [lake.identity(t) for t in ("process_events", "network_events", "quarantine")]
     how = "\n".join([source.model_dump_json(exclude={"path"}), source.shared.model_dump_json(), host or "", *tables])
+    if (max_record := lake.settings.ingest.max_record) != MAX_RECORD:  # digests of earlier versions remain valid
+        how += f"\nmax_record {max_record}"
     digests = {f: digest for f in files if (digest := _digest(f, how)) is not None}
     known = set() if again or not digests else ingested_before(lake, digests.values())
     return IngestFiles(

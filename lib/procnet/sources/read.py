@@ -14,6 +14,7 @@ from procnet.readers.archives import has_suffix
 from procnet.readers.discover import ARCHIVES, find_files
 from procnet.readers.formats import SUFFIXES
 from procnet.readers.frames import read_files, read_table
+from procnet.readers.record import MAX_RECORD
 from procnet.sources.mapping import SourceMapping
 
 _FILES_OF_TABLES = (*SUFFIXES["json"], *SUFFIXES["csv"], *ARCHIVES)  # what a source of tables reads from files
@@ -26,12 +27,14 @@ def read_raw(
     *,
     table_format: str | None = None,
     sample: int | None = None,
+    max_record: int = MAX_RECORD,
 ) -> DataFrame:
     """Returns the raw frame of files, folders and globs, or of tables. Lazy. DataError for a path that does not exist.
 
     A source of tables can read files too: JSON, or CSV by the files' names. `table_format` is Spark's name of the
     tables' format if it is neither Delta nor Parquet, such as iceberg. `sample` limits the records; every file gives
-    its share, because the first files of a folder may contain no event of the source.
+    its share, because the first files of a folder may contain no event of the source. Of a record in a file with more
+    than `max_record` characters, the frame has the beginning and the problem.
     """
     if not paths:
         raise UsageError(f"nothing to read for source {source.name}", hint="name files, folders, globs or tables")
@@ -40,7 +43,7 @@ def read_raw(
         raise UsageError(f"{tables[0]} is a table and {files[0]} a file", hint="name them in two calls")
     if files:
         first = None if sample is None else max(1, sample // len(files))
-        frame = read_files(spark, files, file_format(source, files), first)
+        frame = read_files(spark, files, file_format(source, files), first, max_record)
     else:
         union = partial(DataFrame.unionByName, allowMissingColumns=True)
         frame = reduce(union, (read_table(spark, t, table_format) for t in tables))
