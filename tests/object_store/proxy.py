@@ -35,6 +35,11 @@ class Request(NamedTuple):
     method: str
     path: str
 
+    @property
+    def writes(self) -> bool:
+        """Whether it changes objects."""
+        return self.method not in ("GET", "HEAD")
+
 
 Plan = Callable[[Request], str | None]  # a request -> the kind of its fault, None for none
 
@@ -47,28 +52,28 @@ def no_faults(_: Request) -> None:
 class Outages:
     """Plan of a seed: outages that begin at random and take some requests, each with one kind of fault.
 
-    A short outage is survived by the client's retries, a long one is not. `matching` limits it to some requests.
+    A short outage is survived by the client's retries, a long one is not. Those of an odd seed are for requests that
+    write, which are a tenth of all.
     """
 
     seed: int
-    gap: int = 120  # mean number of requests between two outages
     longest: int = 25  # requests of one outage
-    matching: Callable[[Request], bool] = lambda _: True
     happened: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._until_next = self._random.randint(1, self.gap)
+        self._gap = 8 if self.seed % 2 else 120  # mean number of requests between two outages
+        self._until_next = self._random.randint(1, self._gap)
         self._left, self._kind = 0, ""
 
     def __call__(self, request: Request) -> str | None:
-        if not self.matching(request):
+        if self.seed % 2 and not request.writes:
             return None
         if not self._left:
             self._until_next -= 1
             if self._until_next > 0:
                 return None
-            self._until_next = self._random.randint(1, 2 * self.gap)
+            self._until_next = self._random.randint(1, 2 * self._gap)
             self._left = self._random.randint(1, self._random.choice((1, 4, self.longest)))
             self._kind = self._random.choice(KINDS)
         self._left -= 1
@@ -110,7 +115,7 @@ class Proxy:
 
     def written(self) -> list[Request]:
         """Returns the requests since the last `count` that change objects."""
-        return [r for r in self.requests if r.method not in ("GET", "HEAD")]
+        return [r for r in self.requests if r.writes]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -52,3 +52,9 @@ def test_tables_of_an_object_store_are_read_in_place(spark: SparkSession, tmp_pa
     assert result.code == 0, result.err
     rows = all_findings(Lake(spark, Settings(lake=tmp_path / "lake")))
     assert first_detection(rows) == [("a", "12:45"), ("b", "12:30"), ("b", "13:30")]
+    result = procnet("ingest", "--source", "cim", *places, "--conf", conf, "--json")
+    assert result.code == 0, result.err
+    stored = [
+        Lake(spark, Settings(lake=tmp_path / "lake")).read(t).count() for t in ("process_events", "network_events")
+    ]
+    assert stored == [3, 5]
