@@ -215,7 +215,8 @@ def test_status_says_what_is_there_and_what_ran(ran: CommandRuns) -> None:
     runs = [(line[2], line[-3], line[-2]) for line in lines if "+" in line]
     assert runs[0] == ("detect", "succeeded", "3")
     assert ("backfill", "succeeded", "2") in runs
-    assert ["ingest", "succeeded"] in [line[2:4] for line in lines], "what came in is in the ledger too"
+    ingests = [line[3].rstrip(",") for line in lines if line[2:3] == ["ingest"]]  # a problem may follow the status
+    assert ingests == ["succeeded"], "what came in is in the ledger too"
     assert max(map(len, ran.results["status"].out.splitlines())) <= 100
     result = json.loads(ran.results["status --json"].out)
     assert [(s["source"], s["connections"] > 0) for s in result["sources"]] == [("windows_flat", True)]
