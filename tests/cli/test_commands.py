@@ -334,7 +334,7 @@ def test_bad_input_is_reported(
     ("argv", "words"),
     [
         ("findings --format xml", "invalid choice: 'xml' (choose from"),
-        ("status --last -1", "'-1' is not a whole number of at least 0"),
+        ("status --last -1", "'-1' is not a whole number from 0 to"),
         ("backfill --start 2026-03-01T00:00Z", "--start and --end go together"),
         ("nonsense", "invalid choice: 'nonsense'"),
     ],
