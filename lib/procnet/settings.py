@@ -138,7 +138,7 @@ class DetectionSettings(_Frozen):
     """Where detection files are and which detections run: those enabled here, or those named on the command line."""
 
     folder: Path | None = None  # None: the shipped ones
-    enabled: tuple[str, ...] = ()
+    enabled: Annotated[tuple[str, ...], BeforeValidator(lambda v: ("all",) if v == "all" else v)] = ()
     budget: Budget = Budget(findings=1000)  # for each detection whose file has none
     required: Path | None = None  # file of true positives that every edit must still find; None: the shipped one
 

@@ -141,7 +141,7 @@ def test_all_names_that_select_nothing_are_reported_at_once_with_what_there_is(t
     assert near.startswith("no detection 'detection 3' among 3; near: detection ")
     assert unknown.startswith("no detection 'zzz' among 3; there are ")
     assert all(d.name in unknown and d.id in unknown for d in detections)
-    assert several == f"'00000001' may mean {detections[0].id}, {detections[2].id}"
+    assert several == f"'00000001' may mean {detections[0].id} detection 1, {detections[2].id} detection 10000001"
     assert broken.startswith(f"{bad}: version")
     assert gone.startswith(f"{tmp_path / 'gone.yml'}: ")
 

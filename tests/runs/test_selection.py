@@ -17,7 +17,7 @@ from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import DataError, DetectionError, ExclusionError
 from procnet.lake.tables import Lake
 from procnet.periods import Window
-from procnet.runs.selection import enabled_exclusions, select_detections, usable_exclusions
+from procnet.runs.selection import enabled_exclusions, not_selected, select_detections, usable_exclusions
 from procnet.settings import Budget, DetectionSettings, ExclusionSettings, Settings, default_conf_dir
 
 SHIPPED = default_conf_dir() / "detections"
@@ -48,6 +48,36 @@ def edited(file: str, **changes: Any) -> str:
     """Returns the text of a shipped detection file with some keys changed."""
     values = yaml.safe_load((SHIPPED / file).read_text(encoding="utf-8"))
     return str(yaml.safe_dump({**values, **changes}))
+
+
+def test_all_detections_run_by_one_word_and_a_broken_file_is_reported(tmp_path: Path) -> None:
+    at = folder(tmp_path, WEB, msiexec_any_port=edited(ANY_PORT, lookback="soon"))
+    settings = Settings.model_validate({"detections": {"folder": at, "enabled": "all"}})
+    for selection in (select_detections(settings, []), select_detections(settings, ["all"])):
+        assert [d.path.name for d in selection.detections] == [WEB]
+        assert ["'soon' is no duration" in p for p in selection.broken] == [True]
+        assert not_selected(selection, settings) == 0
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "mine.yml").write_text(edited(WEB, version=99), encoding="utf-8")
+    both = select_detections(settings, [str(own / "mine.yml"), "all"])
+    assert [d.version for d in both.detections] == [99], "the named file replaces the one of the folder"
+
+
+def test_a_unique_beginning_names_a_detection(tmp_path: Path) -> None:
+    at = folder(tmp_path, WEB, ANY_PORT)
+    for name, file in {"b0f": WEB, "windows http": WEB, "Windows_HTTP": WEB, "network comm": ANY_PORT}.items():
+        assert selected(at, name) == ([file], ()), name
+    settings = Settings(detections=DetectionSettings(folder=at, enabled=("b0f",)))
+    assert not_selected(select_detections(settings, []), settings) == 1
+    (at / "msiexec.yml").write_text(edited(WEB, id="b0fd38c7-f71a-43a2-870e-f3ca06bcdd98", name="Windows HTTP 2"))
+    with pytest.raises(DetectionError, match=r"'windows http' may mean .*HTTP 2"):
+        selected(at, "windows http")
+    assert selected(at, "msiexec") == (["msiexec.yml"], ()), "a whole name is meant before a beginning"
+    (at / "msiexec.yml").write_text(edited(WEB, lookback="soon"))
+    files, broken = selected(at, WEB[:-4], "msiexec")
+    assert files == [WEB], "no other detection runs in the place of a broken one"
+    assert broken
 
 
 def test_a_broken_file_stops_no_other(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from datetime import datetime, timezone
 
-from procnet.cli.detect import exit_code_of, report_as_dict
+from procnet.cli.detect import exit_code_of, report_as_dict, suggest_all
 from procnet.cli.options import (
     Commands,
     add_detections,
@@ -39,8 +39,10 @@ def add_commands(commands: Commands) -> None:
     parallel = "number of chunks that run at the same time (default: %(default)s)"
     option("--parallel", type=whole_number(1), default=1, metavar="N", help=parallel)
     add_detections(option)
-    add_period(commands.add("gaps", _gaps), "from the first run to the last complete window")
-    commands.add("catch-up", _catch_up)
+    option = commands.add("gaps", _gaps)
+    add_period(option, "from the first run to the last complete window")
+    add_detections(option)
+    add_detections(commands.add("catch-up", _catch_up))
 
 
 def _backfill(args: Namespace) -> int:
@@ -74,6 +76,8 @@ def _backfill(args: Namespace) -> int:
         "broken": selection.broken,
     }
     print_result(args, value, lambda: _print_backfill(report))
+    if not report.findings:
+        suggest_all(args, settings, selection)
     return exit_code_of(selection)
 
 
@@ -96,7 +100,7 @@ def _gaps(args: Namespace) -> None:
     source without rows.
     """
     settings, period = settings_of(args), period_of(args)
-    lake, selection = open_lake_and_select(settings)
+    lake, selection = open_lake_and_select(settings, args.detection)
     gaps = _gaps_of(lake, selection, period)
     value = {"gaps": [{"start": g.window.start, "end": g.window.end, "why": g.why} for g in gaps]}
     rows = [(g.window.start, g.window.end, format_duration(g.window.end - g.window.start), g.why) for g in gaps]
@@ -113,7 +117,7 @@ def _catch_up(args: Namespace) -> int:
 
     Nothing is read where no table has changed since the last catch-up.
     """
-    lake, selection = open_lake_and_select(settings_of(args))
+    lake, selection = open_lake_and_select(settings_of(args), args.detection)
     with show_progress("catch-up", quiet=args.json) as progress:
         report = catch_up(lake, selection, progress=progress)
     windows = [report_as_dict(r) for r in report.reports]

@@ -13,7 +13,8 @@ from procnet.cli.output import print_message, print_result, print_table
 from procnet.errors import PartlyDone
 from procnet.lake.tables import Lake
 from procnet.runs.detect import WindowReport, detect, last_complete
-from procnet.runs.selection import Selection
+from procnet.runs.selection import Selection, not_selected
+from procnet.settings import Settings
 
 
 def add_commands(commands: Commands) -> None:
@@ -39,7 +40,15 @@ def _detect(args: Namespace) -> int:
             f"the lake has connections of {first} to {last}; this evaluates them: "
             f"procnet backfill --start {first}T00:00Z --end {last + timedelta(days=1)}T00:00Z"
         )
+    if report.status != "nothing_to_read" and not report.counts["findings"]:
+        suggest_all(args, settings, selection)
     return exit_code_of(selection)
+
+
+def suggest_all(args: Namespace, settings: Settings, selection: Selection) -> None:
+    """Prints, for a run without findings and without --detection or --all, how many detections are not enabled."""
+    if not args.detection and (others := not_selected(selection, settings)):
+        print_message(f"{others} other detections are not enabled: --all runs them")
 
 
 def _days_of_connections(lake: Lake, now: datetime) -> tuple[date, date] | None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType
 
@@ -27,7 +27,7 @@ from procnet.cli.output import (
     print_table,
     short_duration,
 )
-from procnet.detections.catalog import read_catalogue
+from procnet.detections.catalog import named_by, read_catalogue
 from procnet.errors import UsageError, is_disk_full
 from procnet.exports.columns import json_lines
 from procnet.exports.elastic import to_elastic
@@ -51,7 +51,11 @@ def add_commands(commands: Commands) -> None:
     """Adds findings."""
     option = commands.add("findings", _findings)
     add_period(option, "all findings")
-    option("--detection", metavar="ID", help="only this detection: its id, or first characters of it (default: all)")
+    option(
+        "--detection",
+        metavar="ID",
+        help="only this detection: id, name, file name, or the beginning of one (default: all)",
+    )
     option("--host", metavar="HOST", help="only this host, compared as the setting host.match says (default: all)")
     formats = (
         f"table (at most {_MOST_ROWS} rows), csv, parquet, or one JSON object per line: json (all columns), ocsf, es "
@@ -80,7 +84,7 @@ def _findings(args: Namespace) -> None:
     if period is not None:
         rows = rows.where(in_period(period.start, period.end, "finding_date"))
     if args.detection:
-        rows = rows.where(F.col("detection_id").startswith(args.detection.lower()))
+        rows = rows.where(_is_detection(args.detection, settings))
         _refuse_unknown_detection(rows, args.detection, settings)
     if args.host:
         rows = rows.where(_is_host(args.host, settings.host.match))
@@ -102,19 +106,28 @@ def _findings(args: Namespace) -> None:
 
 
 def _refuse_unknown_detection(rows: DataFrame, name: str, settings: Settings) -> None:
-    """Raises UsageError where no id in the findings and none of the catalogue begins with `name`.
+    """Raises UsageError where neither the findings nor the catalogue have such a detection.
 
     In: the findings of this detection. A detection whose file was deleted may still have findings.
     """
     usable, _ = read_catalogue(settings.detections_folder)
-    low = name.lower()
-    if any(d.id.startswith(low) for d in usable) or not rows.isEmpty():
+    if named_by(usable, name) or not rows.isEmpty():
         return
+    low = name.lower()
     near = [f"{d.id[:8]} ({d.name})" for d in usable if d.id.startswith(low[:1]) or low in d.name.lower()]
+    shown = ", ".join(near[:5]) or "none"
     raise UsageError(
-        f"no finding and no detection has an id that begins with {name!r}; near are: {', '.join(near[:5]) or 'none'}",
+        f"no finding and no detection has an id or a name that begins with {name!r}; near are: {shown}",
         hint="procnet detections list shows all ids",
     )
+
+
+def _is_detection(name: str, settings: Settings) -> Column:
+    """Condition: the finding is of a detection that `name` means, or of a deleted one whose id or name begins so."""
+    found = named_by(read_catalogue(settings.detections_folder)[0], name)
+    low = name.strip().lower()
+    by_id = F.col("detection_id").isin([d.id for d in found]) | F.col("detection_id").startswith(low)
+    return by_id if found else by_id | F.lower("detection_name").startswith(low)
 
 
 def _is_host(name: str, match: HostMatch) -> str:

@@ -12,6 +12,7 @@ from inspect import cleandoc
 from textwrap import fill
 from typing import Any, TypeAlias
 
+from procnet.detections.catalog import ALL
 from procnet.errors import UsageError
 from procnet.lake.place import check_place
 from procnet.lake.tables import Lake
@@ -69,9 +70,14 @@ def add_period(option: AddOption, default: str, *, required: bool = False) -> No
 
 
 def add_detections(option: AddOption) -> None:
-    """Adds --detection, repeatable."""
-    what = "detection to run: id, first characters of the id, name, or file; repeatable (default: detections.enabled)"
+    """Adds --detection, repeatable, and --all."""
+    what = (
+        "detection to run: id, name, file name, the beginning of one of these, or a file; repeatable "
+        "(default: detections.enabled)"
+    )
     option("--detection", action="append", default=[], metavar="ID_OR_FILE", help=what)
+    every = "every detection of detections.folder, as if all were enabled (default: detections.enabled)"
+    option("--all", action="append_const", const=ALL, dest="detection", default=[], help=every)
 
 
 def add_source(option: AddOption, host: str) -> None:

@@ -13,6 +13,8 @@ from procnet.detections.detection import Detection, detection_of, parse_sides
 from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
 
+ALL = "all"  # in place of a name: every usable detection of the folder
+_MOST_MEANT = 10  # detections that one ambiguous name lists
 _MOST_PROBLEMS = 20  # of names: each is compared with those of all detections
 
 
@@ -42,13 +44,16 @@ def select(
 ) -> tuple[Detection, ...]:
     """The detections that are wanted, sorted by id.
 
-    Each is given by its id, the first 8 or more characters of it, its name, its file's name, or the path of a file,
+    Each is given by its id, its name, its file's name, the beginning of one of these, `all`, or the path of a file,
     which replaces the catalogue's detection of the same id. Raises DetectionError with every name that is not known or
     not unique, and with the problems of the files that are wanted but unusable.
     """
     selected: dict[str, Detection] = {}
     problems: list[str] = []
-    for want in wanted:
+    for want in sorted(wanted, key=lambda w: w.lower() != ALL):  # a file that is named replaces one of all
+        if want.lower() == ALL:
+            selected |= {d.id: d for d in detections}
+            continue
         found = _look_up(want, detections, unusable)
         if isinstance(found, Detection):
             selected[found.id] = found
@@ -131,6 +136,20 @@ def is_named(detection: Detection, name: str) -> bool:
     return by_prefix or low in _names_of(detection)
 
 
+def named_by(
+    detections: Sequence[Detection], name: str, unusable: Sequence[UnusableFile] = ()
+) -> tuple[Detection, ...]:
+    """The detections that a name means (`is_named`); without one, those whose id, name or file's stem begins with it.
+
+    None where the name is exactly that of an unusable file: another detection that begins so must not run in its place.
+    """
+    low = name.strip().lower()
+    found = tuple(d for d in detections if is_named(d, low))
+    if found or not low or any(low in u.names for u in unusable):
+        return found
+    return tuple(d for d in detections if any(n.startswith(low) for n in _names_of(d)))
+
+
 def _look_up(
     name: str, detections: Sequence[Detection], unusable: Sequence[UnusableFile]
 ) -> Detection | tuple[str, ...]:
@@ -139,13 +158,13 @@ def _look_up(
         read = _read(Path(name))
         return read if isinstance(read, Detection) else read.problems
     low = name.lower()
-    found = [d for d in detections if is_named(d, name)]
+    found = named_by(detections, name, unusable)
     if len(found) == 1:
         return found[0]
     if problems := tuple(p for u in unusable if low in u.names for p in u.problems):
         return problems
     if found:
-        return (f"{name!r} may mean {', '.join(d.id for d in found)}",)
+        return (f"{name!r} may mean {', '.join(f'{d.id} {d.name}' for d in found[:_MOST_MEANT])}",)
     near = get_close_matches(low, [n for d in detections for n in (d.id, d.name.lower())], n=2, cutoff=0.5)
     known = f"near: {', '.join(near)}" if near else f"there are {', '.join(f'{d.id} {d.name}' for d in detections)}"
     # The name may be that of one of the unusable files.

@@ -13,7 +13,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from procnet.config_file import UnusableFile, shortened
-from procnet.detections.catalog import is_named, load_detections, read_catalogue, select
+from procnet.detections.catalog import ALL, is_named, load_detections, named_by, read_catalogue, select
 from procnet.detections.detection import Detection
 from procnet.errors import DetectionError, ExclusionError
 from procnet.findings.exclusion_schema import load_exclusions, read_exclusions
@@ -52,12 +52,15 @@ def select_detections(settings: Settings, names: Sequence[str]) -> Selection:
 
     Raises DetectionError where a named detection is unknown or broken. An enabled detection that is broken becomes a
     problem in `broken`, and the others run. DetectionError also where an enabled name matches no detection (a typing
-    error), and where no enabled detection can run.
+    error), and where no enabled detection can run. `all` as a name means every detection of the folder, as if all were
+    enabled.
     """
     usable, unusable = read_catalogue(settings.detections_folder)
     wanted = list(names or settings.detections.enabled)
-    broken = {} if names else _broken_detections(wanted, usable, unusable)
-    detections = select(usable, [name for name in wanted if name not in broken], unusable)
+    tolerated = [n for n in wanted if not names or n.lower() == ALL]
+    broken = _broken_detections(tolerated, usable, unusable)
+    runnable = [n for n in wanted if n not in broken or n.lower() == ALL or named_by(usable, n, unusable)]
+    detections = select(usable, runnable, unusable)
     problems = tuple(dict.fromkeys(p for of_name in broken.values() for p in of_name))
     if problems and not detections:
         raise DetectionError(problems, hint="procnet detections lint shows all of them again")
@@ -70,6 +73,9 @@ def _broken_detections(
     """Returns the problems of each name whose detection cannot be loaded."""
     broken: dict[str, tuple[str, ...]] = {}
     for name in names:
+        if name.lower() == ALL:
+            broken[name] = tuple(p for u in unusable for p in u.problems)
+            continue
         if name.endswith((".yml", ".yaml")):
             try:
                 load_detections([Path(name)])
@@ -82,6 +88,12 @@ def _broken_detections(
         if not is_usable and candidates:
             broken[name] = tuple(p for u in candidates for p in u.problems)
     return broken
+
+
+def not_selected(selection: Selection, settings: Settings) -> int:
+    """Returns the number of usable detections of the folder that the selection lacks."""
+    usable, _ = read_catalogue(settings.detections_folder)
+    return len({d.id for d in usable} - {d.id for d in selection.detections})
 
 
 def with_exclusions(selection: Selection, settings: Settings, spark: SparkSession | None) -> Selection:
