@@ -102,7 +102,11 @@ def commits(lake: ModelLake, since: int) -> list[dict[str, Any]]:
 
 def run_attempts(lake: ModelLake) -> list[RunAttempt]:
     return [
-        ledger._attempt(r.window, r.started_at, r.status, r.detections, r.table_versions, r.run_id, r.inputs)
+        ledger.with_findings_version(
+            RunAttempt(
+                r.window, r.started_at, r.status, r.detections, r.table_versions, run_id=r.run_id, table_ids=r.inputs
+            )
+        )
         for r in lake.rows("runs")
         if r.window is not None and r.kind in ledger._WINDOW_KINDS
     ]
@@ -176,10 +180,12 @@ def add_rows(lake: ModelLake, table: str, rows: Sequence[Any], dates: object) ->
 
     def merge(_: int) -> int:
         lake.world.pause(f"begin to merge rows into {table}")
-        stored, since = lake.world.tables[table].rows, lake.world.tables[table].version
+        target = lake.world.tables[table]
+        stored, since = target.rows, target.version
         new = [r for r in dict.fromkeys(rows) if r not in stored]
         lake.world.pause(f"commit merged rows to {table}")
-        lake.world.tables[table].merge(since, new, lake.world.time)
+        lake.world.refuse_remade(target)
+        target.merge(since, new, lake.world.time)
         return len(new)
 
     return retry_on_conflict(merge) if rows else 0
@@ -223,6 +229,7 @@ def optimize(lake: ModelLake, name: str, **options: object) -> int:
         table = lake.world.tables[name]
         since = table.version
         lake.world.pause(f"commit merged files of {name}")
+        lake.world.refuse_remade(table)
         if table.rows:
             table.rewrite(since, lake.world.time)
         return len(table.rows)
@@ -280,7 +287,6 @@ REPLACED: dict[tuple[Any, str], Any] = {
     (detect, "source_health"): source_health,
     (detect, "evaluate"): evaluate,
     (detect, "enrich"): lambda findings, query: findings,
-    (detect, "run_concurrently"): _in_order,
     (known_runs, "run_concurrently"): _in_order,
     (events, "run_concurrently"): _in_order,
     (retention, "run_concurrently"): _in_order,

@@ -71,18 +71,26 @@ def run_attempts(lake: Lake) -> list[RunAttempt]:
         return []
     runs = lake.read("runs").where(F.col("kind").isin(*_WINDOW_KINDS))
     times = [F.unix_micros(c) for c in ("window_start", "window_end", "started_at")]
-    rows = runs.select(*times, "status", "detections", "table_versions", "run_id", "inputs").collect()
-    attempts = [
-        _attempt(Window(from_micros(start), from_micros(end)), from_micros(started), *rest)
-        for start, end, started, *rest in rows
-        if start is not None
-    ]
-    checks = [
-        _OlderCheck(from_micros(started), detections or {}, versions or {})
-        for start, _, started, status, detections, versions, _, _ in rows
-        if start is None and status == "succeeded" and FINDINGS_KEY not in (versions or {})
-    ]
+    rows = runs.select(*times, "status", "detections", "table_versions", "inputs", "run_id").collect()
+    attempts, checks = list[RunAttempt](), list[_OlderCheck]()
+    for start, end, started, status, *maps, run_id in rows:
+        detections, versions, inputs = (m or {} for m in maps)
+        if start is not None:
+            window = Window(from_micros(start), from_micros(end))
+            run = RunAttempt(
+                window, from_micros(started), status, detections, versions, run_id=run_id, table_ids=inputs
+            )
+            attempts.append(with_findings_version(run))
+        elif status == "succeeded" and FINDINGS_KEY not in versions:
+            checks.append(_OlderCheck(from_micros(started), detections, versions))
     return [_with_older_checks(a, checks) for a in attempts] if checks else attempts
+
+
+def with_findings_version(row: RunAttempt) -> RunAttempt:
+    """Returns a run whose `versions` are a row's `table_versions`, with the version of the findings table apart."""
+    versions = dict(row.versions)
+    findings_version = versions.pop(FINDINGS_KEY, -1)
+    return replace(row, versions=versions, findings_version=findings_version)
 
 
 def last_check(lake: Lake) -> datetime | None:
@@ -99,20 +107,6 @@ class _OlderCheck:
     time: datetime
     detections: Mapping[str, str]
     versions: Mapping[str, int]
-
-
-def _attempt(
-    window: Window,
-    started_at: datetime,
-    status: str,
-    detections: Mapping[str, str] | None,
-    versions: Mapping[str, int] | None,
-    run_id: str,
-    inputs: Mapping[str, str] | None,
-) -> RunAttempt:
-    events = dict(versions or {})
-    findings_version = events.pop(FINDINGS_KEY, -1)
-    return RunAttempt(window, started_at, status, detections or {}, events, findings_version, run_id, inputs or {})
 
 
 def _with_older_checks(attempt: RunAttempt, checks: Sequence[_OlderCheck]) -> RunAttempt:

@@ -25,7 +25,6 @@ from procnet.runs.recorder import RunInProgress, RunRecorder
 from procnet.runs.retention import refuse_deleted_period
 from procnet.runs.selection import Selection, run_fingerprints
 from procnet.settings import Settings
-from procnet.spark.concurrent import run_concurrently
 from procnet.state.state import LoadedState, carries_state, load_state, save_state
 
 _NO_CONNECTIONS = Evaluation(None, "none", "the window has no connection")
@@ -94,8 +93,10 @@ def _evaluate_and_replace(
     lake: Lake, selection: Selection, window: Window, attempt: RunInProgress, conflicts: int
 ) -> WindowReport:
     # Before the events: a run that reads newer ones commits its findings later than this version.
-    since, ids = _written_tables(lake)
+    since, ids = lake.version("findings"), table_ids(lake)
     events = read_events(lake)
+    for table in ("findings", "runs"):  # a table or column that is missing is an error before anything is computed
+        lake.read(table)
     attempt.note(table_versions=events.known_versions, inputs=ids)
     attempt.stage("open")
     query = Query(events.process_events, events.network_events, selection.detections, window, lake.settings)
@@ -111,7 +112,7 @@ def _evaluate_and_replace(
     # Once more: what maintain has deleted meanwhile is missing in the findings.
     refuse_deleted = partial(refuse_deleted_period, lake, selection, window)
     read = attempt.over(window, events.known_versions, ids)
-    written = replace_findings(lake, findings, read, since=since, before_commit=refuse_deleted)
+    written = replace_findings(lake, findings, read, since=since or 0, before_commit=refuse_deleted)
     attempt.note(table_versions={**events.known_versions, FINDINGS_KEY: written.version})
     attempt.stage("findings")
     reason = _save_state(lake, query, events, state, evaluation, attempt)
@@ -125,18 +126,6 @@ def _evaluate_and_replace(
     return WindowReport(
         run.run_id, window, status, evaluation.plan, reason, evaluation.rows_collected, counts, run.seconds, noisy
     )
-
-
-def _written_tables(lake: Lake) -> tuple[int, Mapping[str, str]]:
-    """Returns the version of the findings table, and the ids of the own tables. DataError where a table or column is
-    missing that the run will write."""
-    version, ids, *_ = run_concurrently(
-        lake.spark,
-        partial(lake.version, "findings"),
-        partial(table_ids, lake),
-        *(partial(lake.read, t) for t in ("findings", "runs")),
-    )
-    return version, ids  # type: ignore[return-value]  # the table was read beside, so it has a version
 
 
 def _counts(health: SourceHealth, conflicts: int) -> dict[str, int]:
