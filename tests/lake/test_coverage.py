@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -118,6 +119,15 @@ def test_the_last_run_is_that_of_the_last_commit_whatever_the_clocks_say() -> No
     slow = RunAttempt(PERIOD, NOON, "succeeded", FINGERPRINTS, {"t": 3}, findings_version=7)
     newer = RunAttempt(PERIOD, NOON + timedelta(hours=1), "succeeded", FINGERPRINTS, {"t": 5}, findings_version=6)
     assert coverage(PERIOD, [slow, newer], FINGERPRINTS, NOW) == [Part(PERIOD, None, {"t": 3})]
+
+
+def test_a_run_over_the_findings_table_of_now_is_later_than_those_over_an_earlier_one() -> None:
+    """The table was dropped and made anew: its versions start at 0 again."""
+    old = RunAttempt(PERIOD, NOON, "succeeded", FINGERPRINTS, VERSIONS, 90, "old", {"findings": "1"})
+    new = replace(old, findings_version=3, run_id="new", table_ids={"findings": "2"})
+    now = TableState(VERSIONS, findings_version=3, table_ids={"findings": "2"})
+    assert coverage(PERIOD, [old], FINGERPRINTS, now) == [Part(PERIOD, "tables rewound", VERSIONS)]
+    assert coverage(PERIOD, [old, new], FINGERPRINTS, now) == [Part(PERIOD, None, VERSIONS)]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from simulation.lake import KEEP_EVENTS, SETTINGS, ModelLake, World
 from simulation.rules import BASE, DETECTIONS, EXCLUSION, ModelDetection, edited, window_of
 from simulation.schedule import Command
 from simulation.storage import CLOCK_START
+from simulation.tables import Table
 
 
 @dataclass
@@ -114,6 +115,14 @@ def _restore(job: Job, values: Mapping[str, Any]) -> None:
     table.restore(to, job.world.time)
 
 
+def _remake(job: Job, values: Mapping[str, Any]) -> None:
+    """Drops a table and makes it anew; the files that it was made of are ingested again."""
+    table = job.world.tables[values["table"]]
+    job.world.pause(f"drop {values['table']} and make it anew")
+    job.world.tables[values["table"]] = Table(table.name, table.generation + 1)
+    job.removed |= set(table.rows)
+
+
 def _maintain(job: Job, values: Mapping[str, Any]) -> None:
     """With `expire`, as many days after the first event's that retention deletes the events of so many days."""
     if "expire" not in values:
@@ -142,6 +151,7 @@ KINDS: dict[str, Callable[[Job, Mapping[str, Any]], None]] = {
     "append": _append,
     "delete": _delete,
     "restore": _restore,
+    "remake": _remake,
     "maintain": _maintain,
     "edit": _edit,
     "exclude": _exclude,

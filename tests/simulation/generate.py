@@ -13,12 +13,18 @@ _DAYS = (0, 1, 5)  # a backfill skips by dates: day 5 is out of reach of the oth
 _HOURS = (0, 1, 10, 11, 12, 22, 23)
 _WEIGHTS = {
     "detect": 10, "backfill": 5, "catch_up": 7, "fill_gaps": 3, "ingest": 7, "append": 2, "delete": 3, "maintain": 2,
-    "edit": 1, "exclude": 1, "restore": 1,
+    "edit": 1, "exclude": 1, "restore": 1, "remake": 1,
 }  # fmt: skip
 # Rounds in which several runs and a change are about one hour: there the races are.
 _RUNS = {"detect": 6, "backfill": 2, "catch_up": 5, "fill_gaps": 2}
 _CHANGES = {"ingest": 5, "append": 3, "delete": 3, "edit": 1, "exclude": 1, "restore": 1, "maintain": 1}
-_NOT_WITH_RETENTION = ("edit", "exclude", "restore", "delete")  # they take findings away that retention leaves
+_NOT_WITH_RETENTION = (
+    "edit",
+    "exclude",
+    "restore",
+    "delete",
+    "remake",
+)  # they take findings away that retention leaves
 
 
 @dataclass
@@ -41,7 +47,8 @@ class _Generator:
         if number == 0:
             return ["ingest", rng.choice(("backfill", "detect", "fill_gaps"))][: rng.choice((1, 2, 2))]
         if rng.random() >= self.share_crowded:
-            return self.draw(_WEIGHTS, rng.choice((1, 2, 2, 3, 4)))
+            kinds = self.draw(_WEIGHTS, rng.choice((1, 2, 2, 3, 4)))
+            return ["remake"] if "remake" in kinds else kinds  # a table is dropped while nothing works
         self.crowded = rng.choice(self.spots)
         kinds = self.draw(_RUNS, rng.choice((1, 2, 2, 3))) + self.draw(_CHANGES, rng.choice((1, 1, 2)))
         rng.shuffle(kinds)
@@ -100,6 +107,8 @@ class _Generator:
             return {"expire": rng.choice((1, 2, 6))} if self.has_retention and rng.random() < 0.7 else {}
         if kind == "edit":
             return {"detection": rng.choice("AB")}
+        if kind == "remake":
+            return {"table": rng.choice(("findings", "findings", "process_events", "network_events"))}
         if kind == "restore":
             table = rng.choice(("findings", "findings", "process_events", "network_events"))
             return {"table": table, "back": rng.choice((1, 1, 2, 4))}

@@ -10,7 +10,7 @@ from typing import Any
 from procnet.lake.ledger import Run
 from procnet.settings import AttributionSettings, MaintenanceSettings, Settings
 from simulation.frames import Collected, Condition, Frame
-from simulation.scheduler import Scheduler
+from simulation.scheduler import Scheduler, StorageError
 from simulation.tables import Commit, Table
 
 TABLES = ("process_events", "network_events", "quarantine", "findings", "runs", "open_processes")
@@ -43,6 +43,11 @@ class World:
         self.scheduler.pause(step)
         self.time += 1
 
+    def refuse_remade(self, table: Table) -> None:
+        """A transaction ends with an error where its table was dropped since."""
+        if self.tables[table.name] is not table:
+            raise StorageError(f"the storage failed: {table.name} was dropped")
+
 
 @dataclass(frozen=True)
 class ModelLake:
@@ -68,7 +73,8 @@ class ModelLake:
         return True
 
     def identity(self, name: str) -> str:
-        return name
+        self.world.pause(f"read the id of {name}")
+        return f"{name} {self.world.tables[name].generation}"
 
     def version(self, name: str) -> int:
         self.world.pause(f"read the version of {name}")
@@ -105,6 +111,7 @@ class ModelLake:
         new = tuple(rows.compute())
         assert all(condition(r) for r in new), "Delta refuses rows outside of the condition"
         world.pause(f"commit to {name}")
+        world.refuse_remade(table)
         table.replace(since, set(condition.dates), condition, new, Commit(world.time, "WRITE", metadata=metadata))
         world.scheduler.note(f"version {table.version} of {name}, from version {since}")
 

@@ -36,6 +36,7 @@ class Table:
     """A table: version n is `commits[n]`, after which its rows are `snapshots[n]`."""
 
     name: str
+    generation: int = 0  # a table that is dropped and made anew has another
     commits: list[Commit] = field(default_factory=lambda: [Commit(0, "CREATE TABLE")])
     snapshots: list[tuple[Any, ...]] = field(default_factory=lambda: [()])
     properties: dict[str, str] = field(default_factory=dict)
@@ -109,6 +110,8 @@ class Table:
 
     def changes(self, since: int, now: int) -> Iterator[tuple[Any, int]]:
         """Yields the rows that commits after `since` up to `now` have added or removed, with the commit's version."""
+        if now > self.version:
+            raise DataError(f"{self.name} has no version {now}")
         if since < now and since + 1 < self.feed_from:
             raise DataError(f"files of the change data feed of {self.name} are missing")
         for version in range(since + 1, now + 1):

@@ -105,7 +105,9 @@ def coverage(
     """
     if not fingerprints:
         return []
-    overlapping = [a for a in attempts if a.window.start < period.end and period.start < a.window.end]
+    overlapping = [
+        _of_table_now(a, now) for a in attempts if a.window.start < period.end and period.start < a.window.end
+    ]
     groups = _grouped_by_runs(overlapping, fingerprints)
     per_group = [_segments_of_group(period, [overlapping[i] for i in runs]) for runs in groups]
     parts: list[Part] = []
@@ -226,6 +228,14 @@ def _reason(
         return "source had no rows" if done.status == "nothing_to_read" else None
     is_failed = newest is not None and newest.status == "failed" and reason != "killed"
     return "failed" if is_failed else reason
+
+
+def _of_table_now(run: RunAttempt, now: TableState) -> RunAttempt:
+    """Returns the run, before all runs over the findings table that there is now if it committed to one made earlier:
+    the versions of two tables do not compare."""
+    table_id = now.table_ids.get("findings")
+    is_other = table_id is not None and run.table_ids.get("findings", table_id) != table_id
+    return replace(run, findings_version=-1) if is_other else run
 
 
 def _is_rewound(run: RunAttempt, now: TableState) -> bool:
