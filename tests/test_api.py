@@ -11,6 +11,8 @@ from pyspark.sql import SparkSession
 
 import procnet
 from installer_lake import EVENT_TABLES, HOUR, NOON, all_findings, append_events, new_lake
+from procnet.api import _selection
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.lake.tables import Lake
 from procnet.settings import default_conf_dir
 
@@ -79,6 +81,49 @@ def test_detect_uses_the_enabled_exclusions_unless_others_are_given(spark: Spark
     report = procnet.detect(spark, lake.settings, hour, [detection], exclusions=())
     assert report.status == "nothing_to_read"
     assert Lake(spark, lake.settings).read("runs").count() == 1
+
+
+def test_without_a_place_the_enabled_detections_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCNET_CONF", str(default_conf_dir() / "local.yml"))
+    settings = procnet.load_settings()
+    assert [d.id for d in procnet.load_detections()] == list(settings.detections.enabled)
+    run: Any = {"spark": None, "settings": settings, "detections": None, "exclusions": (), "broken": ()}
+    assert _selection(**run).detections == procnet.load_detections(), "detect and backfill take the same ones"
+
+
+@pytest.mark.spark
+def test_attribution_says_what_is_wrong_with_its_arguments_and_compares_hosts_as_events_have_them(
+    spark: SparkSession,
+) -> None:
+    process = {"host": "WS-1.Corp.example.", "process_id": 4, "event_time": NOON, "process_name": "a.exe"}
+    connection = {"host": "ws-1", "process_id": 4, "event_time": NOON + timedelta(seconds=1), "dest_ip": "192.0.2.7"}
+    frames: list[Any] = [
+        spark.createDataFrame([tuple(row.get(n) for n in schema.names)], schema)
+        for row, schema in ((process, PROCESS_EVENTS), (connection, NETWORK_EVENTS))
+    ]
+    (found,) = procnet.attribute_connections(*frames, max_age="1d").collect()  # event_kind is null: a start
+    assert (found["attribution"], found["instance"]["process_name"]) == ("host_pid", "a.exe")
+    (as_is,) = procnet.attribute_connections(*frames, host_match="as_is").collect()
+    assert as_is["attribution"] == "none"
+
+    processes, connections = frames
+    wrong: list[tuple[type[Exception], str, tuple[Any, ...], dict[str, Any]]] = [
+        (procnet.UsageError, "processes is a .*list and no Spark DataFrame", ([], connections), {}),
+        (
+            procnet.DataError,
+            "processes lacks the columns event_kind, host",
+            (processes.drop("host", "event_kind"), connections),
+            {},
+        ),
+        (procnet.DataError, "connections lacks the columns dest_ip", (processes, connections.drop("dest_ip")), {}),
+        (procnet.UsageError, "max_age: 'a day' is no duration", (processes, connections), {"max_age": "a day"}),
+        (procnet.UsageError, "end_grace: .* is negative", (processes, connections), {"end_grace": -timedelta(1)}),
+        (procnet.UsageError, "plan is 'fast'", (processes, connections), {"plan": "fast"}),
+        (procnet.UsageError, "host_match is 'long'", (processes, connections), {"host_match": "long"}),
+    ]
+    for error, message, given, options in wrong:
+        with pytest.raises(error, match=message):
+            procnet.attribute_connections(*given, **options)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

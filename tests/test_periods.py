@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,6 +31,25 @@ T0 = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 )
 def test_a_duration_reads(text: object, expected: timedelta) -> None:
     assert parse_duration(text) == expected
+
+
+def test_a_window_takes_times_as_text() -> None:
+    hour: Any = ("2026-03-01T08:00Z", "2026-03-01T10:00+01:00")
+    assert Window(*hour) == Window(T0 - timedelta(minutes=30), T0 + timedelta(minutes=30))
+
+
+@pytest.mark.parametrize(
+    ("start", "hint"),
+    [
+        ("2026-03-01T08:00", "write 2026-03-01T08:00:00Z"),
+        ("soon", "2026-03-01T08:00:00Z"),
+        (5, 'Window("2026-03-01T08'),
+    ],
+)
+def test_a_time_of_a_window_that_cannot_be_read_says_what_to_write(start: Any, hint: str) -> None:
+    with pytest.raises(UsageError) as e:
+        Window(start, T0)
+    assert hint in str(e.value)
 
 
 @pytest.mark.parametrize("text", ["", "h", "1 fortnight", "-1h", True, None, float("nan")])

@@ -10,9 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from procnet.api import backfill, detect, ingest
+    from procnet.api import backfill, detect, ingest, load_detections
     from procnet.attribution.attribute import attribute_connections
-    from procnet.detections.catalog import load_detections
     from procnet.errors import ConfigError, DataError, PartlyDone, ProcnetError, UsageError, WindowFailed
     from procnet.findings.rows import findings_cim
     from procnet.periods import Window
@@ -26,7 +25,7 @@ _MODULES = {
     "detect": "procnet.api",
     "findings_cim": "procnet.findings.rows",
     "ingest": "procnet.api",
-    "load_detections": "procnet.detections.catalog",
+    "load_detections": "procnet.api",
     "load_settings": "procnet.settings",
     "normalize": "procnet.sources.normalize",
     "open_session": "procnet.spark.session",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pyspark.sql import SparkSession
 
+from procnet.detections import catalog
 from procnet.detections.detection import Detection
+from procnet.errors import DetectionError
 from procnet.findings.exclusions import Exclusion
 from procnet.lake.tables import Lake
 from procnet.periods import Window
@@ -19,12 +21,30 @@ from procnet.runs import ingest as ingest_run
 from procnet.runs.backfill import BackfillReport
 from procnet.runs.detect import WindowReport
 from procnet.runs.ingest_report import IngestReport
-from procnet.runs.selection import Selection, enabled_exclusions
+from procnet.runs.selection import Selection, enabled_exclusions, select_detections
 from procnet.runs.windows import WindowProgress
-from procnet.settings import Settings
+from procnet.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # typing has it from Python 3.11 on
+
+
+def load_detections(place: Path | str | Iterable[Path] | None = None) -> tuple[Detection, ...]:
+    """The detections of a folder or of single files, sorted by id; without a place the enabled ones.
+
+    Args:
+        place: A folder (its *.yml), or paths of files. None means the enabled detections of `load_settings()`, as the
+            command line runs them.
+
+    Raises:
+        DetectionError: With every problem of every file, including ids and names that are used twice.
+    """
+    if place is not None:
+        return catalog.load_detections(place)
+    enabled = select_detections(load_settings(), ())
+    if enabled.broken:
+        raise DetectionError(enabled.broken, hint="procnet detections lint shows all of them again")
+    return enabled.detections
 
 
 class IngestOptions(TypedDict, total=False):
@@ -86,7 +106,7 @@ def detect(
     spark: SparkSession,
     settings: Settings,
     window: Window,
-    detections: Sequence[Detection],
+    detections: Sequence[Detection] | None = None,
     *,
     exclusions: Sequence[Exclusion] | None = None,
     **options: Unpack[RunOptions],
@@ -97,7 +117,7 @@ def detect(
         spark: A session with Delta, such as that of `open_session`.
         settings: They name the lake and set tolerances, lateness and budgets.
         window: Connections with `start <= event_time < end` are evaluated; UTC.
-        detections: As returned by `load_detections`.
+        detections: As returned by `load_detections`. None means the enabled ones of the settings.
         exclusions: They set `excluded_by` of findings. None means the enabled exclusions of the settings.
         broken: Problems of detections that could not be loaded, for the ledger.
         kind: Kind of the ledger's row: `detect` (default), `backfill` or `catch_up`. Only `detect` uses the state of
@@ -107,7 +127,7 @@ def detect(
         The ledger's row of the window: status, plan, counts, seconds by stage.
 
     Raises:
-        UsageError: No detection is given, or retention has deleted events that the window needs.
+        UsageError: No detection is given or enabled, or retention has deleted events that the window needs.
         DataError: A table or column is missing.
         ConfigError: The settings name no lake, or commits to it could be lost.
         ExclusionError: `exclusions` is None, and an enabled exclusion cannot be used.
@@ -124,7 +144,7 @@ def backfill(
     spark: SparkSession,
     settings: Settings,
     period: Window,
-    detections: Sequence[Detection],
+    detections: Sequence[Detection] | None = None,
     *,
     exclusions: Sequence[Exclusion] | None = None,
     **options: Unpack[BackfillOptions],
@@ -135,7 +155,7 @@ def backfill(
         spark: A session with Delta, such as that of `open_session`.
         settings: As for `detect`.
         period: The time to evaluate, UTC.
-        detections: As returned by `load_detections`.
+        detections: As returned by `load_detections`. None means the enabled ones of the settings.
         exclusions: As for `detect`.
         broken: As for `detect`.
         windows: The parts of the period to evaluate; None means all of it.
@@ -162,10 +182,13 @@ def backfill(
 def _selection(
     spark: SparkSession,
     settings: Settings,
-    detections: Sequence[Detection],
+    detections: Sequence[Detection] | None,
     exclusions: Sequence[Exclusion] | None,
     broken: Sequence[str],
 ) -> Selection:
+    if detections is None:
+        enabled = select_detections(settings, ())
+        detections, broken = enabled.detections, (*broken, *enabled.broken)
     chosen = enabled_exclusions(settings, spark) if exclusions is None else exclusions
     return Selection(tuple(detections), tuple(chosen), tuple(broken))
 

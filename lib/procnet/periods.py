@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
@@ -66,14 +66,22 @@ Duration = Annotated[Offset, AfterValidator(_not_negative)]
 class Window:
     """A half-open period `[start, end)` in UTC: its connections are evaluated, their processes may be older.
 
-    Raises UsageError for times without a zone, and for a period that is empty or ends before it starts.
+    A time may be given as text, such as `2026-03-01T08:00Z`. Raises UsageError for times without a zone, and for a
+    period that is empty or ends before it starts.
     """
 
     start: datetime
     end: datetime
 
     def __post_init__(self) -> None:
-        for name, value in (("start", self.start), ("end", self.end)):
+        for name in ("start", "end"):
+            given: Any = getattr(self, name)
+            value = parse_time(given) if isinstance(given, str) else given
+            if not isinstance(value, datetime):
+                raise UsageError(
+                    f"{name} {repr(value)[:60]} is no time",
+                    hint='write Window("2026-03-01T08:00Z", "2026-03-01T09:00Z")',
+                )
             if value.tzinfo is None:
                 raise UsageError(
                     f"{name} {value.isoformat()} has no time zone", hint=f"write {value.isoformat()}Z for UTC"

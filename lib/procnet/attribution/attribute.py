@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from pyspark.sql import DataFrame
 
 from procnet.attribution import broadcast, shuffled
+from procnet.attribution.inputs import (
+    NETWORK_COLUMNS,
+    PROCESS_COLUMNS,
+    checked_duration,
+    checked_frame,
+    with_event_kinds,
+)
 from procnet.attribution.instances import process_instances
 from procnet.attribution.resolve import resolve
+from procnet.errors import UsageError
 from procnet.settings import HostMatch, Tolerances
 
 if TYPE_CHECKING:
@@ -22,16 +30,16 @@ Plan = Literal["broadcast", "shuffled"]
 class ToleranceOptions(TypedDict, total=False):
     """How far clocks and sensors may be apart: see `settings.Tolerances` for meanings and defaults."""
 
-    clock_skew: timedelta
-    end_grace: timedelta
-    start_tolerance: timedelta
+    clock_skew: timedelta | str
+    end_grace: timedelta | str
+    start_tolerance: timedelta | str
 
 
 def attribute_connections(
     processes: DataFrame,
     connections: DataFrame,
     *,
-    max_age: timedelta = timedelta(hours=24),
+    max_age: timedelta | str = timedelta(hours=24),
     host_match: HostMatch | str = HostMatch.SHORT,
     plan: Plan = "shuffled",
     **tolerances: Unpack[ToleranceOptions],
@@ -42,19 +50,36 @@ def attribute_connections(
     `clock_skew` + 2 x `start_tolerance` after the last; `connections` as `contract.NETWORK_EVENTS`.
     Out: one row a connection, in any order: its columns, `attribution` (guid, host_pid, event, none) and `instance`
     (struct: process_time, process_end_time and the columns of the process; null for event and none).
-    `max_age` is how long before the connection the process may have started. `clock_skew` (default 1 s), `end_grace`
-    (5 s) and `start_tolerance` (2 s) are durations. `plan`: "broadcast" sends the process instances to the connections
-    and suits few processes; "shuffled" suits any number. Both give the same rows. Lazy: no Spark job runs here.
+    `max_age` is how long before the connection the process may have started. It and `clock_skew` (default 1 s),
+    `end_grace` (5 s) and `start_tolerance` (2 s) are durations: a timedelta, or a text such as "1d".
+    `plan`: "broadcast" sends the process instances to the connections and suits few processes; "shuffled" suits any
+    number. Both give the same rows. Lazy: no Spark job runs here.
+
+    Hosts are compared, and returned, in lower case and without a dot at the end, unless `host_match` is "as_is". A
+    process event without an `event_kind` is taken as a start. UsageError for an argument of another type or value,
+    DataError with the names of the columns that a frame lacks.
     """
+    _refuse_other(host_match, [m.value for m in HostMatch], "host_match")
+    _refuse_other(plan, get_args(Plan), "plan")
+    match = HostMatch(host_match)
+    durations = {name: checked_duration(value, name) for name, value in tolerances.items()}
+    age = checked_duration(max_age, "max_age")
+    processes = with_event_kinds(checked_frame(processes, PROCESS_COLUMNS, "processes", match))
+    connections = checked_frame(connections, NETWORK_COLUMNS, "connections", match)
     attributed = attribute(
         processes,
         connections,
-        max_ages=[max_age],
-        tolerances=Tolerances(**tolerances),
-        host_match=HostMatch(host_match),
+        max_ages=[age],
+        tolerances=Tolerances(**durations),
+        host_match=match,
         plan=plan,
     )
     return attributed.drop("max_age")
+
+
+def _refuse_other(value: object, known: Sequence[str], name: str) -> None:
+    if value not in known:
+        raise UsageError(f"{name} is {value!r}, which is none of {', '.join(known)}", hint=f'write {name}="{known[0]}"')
 
 
 def attribute(
