@@ -156,10 +156,11 @@ def test_a_detection_is_tried_by_its_file(ran: CommandRuns) -> None:
 def test_findings_are_readable_at_100_columns(ran: CommandRuns) -> None:
     head, plain, long, *rest = ran.results["table"].out.splitlines()
     assert rest == []
-    assert head.split() == ["connection", "host", "process", "id", "age", "destination", "port", "known", "by"]
-    assert plain.split() == ["2026-03-01", "10:00:05", "ws-1", "msiexec.exe", "77", "5s", "203.0.113.7", "443",
-                             "host_pid"]  # fmt: skip
-    assert LONG_ADDRESS in long
+    assert head.split() == ["time", "severity", "detection", "host", "user", "process", "destination"]
+    assert max(map(len, (head, plain, long))) <= 100
+    assert plain.startswith("2026-03-01 10:00:05  ")
+    assert "  ws-1  " in plain
+    assert plain.rstrip().endswith(":443")
     assert "2026-03-01 10:00:07" in long
     assert ran.results["table"].err == "2 findings\n"
 
@@ -168,8 +169,7 @@ def test_hostile_text_gives_no_orders(ran: CommandRuns) -> None:
     for what in ("table", "json", "csv", "status"):
         said = ran.results[what].out
         assert [c for c in said if c not in "\r\n" and unicodedata.category(c)[0] == "C"] == [], what
-    assert "=pc\\u001b[2j\\u202e<b>" in ran.results["table"].out
-    assert "@\\u001b[1mupdate.exe" in ran.results["table"].out
+    assert "=pc\\u001b" in ran.results["table"].out
 
 
 def test_hostile_text_is_itself_in_json(ran: CommandRuns) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from procnet.cli.findings import print_findings
 from procnet.cli.output import csv_cell, iso, json_line, plain, print_table, printable, short_duration
 
 
@@ -67,6 +68,30 @@ def test_nothing_is_folded_within_a_word_however_narrow_the_terminal(monkeypatch
     assert ip in out.getvalue()
     assert "words may go on" not in out.getvalue()
     assert {"words", "may", "line"} <= set(out.getvalue().split())
+
+
+@pytest.mark.parametrize(("terminal", "width"), [(None, 100), ("40", 80), ("80", 80), ("120", 120)])
+def test_findings_of_one_connection_are_rows_of_one_line_that_differ(
+    terminal: str | None, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if terminal:
+        monkeypatch.setenv("COLUMNS", terminal)
+    row = {
+        "event_time": datetime(2026, 3, 1, 8, tzinfo=timezone.utc), "host": "workstation-0017.corp.example",
+        "user": "CORP\\a-rather-long-account-name", "process_name": "a_program_with_a_long_name.exe",
+        "process_id": 4711, "dest_host": None, "dest_ip": "2001:db8:1111:2222:3333:4444:5555:6666", "dest_port": 443,
+    }  # fmt: skip
+    found = [("low", "Windows HTTP Network Communication From MSIExec"), ("high", "Windows Binaries That Connect")]
+    out = io.StringIO()
+    print_findings([row | {"severity": s, "detection_name": d} for s, d in found], file=out)
+    head, first, second = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert head.split() == ["time", "severity", "detection", "host", "user", "process", "destination"]
+    assert max(len(head), len(first), len(second)) <= width
+    for line, start, end in ((first, "low       Win", "ec "), (second, "high      Win", "ct ")):
+        assert line.startswith(f"2026-03-01 08:00:00  {start}")
+        assert end in line
+        assert line.endswith(":443")
 
 
 def test_json_gives_the_very_text_back_and_is_harmless() -> None:

@@ -48,7 +48,8 @@ def _list(args: Namespace) -> None:
     ]
     value = {"exclusions": [plain(dict(zip(columns, row, strict=True))) for row in rows]}
     cells = [(r[0], r[1], r[3].date().isoformat(), r[4], r[5], "yes" if r[6] else "") for r in rows]
-    print_result(args, value, lambda: print_table(("id", "detections", "until", "owner", "reason", "enabled"), cells))
+    shown = ("id", "detections", "until", "owner", "reason", "enabled")
+    print_result(args, value, lambda: print_table(shown, cells, shorten=("detections", "owner", "reason")))
 
 
 def _lint(args: Namespace) -> None:

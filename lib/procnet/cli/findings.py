@@ -25,7 +25,6 @@ from procnet.cli.output import (
     print_json,
     print_message,
     print_table,
-    short_duration,
 )
 from procnet.detections.catalog import named_by, read_catalogue
 from procnet.errors import UsageError, is_disk_full
@@ -38,9 +37,14 @@ from procnet.spark.filters import in_period
 from procnet.spark.sql import literal
 from procnet.spark.temporary import remove_folder, temporary_folder
 
-# The columns that a table of findings is made from; the other formats have all columns.
+# The columns by which `procnet replay --json` and the demo name a finding.
 TABLE_COLUMNS = (
     "event_time", "host", "process_name", "process_id", "process_time", "dest_ip", "dest_port", "attribution",
+)  # fmt: skip
+# The columns that a table of findings is made from; the other formats have all columns.
+_SHOWN_COLUMNS = (
+    "event_time", "severity", "detection_name", "host", "user", "process_name", "process_id", "dest_host", "dest_ip",
+    "dest_port",
 )  # fmt: skip
 _MOST_ROWS = 1000  # of a table
 _EXPORTS = {"ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic}
@@ -194,25 +198,36 @@ def _is_of_structs(data_type: DataType) -> bool:
 
 
 def _write_table(rows: DataFrame, file: IO[str]) -> None:
-    first = [r.asDict() for r in rows.select(*TABLE_COLUMNS).limit(_MOST_ROWS + 1).collect()]
+    first = [r.asDict() for r in rows.select(*_SHOWN_COLUMNS).limit(_MOST_ROWS + 1).collect()]
     print_findings(first[:_MOST_ROWS], file=file)
     more = " shown, there are more: use --format json" if len(first) > _MOST_ROWS else ""
     print_message(f"{min(len(first), _MOST_ROWS)} findings{more}")
 
 
 def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, file: IO[str] | None = None) -> None:
-    """Prints findings as a table for 100 columns.
+    """Prints findings as a table for 100 columns, a line each: long values lose their middle.
 
-    In: mappings with `TABLE_COLUMNS`. Hosts are printed without their domain, process starts as the process's age.
+    In: mappings with columns of the findings. Hosts are printed without their domain, users too.
     """
-    columns = ("connection", "host", "process", "id", "age", "destination", "port", "known by")
+    columns = ("time", "severity", "detection", "host", "user", "process", "destination")
+    # A Row has no `get`.
+    known = [{name: r[name] if name in r else None for name in _SHOWN_COLUMNS} for r in rows]  # noqa: SIM401
     cells = [
-        (r["event_time"], _without_domain(r["host"]), r["process_name"], r["process_id"],
-         None if r["process_time"] is None else short_duration(r["event_time"] - r["process_time"]),
-         r["dest_ip"], r["dest_port"], r["attribution"])
-        for r in rows
+        (r["event_time"], r["severity"], r["detection_name"], _without_domain(r["host"] or ""),
+         (r["user"] or "").rpartition("\\")[2], _process(r), _destination(r))
+        for r in known
     ]  # fmt: skip
-    print_table(columns, cells, title=title, file=file)
+    print_table(columns, cells, title=title, file=file, shorten=columns[2:])
+
+
+def _process(row: Mapping[str, Any]) -> str:
+    return " ".join(str(row[name]) for name in ("process_name", "process_id") if row[name] is not None)
+
+
+def _destination(row: Mapping[str, Any]) -> str:
+    address = row["dest_host"] or row["dest_ip"] or ""
+    port = "" if row["dest_port"] is None else f":{row['dest_port']}"
+    return f"[{address}]{port}" if port and ":" in address else f"{address}{port}"
 
 
 def _without_domain(host: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import IO, Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,7 @@ from procnet.periods import as_utc
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # The longest word that is never broken: an IPv6 address has 39 characters. Longer words are paths and command lines.
 _LONGEST_WORD = 40
+_SHORTEST = 6  # of a shortened value
 
 
 def print_result(args: Namespace, value: Mapping[str, Any], print_text: Callable[[], object]) -> None:
@@ -47,21 +49,50 @@ def print_table(
     *,
     title: str | None = None,
     file: IO[str] | None = None,
+    shorten: Collection[str] = (),
 ) -> None:
     """Prints a table as wide as the terminal, or wider where a time, an address or another word would be broken.
 
-    Columns of numbers are aligned right. Cells are never read as markup. No header where all column names are empty.
+    Long values of the columns in `shorten` lose their middle, so that each row is one line of at most the terminal's
+    width, of 100 columns where there is no terminal, and of 80 in a narrower one. Columns of numbers are aligned right.
+    Cells are never read as markup. No header where all column names are empty.
     """
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.show_header = any(columns)
     body = [list(row) for row in rows]
+    width = max(80, Console().width) if "COLUMNS" in os.environ or sys.stdout.isatty() else 100
+    if shorten:
+        body = _shortened_to(width, columns, body, shorten)
     for i, name in enumerate(columns):
         numbers = bool(body) and all(isinstance(row[i], int | float) or row[i] is None for row in body)
         least = max(_longest_word(cell) for cell in (name, *(row[i] for row in body)))
         table.add_column(name, justify="right" if numbers else "left", overflow="fold", min_width=least)
     for row in body:
         table.add_row(*[Text(printable(cell)) for cell in row])
-    Console(highlight=False, file=file).print(table, crop=False)
+    Console(highlight=False, file=file, width=width if shorten else None).print(table, crop=False)
+
+
+def _shortened_to(
+    width: int, columns: Sequence[str], body: list[list[object]], shorten: Collection[str]
+) -> list[list[object]]:
+    """The rows with the longest values of the columns in `shorten` cut, so that a row has `width` cells if possible."""
+    cells = [(name, *(row[i] for row in body)) for i, name in enumerate(columns)]
+    widths = [max(cell_len(printable(cell)) for cell in column) for column in cells]
+    least = {i: max(_SHORTEST, cell_len(name)) for i, name in enumerate(columns) if name in shorten}
+    left = width - 2 * (len(columns) - 1) - sum(w for i, w in enumerate(widths) if i not in least)
+    most = max(widths, default=0)
+    while most and sum(min(widths[i], max(most, floor)) for i, floor in least.items()) > left:
+        most -= 1
+    return [[middle_cut(c, max(most, least[i])) if i in least else c for i, c in enumerate(row)] for row in body]
+
+
+def middle_cut(value: object, width: int) -> str:
+    """A value as one line of text of at most `width` cells; a longer one has `...` in its middle."""
+    text = printable(value)
+    if cell_len(text) <= width:
+        return text
+    head = (width - 2) // 2
+    return f"{set_cell_size(text, head)}...{set_cell_size(text[::-1], width - 3 - head)[::-1]}"
 
 
 def _longest_word(cell: object) -> int:
