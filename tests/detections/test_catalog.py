@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from detection_files import detection, values, write
 from procnet.detections.catalog import load_detections, select
+from procnet.detections.schema import DetectionFile, Risk
 from procnet.detections.version_lock import check_lock, lock_of, read_lock, write_lock
 from procnet.errors import ConfigError, DetectionError
 from procnet.settings import default_conf_dir
@@ -212,3 +214,10 @@ def test_the_shipped_detections_are_those_of_their_lock() -> None:
     detections = load_detections(folder)
     assert check_lock(detections, read_lock(folder)) == []
     assert dict(read_lock(folder)) == lock_of(detections)
+
+
+def test_the_documentation_names_the_required_keys() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "detections.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"^Required are (.*?)\. The others", page, re.DOTALL | re.M)
+    required = {n for model in (DetectionFile, Risk) for n, f in model.model_fields.items() if f.is_required()}
+    assert set(re.findall(r"`(\w+)`", sentence)) == required
