@@ -155,10 +155,11 @@ class RiskSettings(_Frozen):
     """How findings become risk events and incidents: the bucket of repeats, and the thresholds of an incident."""
 
     throttle: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=24)
-    # Thresholds of Splunk ES: a sum of 100 in 24 h, 3 ATT&CK tactics in 7 days.
+    # Thresholds of Splunk ES: a sum of 100 in 24 h, 3 ATT&CK tactics of several sources in 7 days.
     score: int = Field(default=100, ge=1)
     score_over: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=24)
     tactics: int = Field(default=3, ge=1)
+    tactics_detections: int = Field(default=2, ge=1)  # distinct detections that these tactics must come from
     tactics_over: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=7)
     # Accounts that every host has: no risk objects, since their findings add to the host's risk already.
     shared_accounts: tuple[str, ...] = (

@@ -98,7 +98,8 @@ def expected_incidents(events: list[Row]) -> dict[tuple[Any, ...], tuple[int, li
 def passes(reason: str, events: list[Row]) -> bool:
     if reason == "score":
         return sum(e["risk_score"] for e in events) >= RULES.score
-    return len({t for e in events for t in e["tactics"]}) >= RULES.tactics
+    sources = {e["detection_id"] for e in events if e["tactics"]}
+    return len({t for e in events for t in e["tactics"]}) >= RULES.tactics and len(sources) >= RULES.tactics_detections
 
 
 ALL_FINDINGS = [finding(random.Random(n), n) for n in range(160)]
@@ -146,6 +147,8 @@ def test_an_incident_begins_where_a_threshold_is_passed(all_risk: tuple[list[Row
     assert found == expected
     assert len(all_risk[1]) == len(expected)
     assert {k[2] for k in expected} == {"score", "tactics"}, "the data must have both"
+    # d2 has three tactics of its own: an incident of it needs another detection.
+    assert all(len(i["detections"]) > 1 for i in all_risk[1] if i["reason"] == "tactics")
 
 
 def test_splitting_the_period_does_not_change_the_risk(lake: Lake, all_risk: tuple[list[Row], list[Row]]) -> None:

@@ -104,17 +104,22 @@ def incidents_sql(events: str, settings: RiskSettings) -> str:
     # An event that is exactly one period old counts no more; just before this moment it still did.
     rows_now = "RANGE BETWEEN {0} PRECEDING AND CURRENT ROW"
     window = "(PARTITION BY risk_object_type, risk_object ORDER BY unix_micros(first_time)"
+    # One detection may have techniques of three tactics: its single finding is no chain of steps.
+    sources = "size(collect_set(CASE WHEN size(tactics) > 0 THEN detection_id END)"
+    passes = f"(size(tactics_{{0}}) >= {settings.tactics} AND sources_{{0}} >= {settings.tactics_detections})"
     return f"""
 WITH running AS (
   SELECT *, sum(risk_score) OVER {window} {rows_now.format(score - 1)}) AS score,
     coalesce(sum(risk_score) OVER {window} {rows_before.format(score)}), 0) AS score_before,
     array_distinct(flatten(collect_list(tactics) OVER {window} {rows_now.format(tactics - 1)}))) AS tactics_now,
-    array_distinct(flatten(collect_list(tactics) OVER {window} {rows_before.format(tactics)}))) AS tactics_before
+    array_distinct(flatten(collect_list(tactics) OVER {window} {rows_before.format(tactics)}))) AS tactics_before,
+    {sources} OVER {window} {rows_now.format(tactics - 1)})) AS sources_now,
+    {sources} OVER {window} {rows_before.format(tactics)})) AS sources_before
   FROM {events}
 ), passed AS (
   SELECT DISTINCT risk_object_type, risk_object, first_time AS incident_time, explode(filter(array(
     IF(score >= {settings.score} AND score_before < {settings.score}, 'score', NULL),
-    IF(size(tactics_now) >= {settings.tactics} AND size(tactics_before) < {settings.tactics}, 'tactics', NULL)),
+    IF({passes.format("now")} AND NOT {passes.format("before")}, 'tactics', NULL)),
     r -> r IS NOT NULL)) AS reason FROM running
 ), with_events AS (
   SELECT p.*, array_sort(collect_list(
