@@ -249,7 +249,11 @@ RUNS = _table(
     ("plan_reason", _STRING, "why this plan was chosen"),
     ("rows_collected", T.MapType(_STRING, _LONG), "step -> rows that the driver collected"),
     ("seconds", T.MapType(_STRING, T.DoubleType()), "stage -> wall seconds"),
-    ("status", _STRING, "succeeded, nothing_to_read, failed; checked: catch-up found the findings of the window right"),
+    (
+        "status",
+        _STRING,
+        "succeeded, nothing_to_read, failed; of catch-up checked, checked_no_rows: the window needed no run",
+    ),
     ("error", _STRING, "text of the error, where failed"),
     ("started_at", _TIME, "start of the last try, wall clock"),
     ("ended_at", _TIME, "end, wall clock"),

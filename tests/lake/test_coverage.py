@@ -30,6 +30,7 @@ PERIOD = window(0, 12)
 
 
 NOW = TableState({"t": 5}, findings_version=9)
+STATUSES = ("succeeded", "checked", "failed", "nothing_to_read", "checked_no_rows", "unrecorded")
 
 
 @st.composite
@@ -37,7 +38,7 @@ def runs(draw: st.DrawFn) -> list[RunAttempt]:
     found = []
     for at in draw(st.permutations(range(draw(st.integers(0, 6))))):
         start = draw(st.integers(-3, 11))
-        status = draw(st.sampled_from(("succeeded", "succeeded", "checked", "failed", "nothing_to_read", "unrecorded")))
+        status = draw(st.sampled_from(STATUSES))
         found.append(
             RunAttempt(
                 window(start, start + draw(st.integers(1, 8))),
@@ -73,7 +74,7 @@ def expected_reason(at: datetime, attempts: list[RunAttempt], now: TableState) -
         elif last.detections[detection] != fingerprint:
             reason = "edited since"
         else:
-            reasons.append("source had no rows" if last.status == "nothing_to_read" else "")
+            reasons.append("source had no rows" if last.status in ("nothing_to_read", "checked_no_rows") else "")
             continue
         is_failed = newest is not None and newest.status == "failed" and reason != "killed"
         reasons.append("failed" if is_failed else reason)

@@ -23,6 +23,7 @@ Reason = Literal["never ran", "failed", "killed", "edited since", "tables rewoun
 _REASONS: tuple[Reason, ...] = ("never ran", "failed", "killed", "tables rewound", "edited since", "source had no rows")
 
 
+CHECKED, CHECKED_NO_ROWS = "checked", "checked_no_rows"  # by catch-up, as the runs of the window before had found it
 UNRECORDED = "unrecorded"  # a run that has committed findings is still working, or was killed before its ledger row
 
 
@@ -225,7 +226,7 @@ def _reason(
     elif done.detections[detection] != fingerprint:
         reason = "edited since"
     else:
-        return "source had no rows" if done.status == "nothing_to_read" else None
+        return "source had no rows" if done.status in ("nothing_to_read", CHECKED_NO_ROWS) else None
     is_failed = newest is not None and newest.status == "failed" and reason != "killed"
     return "failed" if is_failed else reason
 

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.contract import RUNS
-from procnet.lake.coverage import RunAttempt
+from procnet.lake.coverage import CHECKED, CHECKED_NO_ROWS, RunAttempt
 from procnet.lake.tables import Lake
 from procnet.periods import Window, from_micros
 
@@ -127,7 +127,12 @@ def ingested_before(lake: Lake, digests: Iterable[str]) -> set[str]:
 
 def last_runs(lake: Lake, limit: int) -> DataFrame:
     """Returns the newest `limit` rows of the ledger (`contract.RUNS`), without checks of windows, the newest first."""
-    return lake.read("runs").where("status != 'checked'").orderBy(F.col("started_at").desc(), "run_id").limit(limit)
+    return (
+        lake.read("runs")
+        .where(~F.col("status").isin(CHECKED, CHECKED_NO_ROWS))
+        .orderBy(F.col("started_at").desc(), "run_id")
+        .limit(limit)
+    )
 
 
 def sources_seen(lake: Lake) -> DataFrame:

@@ -19,7 +19,7 @@ def volume_anomalies(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, f
     In: rows of `contract.RUNS`; runs without a window, failed runs and checks of windows are left out.
     """
     anomalies: dict[str, dict[str, float]] = {}
-    windows = [r for r in runs if r["window_start"] is not None and r["status"] not in ("failed", "checked")]
+    windows = [r for r in runs if r["window_start"] is not None and r["status"] in ("succeeded", "nothing_to_read")]
     windows.sort(key=lambda r: (r["window_start"], r["started_at"]))
     for i, run in enumerate(windows):
         baseline = _baseline(run, windows[:i])

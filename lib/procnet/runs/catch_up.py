@@ -11,7 +11,7 @@ from procnet.engine.events import changed_events, read_events
 from procnet.engine.late_data import CoveredRange, affected, affected_windows
 from procnet.errors import DataError, PartlyDone
 from procnet.lake.change_feed import missing_changes_as_data_error
-from procnet.lake.coverage import Part, coverage, joined
+from procnet.lake.coverage import CHECKED, CHECKED_NO_ROWS, Part, coverage, joined
 from procnet.lake.ledger import FINDINGS_KEY
 from procnet.lake.tables import Lake
 from procnet.periods import Window
@@ -54,11 +54,8 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
     _refuse_unversioned(known)
     parts = _evaluable_parts(lake, selection, fingerprints, known)
     current = known.now.versions
-    ranges = [
-        CoveredRange(p.window, {t: p.versions.get(t, -1) for t in current})
-        for p in parts
-        if p.is_covered and any(p.versions.get(t, -1) < version for t, version in current.items())
-    ]
+    unchecked = [p for p in parts if p.is_covered and any(p.versions.get(t, -1) < v for t, v in current.items())]
+    ranges = [CoveredRange(p.window, {t: p.versions.get(t, -1) for t in current}) for p in unchecked]
     killed = [p.window for p in parts if p.reason == "killed"]
     if not ranges and not killed:
         return CatchUpReport((), looked=False)
@@ -75,8 +72,9 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
     attempt.stage("runs")
     # In `findings_version`, the findings of the ranges were those of the events at `current`: no change affects them,
     # or the windows that it affects have run since, and their rows count as later ones.
+    by_status = {CHECKED: None, CHECKED_NO_ROWS: "source had no rows"}
     attempt.checked(
-        joined(r.window for r in ranges),
+        [(w, s) for s, reason in by_status.items() for w in joined(p.window for p in unchecked if p.reason == reason)],
         table_versions={**current, FINDINGS_KEY: known.findings_version},
         inputs=known.now.table_ids,
         counts={"windows": len(windows)} | ({"times_out_of_range": out_of_range} if out_of_range else {}),

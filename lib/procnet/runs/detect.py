@@ -17,6 +17,7 @@ from procnet.errors import ProcnetError, UsageError, WindowFailed, cause
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.ledger import FINDINGS_KEY
 from procnet.lake.retry import TRIES, is_conflict, retry_on_conflict
+from procnet.lake.table_errors import table_error
 from procnet.lake.tables import Lake
 from procnet.lake.write import WrittenFindings, replace_findings
 from procnet.periods import Window, floor_to_grid
@@ -81,9 +82,13 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
     except Exception as e:  # Py4J's own too, where Spark has no class for an error of Java's
         if isinstance(e, ProcnetError) and not is_conflict(e):
             raise
+        problem = table_error(e)  # not raised: other windows of a backfill may not need the files that are missing
         failed = WindowFailed(
-            f"window {window} failed{f', each of {TRIES} times' if is_conflict(e) else ''}: {cause(e)[:500]}",
-            hint=f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
+            f"window {window} failed{f', each of {TRIES} times' if is_conflict(e) else ''}: "
+            + (problem.message if problem else cause(e)[:500]),
+            hint=problem.hint
+            if problem
+            else f"procnet detect --start {window.start.isoformat()} --end {window.end.isoformat()}",
         )
         attempts[-1].failed(str(failed))
         raise failed from e

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.lake.commit_safety import refuse_unsafe_commits
+from procnet.lake.insert import insert_missing
 from procnet.lake.tables import Lake
 from procnet.runs.ingest_counts import count_records
 from procnet.runs.ingest_report import IngestReport, record_ingest
@@ -52,7 +54,7 @@ def ingest(
     max_record = lake.settings.ingest.max_record
     raw = read_raw(lake.spark, mapping, inputs.to_read or paths, max_record=max_record)
     normalized = normalize(raw, mapping, host=host, ingest_time=now, times=lake.settings.events.period)
-    with _cached(normalized.records) as records:
+    with _cached(normalized.records.withColumn("run", F.lit(uuid.uuid4().hex))) as records:
         normalized = Normalized(records, normalized.source, now)
         attempt.stage("open")
         counts = count_records(records, now)
@@ -69,37 +71,22 @@ def ingest(
 
 
 def _add(lake: Lake, table: str, rows: DataFrame, dates: list[date] | None) -> int:
-    """Appends the rows that the table lacks, each once, and returns their number. Only the partitions of `dates` are
+    """Adds the rows that the table lacks, each once, and returns their number. Only the partitions of `dates` are
     compared; None means the whole table."""
     if dates is not None and not dates:
         return 0
     # Quarantine is partitioned by the date of ingest_time, which a repeated record does not share.
-    not_compared = {"ingest_time"} if dates is not None else {"ingest_time", "event_date"}
-    stored = lake.read(table)
-    if dates is not None:
-        stored = stored.where(F.col("event_date").isin(dates))
-    # All rows of one run have one ingest_time, so `distinct` is right; `dropDuplicates` would sort all columns.
-    new = rows.distinct()
-    if not stored.isEmpty():
-        columns = [c for c in rows.columns if c not in not_compared]
-        new = new.alias("new").join(stored.alias("stored"), _same_row(columns), "left_anti")
-    with _cached(new) as cached:
-        count = cached.count()
-        if count:
-            lake.append(table, cached)
-    return count
-
-
-def _same_row(columns: list[str]) -> Column:
-    # Structs are equal where their fields are, nulls included, which columns are not. The join is by the hash: one
-    # number, where the struct would be forty columns to sort.
-    new, stored = ([F.col(f"{side}.{c}") for c in columns] for side in ("new", "stored"))
-    return (F.xxhash64(*new) == F.xxhash64(*stored)) & (F.struct(*new) == F.struct(*stored))
+    not_compared = ("ingest_time",) if dates is not None else ("ingest_time", "event_date")
+    return insert_missing(lake, table, rows, dates=dates, not_compared=not_compared)
 
 
 @contextmanager
 def _cached(frame: DataFrame) -> Iterator[DataFrame]:
-    """Caches the frame, so that files are read and parsed once and not once a table."""
+    """Caches the frame, so that files are read and parsed once and not once a table.
+
+    The frame needs a value of its own run: Spark caches equal plans once, so that of two ingests of the same files in
+    one session the first to end would drop the cache of the other, whose plan alone then takes minutes to optimize.
+    """
     try:
         frame.persist()
     except AnalysisException:  # serverless compute has no cache: there each use computes it again

@@ -83,11 +83,12 @@ class RunInProgress:
         """Appends the ledger's row, after the commit of all that the run wrote; `status` may be `nothing_to_read`."""
         return self._append(status, None, facts)
 
-    def checked(self, windows: Sequence[Window], **facts: Unpack[RunFacts]) -> Run:
-        """Appends the ledger's row, and a row of status `checked` for each window whose findings need no new run."""
+    def checked(self, windows: Sequence[tuple[Window, str]], **facts: Unpack[RunFacts]) -> Run:
+        """Appends the ledger's row, and a row for each window whose findings need no new run, with its status."""
         run = self._run("succeeded", None, facts)
         rows = [
-            replace(run, run_id=uuid.uuid4().hex, status="checked", window=w, counts={}, seconds={}) for w in windows
+            replace(run, run_id=uuid.uuid4().hex, status=status, window=w, counts={}, seconds={})
+            for w, status in windows
         ]
         append_runs(self._recorder.lake, run, *rows)
         return run
