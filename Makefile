@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test test-long test-drills test-quick test-versions test-connect test-airflow test-object-store measure-object-store check docs bench lock clean
+.PHONY: setup demo simulate test test-long test-drills test-quick test-versions test-connect test-airflow test-object-store measure-object-store check docs bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -29,6 +29,10 @@ test-drills: setup
 
 test-quick: setup
 	$(PYTEST) -m "not slow and not long and not drill" $(ARGS)
+
+# Schedules of commands that run at once and are killed (docs/simulation.md): ARGS="--seeds 100000", ARGS=-h prints all.
+simulate: setup
+	PYTHONPATH=lib:tests $(BIN)/python -m simulation $(ARGS)
 
 # The whole path on versions other than the locked ones (docs/versions.md): each pair of Spark and Delta in an environment
 # of its own, all else as locked. PYTHON=python3.13 selects another Python. Not in .ci/run: each pyspark is 430 MB.

@@ -53,9 +53,9 @@ def run_delta(seeds: range, *, log: bool) -> int:
     with TemporaryDirectory() as folder, replaced(REPLACED_ON_DELTA):
         spark = open_session({**options, **INTERPRETED}, lake=Path(folder), app="simulation")
         for seed in seeds:
-            began, choice, schedule = time.monotonic(), RandomChoice(seed), generate(seed, is_small=True)
-            problem = run_on_delta(schedule, spark, Path(folder) / str(seed), choice, say if log else None)
-            say(f"seed {seed}: {problem or 'right'} ({time.monotonic() - began:.0f} s)")
+            began, choice, schedule = time.monotonic(), RandomChoice(seed), generate(seed, killed=0.4, is_small=True)
+            problem, findings = run_on_delta(schedule, spark, Path(folder) / str(seed), choice, say if log else None)
+            say(f"seed {seed}: {problem or 'right'}, {findings} findings, {time.monotonic() - began:.0f} s")
             if problem is not None:
                 failures += 1
                 say("\n".join(replace(schedule, switches=choice.switches).lines()))
@@ -86,6 +86,8 @@ def main() -> int:
                 failures.append(failure)
                 if len(failures) <= 5:
                     report(failure, log=args.log)
+                else:
+                    say(f"seed {failure.schedule.seed}: {failure.problem}")
             minutes = (time.monotonic() - began) / 60
             say(f"{done} schedules, {done / minutes:.0f} a minute, {len(failures)} failures")
     return 1 if failures else 0

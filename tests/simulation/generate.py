@@ -39,11 +39,12 @@ class _Generator:
     rows: list[tuple[str, Event]] = field(default_factory=list)
     files: int = 0
     crowded: int | None = None
+    expire: int = 1  # of one round: two that delete different days at once may record the earlier one
 
     def kinds(self, number: int) -> list[str]:
         """Returns the kinds of a round's commands; of the first round a file, and perhaps a run over it."""
         rng = self.rng
-        self.crowded = None
+        self.crowded, self.expire = None, rng.choice((1, 2, 6))
         if number == 0:
             return ["ingest", rng.choice(("backfill", "detect", "fill_gaps"))][: rng.choice((1, 2, 2))]
         if rng.random() >= self.share_crowded:
@@ -104,7 +105,7 @@ class _Generator:
                 known = [self.event(table)]
             return {"table": table, "rows": tuple(rng.sample(known, min(len(known), rng.choice((1, 2)))))}
         if kind == "maintain":
-            return {"expire": rng.choice((1, 2, 6))} if self.has_retention and rng.random() < 0.7 else {}
+            return {"expire": self.expire} if self.has_retention and rng.random() < 0.7 else {}
         if kind == "edit":
             return {"detection": rng.choice("AB")}
         if kind == "remake":
@@ -167,7 +168,7 @@ def generate(seed: int, *, crowded: float = 0.65, killed: float = 0.2, is_small:
             count += 1
             named.append((f"c{count:02}", made.command(kind)))
         rounds.append(Round(tuple(named), is_judged=rng.random() < 0.3))
-    # Findings that the driver does not collect are computed by their commit, after the look at what retention has deleted.
+    # Findings that the driver does not collect are computed by their commit: retention may delete events before it.
     many = rng.random() < 0.1 and not has_retention
     rounds[-1] = Round(rounds[-1].commands, is_judged=True)
     return Schedule(

@@ -90,6 +90,17 @@ def shrink(failure: Failure) -> Failure:
         best = smaller
 
 
+def _without_row(schedule: Schedule, file: str | None, name: str, row: object) -> Schedule:
+    """Returns the schedule without a row of one command, or of all commands that ingest the file."""
+    for one in schedule.rounds:
+        for other, command in one.commands:
+            values = command.values
+            if other == name or (file is not None and values.get("file") == file):
+                rows = tuple(r for r in values["rows"] if r != row)
+                schedule = schedule.replacing(other, replace(command, values={**values, "rows": rows}))
+    return schedule
+
+
 def _fails(schedule: Schedule) -> Failure | None:
     problem = run_schedule(schedule)
     return None if problem is None else Failure(schedule, problem)
@@ -119,9 +130,8 @@ def _smaller(schedule: Schedule):
             values = command.values
             if values.get("parallel", 1) > 1:
                 yield schedule.replacing(name, replace(command, values={**values, "parallel": 1}))
-            for i in range(len(values.get("rows", ()))):
-                rows = values["rows"][:i] + values["rows"][i + 1 :]
-                yield schedule.replacing(name, replace(command, values={**values, "rows": rows}))
+            for row in dict.fromkeys(values.get("rows", ())):
+                yield _without_row(schedule, values.get("file"), name, row)
     for flag in ("gaps_first", "many_findings", "has_retention"):
         if getattr(schedule, flag):
             yield replace(schedule, **{flag: False})

@@ -191,6 +191,13 @@ def add_rows(lake: ModelLake, table: str, rows: Sequence[Any], dates: object) ->
     return retry_on_conflict(merge) if rows else 0
 
 
+class Records(list[Any]):
+    """Rows of files, as far as an ingest uses them as a DataFrame."""
+
+    def withColumn(self, name: str, value: object) -> Records:  # noqa: N802
+        return self
+
+
 class Normalized:
     """As `procnet.sources.normalize.Normalized`, of rows that are events already."""
 
@@ -206,8 +213,8 @@ def count_records(records: Sequence[Any], now: datetime) -> SimpleNamespace:
     return SimpleNamespace(dates=lambda *kinds: None, quarantined=lambda: 0, report=lambda *args: report)
 
 
-def read_files(lake: ModelLake, mapping: object, paths: Sequence[str], **options: object) -> list[Any]:
-    return [row for path in paths for row in lake.world.files[path]]
+def read_files(lake: ModelLake, mapping: object, paths: Sequence[str], **options: object) -> Records:
+    return Records(row for path in paths for row in lake.world.files[path])
 
 
 def delete_before(lake: ModelLake, name: str, column: str, before: date) -> None:
@@ -320,6 +327,7 @@ REPLACED: dict[tuple[Any, str], Any] = {
     (ingest, "Normalized"): Normalized,
     (ingest, "count_records"): count_records,
     (ingest, "_cached"): nullcontext,
+    (ingest, "F"): SimpleNamespace(lit=lambda value: value),
     (ingest, "_add"): add_rows,
     (ingested_files, "_digest"): lambda file, how: file,
     (ingested_files, "ingested_before"): ingested_before,

@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from simulation.generate import generate
 from simulation.mutations import MUTATIONS, Mutation
 from simulation.run import run_schedule, run_seed, shrink
+from simulation.schedule import RandomChoice
 from simulation.storage import REPLACED, Current, replaced
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 SCHEDULES = 300
 MOST_SEEDS = 1000  # until a fault is found
@@ -36,7 +42,7 @@ def test_no_finding_is_lost() -> None:
 def test_a_fault_is_found(mutation: Mutation) -> None:
     seeds = range(mutation.first, mutation.first + MOST_SEEDS)
     with replaced(REPLACED), replaced(mutation.functions):
-        found = next(filter(None, (run_seed(s, partial(generate, crowded=1)) for s in seeds)), None)
+        found = next(filter(None, (run_seed(s, partial(generate, crowded=mutation.crowded)) for s in seeds)), None)
         assert found is not None
         assert run_schedule(found.schedule) == found.problem, "the schedule is repeated exactly"
         smaller = shrink(found)
@@ -44,3 +50,18 @@ def test_a_fault_is_found(mutation: Mutation) -> None:
         assert run_schedule(smaller.schedule) is None, f"without the fault the schedule is right: {smaller}"
     lines = [f"{mutation.name}: seed {found.schedule.seed}: {smaller.problem}", *smaller.schedule.lines()]
     sys.stdout.write("\n".join(lines) + "\n")  # pytest -s shows them
+
+
+# Both have commands that are killed, runs at once, and late rows.
+@pytest.mark.spark
+@pytest.mark.long
+@pytest.mark.classic("threads share one session, and steps are functions of the classic client")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_finding_is_lost_on_real_tables(spark: SparkSession, tmp_path: Path, seed: int) -> None:
+    from simulation.delta import REPLACED_ON_DELTA, run_on_delta
+
+    schedule = generate(seed, killed=0.4, is_small=True)
+    with replaced(REPLACED_ON_DELTA):
+        problem, findings = run_on_delta(schedule, spark, tmp_path, RandomChoice(seed))
+    assert problem is None, "\n".join([problem, *schedule.lines()])
+    assert findings, "there were findings to lose"
