@@ -49,7 +49,17 @@ EXAMPLES = [DOCS / "first-findings.md", ROOT / "README.md",
 REFERENCE = [
     DOCS / f"{n}.md"
     # The examples of object-store run in tests/object_store.
-    for n in ("index", "architecture", "semantics", "glossary", "tables", "commands", "bad-inputs", "object-store")
+    for n in (
+        "index",
+        "architecture",
+        "semantics",
+        "glossary",
+        "tables",
+        "commands",
+        "bad-inputs",
+        "object-store",
+        "simulation",
+    )
 ]
 PAGES = [*EXAMPLES, *REFERENCE, ROOT / "CONTRIBUTING.md"]
 

@@ -188,7 +188,7 @@ MUTATIONS = [
         (detect, "replace_findings"): _since_last, **_OLD_ORDER}, 650),
     Mutation("a check counts for all runs until now", {(RunInProgress, "checked"): _checked_for_all}, 20),
     Mutation("a check is recorded though windows failed", {(catch_up, "detect_windows"): _failed_are_ignored}, 150),
-    Mutation("a backfill takes any run of exactly a window as done", {(backfill, "done_windows"): _done_by_one_run}, 10),
+    Mutation("a backfill takes any run of exactly it as done", {(backfill, "done_windows"): _done_by_one_run}, 10),
     Mutation("the ledger's row comes before the commit", {(detect, "replace_findings"): _ledger_first}),
     Mutation("commits do not name their run", {(write, "commit_metadata"): lambda run: "{}"}, 170),
     Mutation("commits of runs that were killed are not known", {
