@@ -44,6 +44,7 @@ def test_a_fault_is_found(mutation: Mutation) -> None:
     with replaced(REPLACED), replaced(mutation.functions):
         found = next(filter(None, (run_seed(s, partial(generate, crowded=mutation.crowded)) for s in seeds)), None)
         assert found is not None
+        assert any(what in found.problem for what in ("lost", "doubled", "gaps lists")), found.problem
         assert run_schedule(found.schedule) == found.problem, "the schedule is repeated exactly"
         smaller = shrink(found)
     with replaced(REPLACED):
@@ -56,7 +57,7 @@ def test_a_fault_is_found(mutation: Mutation) -> None:
 @pytest.mark.spark
 @pytest.mark.long
 @pytest.mark.classic("threads share one session, and steps are functions of the classic client")
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2, 4])
 def test_no_finding_is_lost_on_real_tables(spark: SparkSession, tmp_path: Path, seed: int) -> None:
     from simulation.delta import REPLACED_ON_DELTA, run_on_delta
 
