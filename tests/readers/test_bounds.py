@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from procnet.readers import json_lines
 from procnet.readers.formats import read_records
 from procnet.readers.record import BEGINNING, MAX_RECORD, Record
 from readers.record_files import tarred, write_file, xml_event, zipped
@@ -236,6 +237,16 @@ def test_memory_is_bounded(tmp_path: Path, case: str) -> None:
     assert (found[-1] or "")[: len(problem)] == problem if problem else found == []
     assert len(found) <= 2
     assert peak < 24 * MIB, f"{peak / MIB:.0f} MiB"
+
+
+def test_a_long_array_is_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is searched for in the rest of the buffer for each of its elements."""
+    searches: list[int] = []
+    original = json_lines._next_begin
+    monkeypatch.setattr(json_lines, "_next_begin", lambda text: searches.append(1) or original(text))
+    path = write_file(tmp_path, "a.json", f"[{','.join(map(one, range(5000)))}]")
+    assert [r.text for r in read(path, "json")] == [one(n) for n in range(5000)]
+    assert len(searches) == 1
 
 
 def test_a_windows_event_of_any_length_fits() -> None:

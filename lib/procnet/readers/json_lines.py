@@ -69,15 +69,14 @@ def _objects(text: Text, blocks: Blocks) -> Iterator[Record]:
     that begins as the first line with an object does (same indentation). Damage that ends the file after `text` is the
     problem of the last record.
     """
-    next_begin: re.Pattern[str] | None = None
+    text.fill()
+    next_begin = _next_begin(text)
     while text.skip(_SEPARATORS):
-        if next_begin is None and (begin := _OBJECT_LINE.search(text.buffer, text.at)):
-            next_begin = re.compile(re.escape(begin[0]))
         line, start = text.line, text.at
         try:
             _, end = _decode(text.buffer, start)
         except (ValueError, RecursionError):
-            value = _Value(text)
+            value, next_begin = _Value(text), next_begin or _next_begin(text)
             if (found := value.end(next_begin)) is not None:
                 yield Record(line, _trimmed(text.buffer[start:found]))
                 end = found
@@ -93,6 +92,12 @@ def _objects(text: Text, blocks: Blocks) -> Iterator[Record]:
         text.advance(end)
     if text.complete and blocks.problem:
         yield Record(text.line, "", blocks.problem)
+
+
+def _next_begin(text: Text) -> re.Pattern[str] | None:
+    """Returns how the lines with an object begin, if one is in the buffer."""
+    begin = _OBJECT_LINE.search(text.buffer, text.at)
+    return re.compile(re.escape(begin[0])) if begin else None
 
 
 def _trimmed(text: str) -> str:
