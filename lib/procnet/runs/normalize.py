@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from procnet.errors import DataError
 from procnet.lake.commit_safety import refuse_unsafe_commits
+from procnet.lake.retry import retry_on_conflict
 from procnet.lake.tables import Lake
 from procnet.lake.write import replace_events
 from procnet.periods import Window
@@ -56,14 +59,19 @@ def normalize_tables(
     lake.create()
     attempt.stage("open")
     counts = {}
-    for table, columns in SORTED_BY.items():
+    for table in SORTED_BY:
         view = canonical_view(raw, mapping, table, InPlace(host=host))
         if view is None:
             continue
         rows = view.where(in_period(window.start, window.end)).distinct().withColumn("ingest_time", F.lit(now))
-        counts[table] = replace_events(lake, table, rows, window, mapping.name, sorted_by=columns)
+        counts[table] = retry_on_conflict(partial(_replace, lake, table, rows, window, mapping.name))
         attempt.stage(table)
     if not counts:
         raise DataError(f"source {mapping.name} maps no events")
     attempt.succeeded("succeeded" if sum(counts.values()) else "nothing_to_read", counts=counts)
     return NormalizeReport(mapping.name, window, counts)
+
+
+def _replace(lake: Lake, table: str, rows: DataFrame, window: Window, source: str, _conflicts: int) -> int:
+    """Replaces the source's rows of the window. An ingest into the same dates at the same time is a conflict."""
+    return replace_events(lake, table, rows, window, source, sorted_by=SORTED_BY[table])
