@@ -169,7 +169,7 @@ def test_hostile_text_gives_no_orders(ran: CommandRuns) -> None:
     for what in ("table", "json", "csv", "status"):
         said = ran.results[what].out
         assert [c for c in said if c not in "\r\n" and unicodedata.category(c)[0] == "C"] == [], what
-    assert "=pc\\u001b" in ran.results["table"].out
+    assert "=pc\\u" in ran.results["table"].out
 
 
 def test_hostile_text_is_itself_in_json(ran: CommandRuns) -> None:
@@ -282,10 +282,10 @@ WRONG: list[tuple[str, str, int, tuple[str, ...]]] = [
     ("one id twice", "detect --lake {lake} {period} --set detections.folder={twice}", 2,
      ("a.yml", "b.yml: id 0c9a8f3e-5d0b-4a0e-9a55-6f0d1c7be2a4 is that of", "lint")),
     ("--set", "status --lake {lake} --set nonsense", 2, ("'nonsense' is no key=value", "clock_skew=2s")),
-    ("--set key", "status --lake {lake} --set windw.length=1h", 2, ("windw", "docs/settings.md")),
+    ("--set key", "status --lake {lake} --set windw.length=1h", 2, ("windw", "page settings of the documentation")),
     ("--set value", "status --lake {lake} --set window.length=soon", 2, ("window.length", "'soon'", "24h")),
     ("--set width", "detect --lake {lake} --set window.length=0h", 2, ("window.length", "greater than")),
-    ("--set YAML", "status --lake {lake} --set window.length=[1", 2, ("'[1': not readable as YAML",)),
+    ("--set YAML", "status --lake {lake} --set window.length=[1", 2, ("'window.length=[1': not readable as YAML",)),
     ("a column of another type", "detect --lake {typed} {period}", 3, ("process_id is string, not bigint", "cim")),
     ("--conf", "status --lake {lake} --conf {none}.yml", 2, ("{none}.yml does not exist", "--conf FILE")),
     ("parquet on a screen", "findings --lake {lake} --format parquet", 2, ("needs a place", "--output FOLDER")),

@@ -28,7 +28,8 @@ def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
-def test_a_folder_is_private_and_its_name_cannot_be_predicted(tmp_path: Path) -> None:
+def test_a_folder_is_private_and_its_name_cannot_be_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(temporary, "_locks", {})  # the folder of this process's Spark session is to stay
     a, b = (temporary.temporary_folder("test", tmp_path) for _ in range(2))
     assert a != b
     assert [stat.S_IMODE(f.stat().st_mode) for f in (a, b)] == [0o700, 0o700]

@@ -38,7 +38,8 @@ def checked_frame(frame: Any, columns: Collection[str], name: str, host_match: H
         )
     if host_match is HostMatch.AS_IS:
         return frame
-    return frame.withColumns({"host": F.expr("regexp_replace(lower(trim(host)), '[.]+$', '')")})
+    host = F.expr("regexp_replace(lower(trim(host)), '[.]+$', '')")
+    return frame.withColumns({"host": host.alias("host", metadata=frame.schema["host"].metadata)})
 
 
 def with_event_kinds(processes: DataFrame) -> DataFrame:
