@@ -24,8 +24,8 @@ def insert_missing(
     `not_compared`; of `rows` themselves in all columns. Only the partitions of `dates` are compared, which must be
     those of all rows; None means the whole table.
 
-    The commit conflicts with any that added rows to these partitions since the comparison, and all is compared again, as
-    often as `retry_on_conflict` says. Other writers' plain appends never fail for it. (On Databricks, whose isolation is
+    The commit conflicts with any that added rows to these partitions since the comparison, and all is compared again,
+    as often as `retry_on_conflict` says. Other writers' plain appends never fail for it. (Where a table's isolation is
     WriteSerializable, they are no conflict either, and are not compared if they come during the comparison.)
     """
     lake.read(table)  # DataError if the table lacks a column
