@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from cli.command import CommandResult, procnet
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.long]
 
 
 def sysmon(event_id: int, time: str, **fields: Any) -> dict[str, Any]:

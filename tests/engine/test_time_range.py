@@ -168,6 +168,7 @@ def test_a_table_in_place_with_such_rows(spark: SparkSession, tmp_path: Path) ->
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_ingest_and_check_of_such_a_table(spark: SparkSession, tmp_path: Path) -> None:
     place = raw_table(spark, tmp_path)
     append_strange_raw(spark, place)
@@ -205,6 +206,7 @@ RECORDED_TIMES = [
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_raw_files_with_any_time(spark: SparkSession, tmp_path: Path) -> None:
     lines = [
         json.dumps({**RAW, "record": i})[:-1] + f', "@timestamp": {t}}}' for i, (t, _) in enumerate(RECORDED_TIMES)

@@ -44,6 +44,7 @@ def counts(lake: Lake) -> dict[str, int]:
     return {table: lake.read(table).count() for table in ROWS}
 
 
+@pytest.mark.long
 def test_two_ingests_of_one_folder_at_the_same_time(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,7 @@ PAUSES = {
 }
 
 
-@pytest.mark.parametrize("pause", PAUSES)
+@pytest.mark.parametrize("pause", [min(PAUSES), pytest.param(max(PAUSES), marks=pytest.mark.long)])
 def test_a_slow_run_does_not_overwrite_newer_findings(
     pause: str, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +118,7 @@ def test_a_slow_run_does_not_overwrite_newer_findings(
     assert all_findings(lake) == fresh_findings(lake, tmp_path)
 
 
+@pytest.mark.long
 def test_a_slow_run_that_dies_after_its_commit_is_made_good_by_the_next_check(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
