@@ -11,6 +11,7 @@ from procnet.engine.events import changed_events, read_events
 from procnet.engine.late_data import CoveredRange, affected, affected_windows
 from procnet.errors import DataError, PartlyDone
 from procnet.lake.change_feed import missing_changes_as_data_error
+from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.coverage import CHECKED, CHECKED_NO_ROWS, Part, coverage, joined
 from procnet.lake.ledger import FINDINGS_KEY
 from procnet.lake.tables import Lake
@@ -48,6 +49,7 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
     Raises DataError where a table has no version or its feed does not reach back far enough; PartlyDone where windows
     failed: the check is not recorded then, and the same command repeats it.
     """
+    refuse_unsafe_commits(lake)
     fingerprints = run_fingerprints(selection, lake.settings)
     attempt = RunRecorder(lake, "catch_up", detections=fingerprints).attempt()
     known = known_runs(lake)
