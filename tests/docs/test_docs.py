@@ -124,7 +124,7 @@ def test_every_example_runs_and_prints_what_the_page_shows(
                     assert names["pairs"].columns[-2:] == ["attribution", "instance"], page.name
     assert {words[1] for words in results} == {
         "init", "ingest", "detect", "backfill", "catch-up", "gaps", "maintain", "findings", "status", "detections",
-        "exclusions", "preview", "replay", "risk", "sources"}  # fmt: skip
+        "exclusions", "preview", "quarantine", "replay", "risk", "sources"}  # fmt: skip
 
 
 def test_reference_pages_have_no_examples() -> None:
