@@ -97,8 +97,9 @@ def detect(lake: Lake, selection: Selection, window: Window, *, kind: str = "det
 def _evaluate_and_replace(
     lake: Lake, selection: Selection, window: Window, attempt: RunInProgress, conflicts: int
 ) -> WindowReport:
-    # Before the events: a run that reads newer ones commits its findings later than this version.
-    since, ids = lake.version("findings"), table_ids(lake)
+    # The ids first: a table that is made anew meanwhile has another one than is recorded, and its window is a gap.
+    # Then the version, before the events: a run that reads newer ones commits its findings later than this version.
+    ids, since = table_ids(lake), lake.version("findings")
     events = read_events(lake)
     for table in ("findings", "runs"):  # a table or column that is missing is an error before anything is computed
         lake.read(table)
