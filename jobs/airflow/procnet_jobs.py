@@ -41,6 +41,7 @@ ERRORS = {
     "SessionError": 2,
     "DataError": 3,
     "WindowFailed": 4,
+    "Overtaken": 4,
     "PartlyDone": 5,
 }
 

@@ -20,10 +20,14 @@ from pyspark.sql import SparkSession
 from cli.command import procnet
 from conftest import INTERPRETED
 from installer_lake import EVENT_TABLES, SELECTION, all_findings, append_events, hours_window, new_lake
+from procnet.lake.coverage import coverage, joined
 from procnet.lake.tables import Lake
+from procnet.periods import Window
 from procnet.runs.backfill import backfill
 from procnet.runs.catch_up import catch_up
+from procnet.runs.known_runs import known_runs
 from procnet.runs.risk import risk_of
+from procnet.runs.selection import run_fingerprints
 from procnet.settings import Settings
 from procnet.spark.session import SHORT_RUN
 from runs.kill_points import POINTS
@@ -126,9 +130,10 @@ def drill(
 
 
 def state(spark: SparkSession, at: Path) -> dict[str, Any]:
-    """Everything that a reader sees: events, findings, risk, and the ledger without its times."""
+    """Everything that a reader sees: events, findings, risk, and the ledger without its times. Of the checks only what
+    is left to check: a repeated command checks less, since runs before the kill count."""
     lake = Lake(spark, Settings(lake=at))
-    runs = [r.asDict(recursive=True) for r in lake.read("runs").collect()]
+    runs = [r.asDict(recursive=True) for r in lake.read("runs").where("status not like 'checked%'").collect()]
     risk = risk_of(lake, None)
     events = {t: lake.read(t).drop("ingest_time").collect() for t in EVENT_TABLES}
     return {
@@ -140,8 +145,16 @@ def state(spark: SparkSession, at: Path) -> dict[str, Any]:
              (r["counts"] or {}).get("findings"), tuple(sorted((r["inputs"] or {}).values())))
             for r in runs
         },
+        "unchecked": unchecked(lake),
         **{t: sorted(map(repr, rows)) for t, rows in events.items()},
     }  # fmt: skip
+
+
+def unchecked(lake: Lake) -> list[Window]:
+    """The parts of the period whose findings may not be those of the newest events."""
+    known = known_runs(lake)
+    parts = coverage(hours_window(0, 6), known.attempts, run_fingerprints(SELECTION, lake.settings), known.now)
+    return joined(p.window for p in parts if p.reason or p.versions != known.now.versions)
 
 
 # `make test-long` runs these, `make test-drills` all.
