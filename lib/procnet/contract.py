@@ -10,10 +10,12 @@ from __future__ import annotations
 from pyspark.sql import types as T
 
 # Raised with each change of the tables. 2 added risk and threat objects to the findings, and health, inputs, noisy and
-# broken to the runs; 3 added plan_reason and rows_collected to the runs.
-SCHEMA_VERSION = 3
+# broken to the runs; 3 added plan_reason and rows_collected to the runs; 4 added the tables dns_events and flow_events,
+# and to connections and findings the name that was asked for, to findings what a network sensor knows.
+SCHEMA_VERSION = 4
 
 _STRING, _LONG, _INT, _TIME, _DATE = T.StringType(), T.LongType(), T.IntegerType(), T.TimestampType(), T.DateType()
+_STRINGS = T.ArrayType(_STRING)
 
 
 def _table(*columns: tuple[str, T.DataType, str]) -> T.StructType:
@@ -68,7 +70,8 @@ NETWORK_EVENTS = _table(
     ("src_port", _INT, "0..65535"),
     ("dest_ip", _STRING, "remote address when outbound"),
     ("dest_port", _INT, "0..65535"),
-    ("dest_host", _STRING, "remote host name, lower case"),
+    ("dest_host", _STRING, "remote host name, lower case; of many sensors a reverse look-up of the address"),
+    ("dest_name", _STRING, "remote name that was asked for, where the record itself says so; spelled as query_name"),
     ("transport", _STRING, "tcp, udp, icmp or another protocol"),
     ("direction", _STRING, "outbound or inbound"),
     ("action", _STRING, "allowed, blocked or another word of the sensor"),
@@ -77,6 +80,46 @@ NETWORK_EVENTS = _table(
     ("bytes_in", _LONG, "bytes that the host received"),
     ("bytes_out", _LONG, "bytes that the host sent"),
     ("protocol_version", _STRING, "ipv4 or ipv6"),
+    *_PROVENANCE,
+)
+
+DNS_EVENTS = _table(
+    ("event_time", _TIME, "time of the answer, or of the query where the sensor records no answer"),
+    ("host", _STRING, "endpoint that asked, trimmed, lower case, without a trailing dot"),
+    *_IDENTITY,
+    ("process_name", _STRING, "base name of the image that asked, lower case"),
+    ("process_path", _STRING, "full path of the image that asked"),
+    ("user", _STRING, "DOMAIN\\name of the account"),
+    ("query_name", _STRING, "name that was asked for: lower case, without a trailing dot, IDNA as on the wire"),
+    ("query_type", _STRING, "A, AAAA, HTTPS or another type, in upper case"),
+    ("answers", _STRINGS, "addresses of the answer, spelled as dest_ip; null where unknown or none"),
+    ("response_code", _STRING, "NOERROR, NXDOMAIN or another code, in upper case; null where unknown"),
+    *_PROVENANCE,
+)
+
+# What a network sensor knows of a connection and an endpoint does not.
+_SENSOR = (
+    ("flow_uid", _STRING, "id of the flow at the network sensor"),
+    ("community_id", _STRING, "Community ID of the flow, such as 1:LQU9qZlK+B5F3KDmev6m5PMibrg="),
+    ("duration", T.DoubleType(), "length of the flow, in seconds"),
+    ("server_name", _STRING, "name in the TLS handshake, or in the Host header of HTTP; spelled as query_name"),
+    ("url", _STRING, "URL of the first HTTP request"),
+    ("ja3", _STRING, "JA3 of the TLS client"),
+    ("ja4", _STRING, "JA4 of the TLS client"),
+)
+
+FLOW_EVENTS = _table(
+    ("event_time", _TIME, "time of the first packet"),
+    ("sensor", _STRING, "network sensor"),
+    ("src_ip", _STRING, "address of the side that opened the flow; RFC 5952 spelling, IPv4-mapped as IPv4"),
+    ("src_port", _INT, "0..65535"),
+    ("dest_ip", _STRING, "address of the other side"),
+    ("dest_port", _INT, "0..65535"),
+    ("transport", _STRING, "tcp, udp, icmp or another protocol"),
+    ("app", _STRING, "application protocol"),
+    ("bytes_in", _LONG, "bytes that src_ip received"),
+    ("bytes_out", _LONG, "bytes that src_ip sent"),
+    *_SENSOR,
     *_PROVENANCE,
 )
 
@@ -94,9 +137,11 @@ QUARANTINE = _table(
 PROCESS_FIELDS: tuple[str, ...] = ("process_id", "process_guid", *(n for n, _, _ in _IMAGE))
 # Columns for the network block of a detection.
 NETWORK_FIELDS: tuple[str, ...] = (
-    "src_ip", "src_port", "dest_ip", "dest_port", "dest_host", "transport", "direction", "action", "app",
+    "src_ip", "src_port", "dest_ip", "dest_port", "dest_host", "dest_name", "transport", "direction", "action", "app",
     "bytes", "bytes_in", "bytes_out", "protocol_version",
 )  # fmt: skip
+# How the name of a destination is known, the best first (docs/semantics.md, R9).
+NAME_KINDS = ("process", "record", "host", "reverse")
 
 _OBJECTS = T.ArrayType(T.StructType([T.StructField("value", _STRING), T.StructField("type", _STRING)]))
 
@@ -131,7 +176,10 @@ FINDINGS = _table(
     ("src_port", _INT, "0..65535"),
     ("dest_ip", _STRING, "remote address when outbound"),
     ("dest_port", _INT, "0..65535"),
-    ("dest_host", _STRING, "remote host name"),
+    ("dest_host", _STRING, "remote host name, as the connection's record has it"),
+    ("dest_name", _STRING, "remote name that was asked for; dest_name_by says how it is known"),
+    ("dest_name_by", _STRING, "process, record, host or reverse (docs/semantics.md, R9)"),
+    ("dest_names", _STRINGS, "names that fit as well as dest_name, which is the first; at most five"),
     ("transport", _STRING, "tcp, udp or another protocol"),
     ("direction", _STRING, "outbound or inbound"),
     ("action", _STRING, "action of the connection"),
@@ -139,7 +187,7 @@ FINDINGS = _table(
     ("bytes_out", _LONG, "bytes that the host sent"),
     ("risk_score", _INT, "1..100"),
     ("severity", _STRING, "informational, low, medium, high, critical: the bands of Splunk ES for the score"),
-    ("mitre_attack", T.ArrayType(_STRING), "ATT&CK techniques"),
+    ("mitre_attack", _STRINGS, "ATT&CK techniques"),
     ("message", _STRING, "message of the detection, with the values of its fields"),
     (
         "related",
@@ -158,6 +206,7 @@ FINDINGS = _table(
     ("finding_date", _DATE, "UTC date of event_time; the table is partitioned by it"),
     ("risk_objects", _OBJECTS, "known objects that have the risk: endpoint and account, never the remote host"),
     ("threat_objects", _OBJECTS, "known objects of the threat: remote address, names of programs"),
+    *_SENSOR,
 )  # fmt: skip
 
 # By this name of the event tables a finding's column may be meant too: `process` is the CIM's name.
@@ -181,8 +230,8 @@ RISK_EVENTS = _table(
     ("risk_object", _STRING, "name of the endpoint or account"),
     ("risk_score", _INT, "1..100, once for all its findings"),
     ("severity", _STRING, "band of Splunk ES for the score"),
-    ("mitre_attack", T.ArrayType(_STRING), "ATT&CK techniques"),
-    ("tactics", T.ArrayType(_STRING), "ATT&CK tactics of the techniques (conf/attack.yml)"),
+    ("mitre_attack", _STRINGS, "ATT&CK techniques"),
+    ("tactics", _STRINGS, "ATT&CK tactics of the techniques (conf/attack.yml)"),
     ("host", _STRING, "endpoint"),
     *_IDENTITY,
     ("process_time", _TIME, "start of the process instance; null without one"),
@@ -202,10 +251,10 @@ INCIDENTS = _table(
     ("risk_object", _STRING, "name of the endpoint or account"),
     ("reason", _STRING, "score: sum within risk.score_over; tactics: distinct ATT&CK tactics within risk.tactics_over"),
     ("score", _LONG, "sum of the risk events of that time"),
-    ("tactics", T.ArrayType(_STRING), "ATT&CK tactics of the risk events"),
-    ("detections", T.ArrayType(_STRING), "detection ids of the risk events"),
+    ("tactics", _STRINGS, "ATT&CK tactics of the risk events"),
+    ("detections", _STRINGS, "detection ids of the risk events"),
     ("first_time", _TIME, "time of the first risk event"),
-    ("risk_events", T.ArrayType(_STRING), "ids of the risk events, in order of time"),
+    ("risk_events", _STRINGS, "ids of the risk events, in order of time"),
 )
 
 RUNS = _table(
@@ -260,8 +309,8 @@ RUNS = _table(
     ("started_by", _STRING, "account of the operating system"),
     ("procnet_version", _STRING, "version of procnet"),
     ("run_date", _DATE, "UTC date of started_at"),
-    ("noisy", T.ArrayType(_STRING), "ids of detections with more live findings in the window than their budget"),
-    ("broken", T.ArrayType(_STRING), "problems of enabled detections and exclusions that could not be loaded"),
+    ("noisy", _STRINGS, "ids of detections with more live findings in the window than their budget"),
+    ("broken", _STRINGS, "problems of enabled detections and exclusions that could not be loaded"),
 )
 
 # A cache (state/state.py): what the run of one window leaves for the run of the next. It may be dropped at any time.
@@ -290,11 +339,19 @@ OPEN_PROCESSES = _table(
 TABLES: dict[str, tuple[T.StructType, tuple[str, ...]]] = {
     "process_events": (PROCESS_EVENTS, ("event_date",)),
     "network_events": (NETWORK_EVENTS, ("event_date",)),
+    "dns_events": (DNS_EVENTS, ("event_date",)),
+    "flow_events": (FLOW_EVENTS, ("event_date",)),
     "quarantine": (QUARANTINE, ("event_date",)),
     "findings": (FINDINGS, ("finding_date",)),
     "runs": (RUNS, ()),
     "open_processes": (OPEN_PROCESSES, ("state_date",)),
 }
 
-# The tables of canonical events.
-EVENT_TABLES = ("process_events", "network_events")
+# The tables of canonical events: without the first two there are no findings; the others add to findings what they know.
+REQUIRED_EVENT_TABLES = ("process_events", "network_events")
+EVENT_TABLES = (*REQUIRED_EVENT_TABLES, "dns_events", "flow_events")
+# Event kind of a mapping -> its table.
+TABLE_OF_KIND = {
+    "start": "process_events", "end": "process_events", "network": "network_events", "dns": "dns_events",
+    "flow": "flow_events",
+}  # fmt: skip
