@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import EVENT_TABLES, TABLES
+from procnet.contract import EVENT_TABLES, TABLE_OF_KIND, TABLES
 from procnet.periods import as_utc
 from procnet.sources.mapping import NOT_MAPPED, SourceMapping
 from procnet.sources.normalize import normalize
@@ -109,7 +109,7 @@ def check_source(
     rows = [{**r.asDict(), "text": text} for r, text in zip(records, texts, strict=True)]
     events = [r for r in rows if r["reason"] is None and r["event"] is not None]
     times = sorted(as_utc(r["event_time"]) for r in events)
-    hosts = sorted({r["host"] for r in events})
+    hosts = sorted({r["host"] for r in events if r["host"] is not None})
     checked = Checked(
         source=source.name,
         sample=len(rows),
@@ -145,17 +145,18 @@ def _unusable_records(rows: list[dict[str, Any]], *, without_events: bool) -> It
 
 
 def _events_of(table: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [r for r in events if (r["event_kind"] == "network") == (table == "network_events")]
+    return [r for r in events if TABLE_OF_KIND[r["event_kind"]] == table]
 
 
 def _kind(table: str, events: list[dict[str, Any]]) -> Kind:
     schema, _ = TABLES[table]
+    has_process = "process_id" in schema.names
     columns = [c for c in schema.names if c not in NOT_MAPPED]
     example = max(events, key=lambda r: sum(r[c] is not None for c in columns))
     return Kind(
         table=table,
         events=len(events),
-        without_key=sum(r["process_id"] is None and r["process_guid"] is None for r in events),
+        without_key=has_process * sum(r["process_id"] is None and r["process_guid"] is None for r in events),
         nulls={c: round(sum(r[c] is None for r in events) / len(events), 4) for c in columns},
         example={c: example[c] for c in columns},
         raw=example["text"],

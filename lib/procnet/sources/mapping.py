@@ -16,15 +16,19 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from procnet.config_file import check, load_yaml, printable_line, shortened
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import EVENT_TABLES, TABLE_OF_KIND, TABLES
 from procnet.errors import SourceError
 from procnet.settings import default_conf_dir
 
 # Canonical columns that no mapping may fill: normalization sets them.
 NOT_MAPPED = ("event_kind", "source", "ingest_time", "event_date")
 COLUMNS: tuple[str, ...] = tuple(
-    dict.fromkeys(n for table in (PROCESS_EVENTS, NETWORK_EVENTS) for n in table.names if n not in NOT_MAPPED)
+    dict.fromkeys(n for table in EVENT_TABLES for n in TABLES[table][0].names if n not in NOT_MAPPED)
 )
+# Kind of an event -> columns that each of its records must have. A network sensor sees addresses and no endpoint.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    kind: ("event_time", "src_ip", "dest_ip") if kind == "flow" else ("event_time", "host") for kind in TABLE_OF_KIND
+}
 # Names that every expression may use beside the record's own: the file of the record, and the host that the caller
 # gives (--host).
 FILE, HOST_OPTION = "file", "asked_host"
@@ -49,9 +53,14 @@ class _Frozen(BaseModel):
 class EventMapping(_Frozen):
     """One event of a source: the condition on its records, and the columns that only this event fills in this way."""
 
-    kind: Literal["start", "end", "network"]
+    kind: Literal["start", "end", "network", "dns", "flow"]
     when: str
     columns: Columns = {}
+
+    @property
+    def table(self) -> str:
+        """Returns the canonical table of the event."""
+        return TABLE_OF_KIND[self.kind]
 
 
 class _Events(_Frozen):
@@ -95,10 +104,9 @@ class SourceMapping(_Events):
             raise ValueError("events: none, neither here nor in the shared file")
         if unknown := sorted(set(self.as_is) - set(COLUMNS)):
             raise ValueError(f"as_is: {', '.join(unknown)}: no canonical column that a source may fill")
-        for column in ("event_time", "host"):
-            for name, event in self.all_events.items():
-                if column not in self.columns_of(event):
-                    raise ValueError(f"events.{name}: nothing fills {column}; write it under columns")
+        for name, event in self.all_events.items():
+            if absent := [c for c in REQUIRED[event.kind] if c not in self.columns_of(event)]:
+                raise ValueError(f"events.{name}: nothing fills {', '.join(absent)}; write it under columns")
         return self
 
     @property
@@ -108,7 +116,7 @@ class SourceMapping(_Events):
 
     def columns_of(self, event: EventMapping) -> Columns:
         """Returns the expressions of an event's columns: its own, else the source's, else the shared file's."""
-        schema = NETWORK_EVENTS if event.kind == "network" else PROCESS_EVENTS
+        schema, _ = TABLES[event.table]
         merged = {**self.shared.columns, **self.columns, **event.columns}
         return {column: merged[column] for column in schema.names if column in merged}
 

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, QUARANTINE
+from procnet.contract import EVENT_TABLES, QUARANTINE, TABLE_OF_KIND, TABLES
 from procnet.periods import Window
 from procnet.settings import EventSettings
 from procnet.sources.alternatives import EVENT, RawValues, case_when, event_number, raw_values
@@ -42,12 +42,18 @@ class Normalized:
     @property
     def process_events(self) -> DataFrame:
         """Returns `contract.PROCESS_EVENTS` of the usable records, repeats included."""
-        return self._table(F.col("event_kind").isin("start", "end"), PROCESS_EVENTS)
+        return self.table("process_events")
 
     @property
     def network_events(self) -> DataFrame:
         """Returns `contract.NETWORK_EVENTS` of the usable records, repeats included."""
-        return self._table(F.col("event_kind") == "network", NETWORK_EVENTS)
+        return self.table("network_events")
+
+    def table(self, name: str) -> DataFrame:
+        """Returns one of `contract.EVENT_TABLES` of the usable records, repeats included."""
+        kinds = [kind for kind, table in TABLE_OF_KIND.items() if table == name]
+        usable = self.records.where(F.col("reason").isNull() & F.col("event_kind").isin(kinds))
+        return _conformed(self._stamped(usable, F.to_date("event_time")), TABLES[name][0])
 
     @property
     def quarantine(self) -> DataFrame:
@@ -60,10 +66,6 @@ class Normalized:
         """Returns the number of records of other events: event_id, count."""
         other = self.records.where(F.col("reason").isNull() & F.col("event").isNull())
         return other.groupBy("event_id").count()
-
-    def _table(self, condition: Column, schema: T.StructType) -> DataFrame:
-        usable = self.records.where(F.col("reason").isNull() & condition)
-        return _conformed(self._stamped(usable, F.to_date("event_time")), schema)
 
     def _stamped(self, rows: DataFrame, date: object) -> DataFrame:
         stamps = {"source": self.source, "ingest_time": self.ingest_time, "event_date": date}
@@ -95,7 +97,7 @@ def normalize(
     columns = [value.alias(name) for several in values.values() for name, value in several.items()]
     frame = frame.select(EVENT, F.expr(source.event_id).cast("string").alias("_event_id"), *place, *columns)
     types = {f.name: f.dataType for f in frame.schema}
-    if missing := missing_columns(values, types):
+    if missing := missing_columns(events, values, types):
         raise missing_columns_error(raw, source, missing)
     return Normalized(_canonical_records(frame, source, values, times), source.name, ingest_time)
 
@@ -103,7 +105,7 @@ def normalize(
 def _canonical_records(frame: DataFrame, source: SourceMapping, raw: RawValues, times: Window) -> DataFrame:
     """Returns Normalized.records: raw values as canonical columns, and the reason why a record is unusable."""
     frame, types = _known_values(frame, raw)
-    canonical_types = {f.name: f.dataType for schema in (PROCESS_EVENTS, NETWORK_EVENTS) for f in schema}
+    canonical_types = {f.name: f.dataType for table in EVENT_TABLES for f in TABLES[table][0]}
     values = {column: [(F.col(name), types[name]) for name in names] for column, names in raw.items()}
     columns = {c: (cleaned(c, v) if v else F.lit(None)).cast(canonical_types[c]).alias(c) for c, v in values.items()}
     wrong = [(is_no_number(values[c]), F.lit(f"{c} is no number")) for c in NUMBERS if values[c]]
@@ -117,7 +119,9 @@ def _canonical_records(frame: DataFrame, source: SourceMapping, raw: RawValues, 
         *columns.values(),
     )  # fmt: skip
     unusable = F.when(F.col("event_time").isNull(), "no time").when(out_of_range(times), "time out of range")
-    unusable = unusable.when(F.col("host").isNull(), "no host")
+    is_flow = F.col("event_kind") == "flow"
+    unusable = unusable.when(is_flow & (F.col("src_ip").isNull() | F.col("dest_ip").isNull()), "no src_ip or dest_ip")
+    unusable = unusable.when(~is_flow & F.col("host").isNull(), "no host")
     reason = F.coalesce("reason", F.when(F.col("event").isNotNull(), unusable))
     derived = with_derived({c: F.col(c) for c in COLUMNS})
     derived |= {c: F.when(in_range(times, c), F.col(c)) for c in ("event_time", "process_start_time")}

@@ -9,10 +9,12 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.errors import DataError
-from procnet.sources.mapping import FILE, HOST_OPTION, SourceMapping
+from procnet.sources import mapping
+from procnet.sources.mapping import FILE, HOST_OPTION, EventMapping, SourceMapping
 from procnet.spark import sql
 
-REQUIRED = ("event_time", "host")
+# All columns that some kind of event requires.
+REQUIRED = tuple(dict.fromkeys(column for columns in mapping.REQUIRED.values() for column in columns))
 
 
 def conformed(declared: T.StructField, actual: T.StructField | None) -> Column:
@@ -62,20 +64,25 @@ def _null(kind: T.DataType) -> Column:
     return F.lit(None).cast(kind)
 
 
-def missing_columns(raw_values: Mapping[str, Iterable[str]], types: Mapping[str, T.DataType]) -> list[str]:
-    """Returns the columns of REQUIRED for which a table has none of the raw values.
+def missing_columns(
+    events: Iterable[EventMapping], raw_values: Mapping[str, Iterable[str]], types: Mapping[str, T.DataType]
+) -> list[str]:
+    """Returns the columns that all of the events require, and for which a table has none of the raw values.
 
     `raw_values` are the names of each canonical column's raw values, `types` their types.
     """
-    return [c for c in REQUIRED if all(isinstance(types[name], T.NullType) for name in raw_values[c])]
+    required = [mapping.REQUIRED[e.kind] for e in events]
+    common = [c for c in REQUIRED if all(c in columns for columns in required)]
+    return [c for c in common if all(isinstance(types[name], T.NullType) for name in raw_values[c])]
 
 
 def missing_columns_error(raw: DataFrame, source: SourceMapping, columns: Sequence[str]) -> DataError:
     """Returns the error that names every expression the mapping looked for, and the columns that the table has."""
     problems = []
     for column in columns:
-        texts = [x for e in source.all_events.values() for x in source.columns_of(e)[column] if x != HOST_OPTION]
-        problems.append(f"no column for {column}: looked for {', '.join(dict.fromkeys(texts))}")
+        events = [e for e in source.all_events.values() if column in mapping.REQUIRED[e.kind]]
+        if texts := [x for e in events for x in source.columns_of(e)[column] if x != HOST_OPTION]:
+            problems.append(f"no column for {column}: looked for {', '.join(dict.fromkeys(texts))}")
     found = ", ".join(c for c in raw.columns if c != FILE)
     return DataError(
         "\n".join([*problems, f"the table has {found}"]),

@@ -25,6 +25,7 @@ from procnet.sources.mapping import COLUMNS, EventMapping, SourceMapping
 from procnet.sources.parse_records import parse_records, with_given
 from procnet.sources.schema_drift import missing_columns
 from procnet.spark.filters import in_change_feed
+from procnet.vocabulary import ADDRESS_LIKE
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ _DEFAULT = InPlace()
 def canonical_view(raw: DataFrame, source: SourceMapping, table: str, options: InPlace = _DEFAULT) -> DataFrame | None:
     """Returns a raw frame as the canonical `table`, such as `contract.PROCESS_EVENTS`, with `options.keep` added.
 
-    None if the source maps no such events, or the raw frame has no column for their time or host. No row is
-    quarantined: one without a time or a host stays, and joins nothing. ingest_time is null.
+    None if the source maps no such events, or the raw frame has no column for what they require (mapping.REQUIRED). No
+    row is quarantined: one without a time or a host stays, and joins nothing. ingest_time is null.
     """
     schema, _ = TABLES[table]
     options = replace(options, name=options.name or source.name)
-    events = [e for e in source.all_events.values() if (e.kind == "network") == (table == "network_events")]
+    events = [e for e in source.all_events.values() if e.table == table]
     if not events:
         return None
     values = raw_values(source, events, all_rows_match=True)
@@ -66,7 +67,7 @@ def canonical_view(raw: DataFrame, source: SourceMapping, table: str, options: I
     rows = _event_rows(raw, source, events, options)
     frame = _raw_value_columns(rows, source, unchanged, to_clean, options.keep)
     types = {f.name: f.dataType for f in frame.schema}
-    if missing_columns({c: [c] if c in unchanged else list(to_clean[c]) for c in values}, types):
+    if missing_columns(events, {c: [c] if c in unchanged else list(to_clean[c]) for c in values}, types):
         return None
     canonical = {c: F.col(c) for c in unchanged}
     canonical |= {c: _cleaned(c, list(several), types) for c, several in to_clean.items()}
@@ -133,6 +134,11 @@ def _earlier_by(length: timedelta, time: Column) -> Column:
     return F.coalesce(F.try_subtract(time, F.lit(length)), time)
 
 
+def _first_label(host: Column) -> Column:
+    """Returns the host name up to its first dot; an address, by which a network sensor names a client, as it is."""
+    return F.when(host.rlike(ADDRESS_LIKE), host).otherwise(F.substring_index(host, ".", 1))
+
+
 def _computed_once(value: Column) -> Column:
     """Returns the value in a nondeterministic expression, which Spark does not copy into the filters above it.
 
@@ -149,8 +155,8 @@ def _conformed(
     all_columns = {c: found.get(c, F.lit(None).cast("string")) for c in COLUMNS}
     columns = {c: v for c, v in with_derived(all_columns, _apply_once).items() if c in found}
     columns |= {c: found[c] for c in unchanged if c in found}
-    if options.short_hosts:
-        columns["host"] = F.substring_index("host", ".", 1)
+    if options.short_hosts and "host" in columns:
+        columns["host"] = _apply_once(columns["host"], _first_label)
     columns["event_date"] = F.col("_date").cast("date") if "_date" in frame.columns else F.to_date("event_time")
     columns["source"] = F.lit(options.name)
     if "event_kind" in schema.names:
