@@ -36,6 +36,11 @@ FUNCTIONS: dict[str, Callable[[Column], Column]] = {
     "transport": cleaning.transport,
     "integrity_level": cleaning.integrity_level,
     "address": cleaning.address,
+    "addresses": cleaning.addresses,
+    "dns_name": cleaning.dns_name,
+    "query_type": cleaning.query_type,
+    "response_code": cleaning.response_code,
+    "seconds": cleaning.seconds,
     "time": cleaning.time,
 }
 

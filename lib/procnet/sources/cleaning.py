@@ -18,7 +18,18 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.predicates.address import canonical_address
-from procnet.vocabulary import BLANKS, INTEGRITY_LABEL, INTEGRITY_LEVELS, NULL_WORDS, PORTS, PROCESS_IDS, PROTOCOLS
+from procnet.vocabulary import (
+    ADDRESS_LIKE,
+    BLANKS,
+    DNS_TYPES,
+    INTEGRITY_LABEL,
+    INTEGRITY_LEVELS,
+    NULL_WORDS,
+    PORTS,
+    PROCESS_IDS,
+    PROTOCOLS,
+    RESPONSE_CODES,
+)
 
 TEXT = T.StringType()
 _LONGEST_NULL_WORD = max(map(len, NULL_WORDS))
@@ -26,6 +37,11 @@ _WHOLE_NUMBER = r"^(0[xX][0-9a-fA-F]+|[+-]?[0-9]+)$"
 _DATE_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
 # Includes `1.591367999305988E9`: Spark's spelling of a JSON number with a fraction that is read as text.
 _NUMBER = r"^[0-9]{1,18}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?$"
+_DECIMAL = r"^[0-9]{1,12}(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?$"
+# The host of a URL, or of `name:port`. No part gives back what it took: `http` of `http://[::1]/` is no host.
+_URL_HOST = r"^(?:[a-z][a-z0-9+.-]*+://)?+(?:[^/?#@]*+@)?+([^/?#:@\[\]]+)"
+# Between addresses, also of an array as text. Not a blank: `type:  5 web.example` is one element, and no address.
+_BETWEEN_ADDRESSES = r"[;,\"'\[\]\r\n]+"
 _FILETIME_1970 = 116_444_736_000_000_000  # 1970 as FILETIME: units of 100 ns since 1601
 # In microseconds. Spark can write later years, but Python and Delta's readers fail on them.
 _YEAR_10000 = 253_402_300_800_000_000
@@ -133,6 +149,44 @@ def integrity_level(c: Column) -> Column:
 def address(c: Column) -> Column:
     """Returns an IP address in its canonical spelling; null for other text."""
     return canonical_address(c)
+
+
+def addresses(c: Column) -> Column:
+    """Returns the distinct addresses in a list, in their order and canonical spelling; null if there is none.
+
+    The list is an array, its JSON, or text with `;` or `,` between its elements. Elements that are no addresses are
+    left out, such as the CNAME in Sysmon's `type:  5 web.example;::ffff:192.0.2.7;`.
+    """
+    found = F.array_distinct(F.filter(F.transform(F.split(c, _BETWEEN_ADDRESSES), address), lambda a: a.isNotNull()))
+    return F.get(F.filter(F.array(found), lambda a: F.size(a) > 0), F.lit(0))
+
+
+def dns_name(c: Column) -> Column:
+    """Returns the name that was asked for in lower case, without the dot of the root; null for an address.
+
+    The name may be part of a URL, or followed by a port. A name in Unicode stays so: Windows writes names as they were
+    asked, and programs ask for `xn--`.
+    """
+    # Arrays of one element, in which each step is computed once.
+    part = F.trim(F.regexp_extract(F.lower(c), _URL_HOST, 1), F.lit(BLANKS))
+    names = F.transform(F.array(part), lambda p: host(known(p)))
+    return F.get(F.filter(names, lambda n: ~n.rlike(ADDRESS_LIKE)), F.lit(0))
+
+
+def query_type(c: Column) -> Column:
+    """Returns the type of a DNS query in upper case, from its name or its number."""
+    return _renamed(known(F.upper(c)), DNS_TYPES)
+
+
+def response_code(c: Column) -> Column:
+    """Returns the response code of a DNS answer in upper case, from its name, its number or a Windows error."""
+    return _renamed(known(F.upper(c)), RESPONSE_CODES)
+
+
+def seconds(c: Column, kind: T.DataType = TEXT) -> Column:
+    """Returns a length of time in seconds as DOUBLE, 0 or more, from a number or its text."""
+    number = c.try_cast("double")
+    return _between(F.when(c.rlike(_DECIMAL), number) if isinstance(kind, T.StringType) else number, 0, 10**12)
 
 
 def time(c: Column, kind: T.DataType = TEXT) -> Column:

@@ -9,7 +9,14 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from procnet.sources import cleaning
-from procnet.vocabulary import ADDRESS_COLUMNS, ADDRESS_LIKE, BASE_NAMES, COMMAND_LINE_COLUMNS, LOWER_CASE_COLUMNS
+from procnet.vocabulary import (
+    ADDRESS_COLUMNS,
+    ADDRESS_LIKE,
+    BASE_NAMES,
+    COMMAND_LINE_COLUMNS,
+    LOWER_CASE_COLUMNS,
+    NAME_COLUMNS,
+)
 
 Step = Callable[[Column], Column]
 # Columns whose raw value may have a type already; all others are read as text.
@@ -18,12 +25,17 @@ TYPED: dict[str, Callable[[Column, T.DataType], Column]] = {
     **dict.fromkeys(("process_id", "parent_process_id"), cleaning.process_id),
     **dict.fromkeys(("src_port", "dest_port"), cleaning.port),
     **dict.fromkeys(("bytes", "bytes_in", "bytes_out"), cleaning.size),
+    "duration": cleaning.seconds,
 }
 _TEXT: dict[str, Step] = {
     **dict.fromkeys(LOWER_CASE_COLUMNS, cleaning.lowered),  # the functions below return lower case too
     **dict.fromkeys(("process_guid", "parent_process_guid"), cleaning.guid),
     **dict.fromkeys(BASE_NAMES.values(), cleaning.base_name),
     **dict.fromkeys(ADDRESS_COLUMNS, cleaning.address),
+    **dict.fromkeys(NAME_COLUMNS, cleaning.dns_name),
+    "answers": cleaning.addresses,
+    "query_type": cleaning.query_type,
+    "response_code": cleaning.response_code,
     "integrity_level": cleaning.integrity_level,
     "transport": cleaning.transport,
     "host": cleaning.host,
