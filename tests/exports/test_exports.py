@@ -51,10 +51,13 @@ FULL: Row = {
     "integrity_level": "high", "process_hash": "MD5=AB01,SHA256=CD23,IMPHASH=EF45", "parent_process_id": 4,
     "parent_process_guid": "G-0", "parent_process_name": "services.exe", "parent_process_path": "C:\\w\\services.exe",
     "parent_command_line": "services -k", "src_ip": "10.0.0.5", "src_port": 50001, "dest_ip": "2001:db8::80",
-    "dest_port": 443, "dest_host": "files.example", "transport": "tcp", "direction": "outbound", "action": "allowed",
+    "dest_port": 443, "dest_host": "host-80.isp.example", "dest_name": "files.example", "dest_name_by": "process",
+    "dest_names": ["files.example", "cdn.example"], "transport": "tcp", "direction": "outbound", "action": "allowed",
     "bytes_in": 8000, "bytes_out": 300, "risk_score": 35, "severity": "low", "mitre_attack": ["T1218.007", "T1105"],
     "message": "update.exe was here", "related": [CLIENT], "excluded_by": None, "process_record_id": "17",
     "connection_record_id": "18", "vendor_product": "Microsoft Sysmon", "source": "windows_flat",
+    "flow_uid": "CAbC12", "community_id": "1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "duration": 12.345678,
+    "server_name": "www.files.example", "url": "https://www.files.example/a.msi?x=1", "ja3": "0ab1", "ja4": "t13d_ab",
     "finding_date": date(2026, 3, 1),
     "risk_objects": objects(("ws-1.example", "system"), ("CORP\\ann", "user")),
     "threat_objects": objects(("files.example", "domain"), ("2001:db8::80", "ip_address"),
@@ -62,6 +65,9 @@ FULL: Row = {
 }  # fmt: skip
 BARE: Row = {**dict.fromkeys(FULL), "event_time": FULL["event_time"], "host": "ws-1", "mitre_attack": [],
              "risk_objects": objects(("ws-1", "system")), "threat_objects": []}  # fmt: skip
+
+NO_NAMES = dict.fromkeys(("dest_host", "dest_name", "dest_name_by", "dest_names"))
+SENSOR = ("flow_uid", "community_id", "duration", "server_name", "url", "ja3", "ja4")
 
 FULL_OCSF: Row = {
     "class_uid": 2004, "category_uid": 2, "activity_id": 1, "type_uid": 200401,
@@ -84,6 +90,7 @@ FULL_OCSF: Row = {
         {"name": "evidences[0].dst_endpoint.ip", "type_id": 2, "value": "2001:db8::80"},
         {"name": "evidences[0].dst_endpoint.hostname", "type_id": 1, "value": "files.example"},
         {"name": "evidences[0].src_endpoint.ip", "type_id": 2, "value": "10.0.0.5"},
+        {"name": "evidences[0].url.url_string", "type_id": 6, "value": FULL["url"]},
         {"name": "evidences[0].process.name", "type_id": 9, "value": "update.exe"},
         {"name": "evidences[0].process.cmd_line", "type_id": 13, "value": "update /q"},
         {"name": "evidences[0].process.user.name", "type_id": 4, "value": "ann"},
@@ -106,14 +113,19 @@ FULL_OCSF: Row = {
             },
             "src_endpoint": {"ip": "10.0.0.5", "port": 50001},
             "dst_endpoint": {"ip": "2001:db8::80", "hostname": "files.example", "port": 443},
-            "connection_info": {"direction_id": 2, "protocol_name": "tcp", "protocol_num": 6},
+            "connection_info": {"direction_id": 2, "protocol_name": "tcp", "protocol_num": 6, "uid": "CAbC12",
+                                "community_uid": FULL["community_id"]},
+            "url": {"url_string": FULL["url"]},
+            "ja4_fingerprint_list": [{"type_id": 1, "value": "t13d_ab"}],
         },
         {"name": "client", "process": {
             "pid": 900, "uid": "G-9", "name": "msiexec.exe", "cmd_line": "msiexec /i http://203.0.113.80/a.msi",
             "created_time": 1772359199000}},
     ],
     "unmapped": {"attribution": "guid", "fingerprint": "f1", "original_file_name": "msiexec.exe", "action": "allowed",
-                 "bytes_in": 8000, "bytes_out": 300, "source": "windows_flat"},
+                 "bytes_in": 8000, "bytes_out": 300, "source": "windows_flat", "dest_host": "host-80.isp.example",
+                 "dest_name_by": "process", "dest_names": ["files.example", "cdn.example"], "duration": 12.345678,
+                 "server_name": "www.files.example", "ja3": "0ab1"},
 }  # fmt: skip
 FULL_ES: Row = {
     "_time": 1772359221.999999, "search_name": "Web From MSIExec - Rule",
@@ -129,13 +141,14 @@ FULL_ES: Row = {
         "risk_score", "severity", "detection_id", "detection_version", "fingerprint", "attribution", "user", "user_id",
         "process_id", "process_guid", "process_name", "process_path", "process", "original_file_name", "process_hash",
         "parent_process_id", "parent_process_guid", "parent_process_name", "parent_process_path", "src_ip", "src_port",
-        "dest_ip", "dest_port", "dest_host", "transport", "direction", "action", "bytes_in", "bytes_out",
-        "vendor_product", "process_record_id", "connection_record_id")},
+        "dest_ip", "dest_port", "dest_host", "dest_name", "dest_name_by", "dest_names", "transport", "direction",
+        "action", "bytes_in", "bytes_out", "vendor_product", "process_record_id", "connection_record_id", "flow_uid",
+        "community_id", "duration", "server_name", "url", "ja3", "ja4")},
 }  # fmt: skip
 FULL_ELASTIC: Row = {
     "@timestamp": "2026-03-01T10:00:21.999999Z", "ecs": {"version": "8.11.0"},
     "event": {"kind": "signal", "category": ["network"], "type": ["connection"], "action": "allowed",
-              "module": "windows_flat", "provider": "Microsoft Sysmon"},
+              "module": "windows_flat", "provider": "Microsoft Sysmon", "duration": 12_345_678_000},
     "kibana": {"alert": {
         "uuid": "full", "original_time": "2026-03-01T10:00:21.999999Z", "status": "active", "workflow_status": "open",
         "reason": "update.exe was here", "risk_score": 35, "severity": "low",
@@ -154,11 +167,17 @@ FULL_ELASTIC: Row = {
     },
     "source": {"ip": "10.0.0.5", "port": 50001, "bytes": 300},
     "destination": {"ip": "2001:db8::80", "port": 443, "domain": "files.example", "bytes": 8000},
-    "network": {"transport": "tcp", "direction": "egress"},
-    "related": {"ip": ["10.0.0.5", "2001:db8::80"], "hosts": ["ws-1.example", "files.example"], "user": ["ann"],
-                "hash": ["ab01", "cd23", "ef45"]},
-    "procnet": {"attribution": "guid", "fingerprint": "f1", "integrity_level": "high", "related": [
-        {**CLIENT, "process_time": "2026-03-01T09:59:59.000007Z"}]},
+    "network": {"transport": "tcp", "direction": "egress", "community_id": FULL["community_id"]},
+    "tls": {"client": {"server_name": "www.files.example", "ja3": "0ab1"}},
+    "url": {"original": FULL["url"], "full": FULL["url"]},
+    "related": {
+        "ip": ["10.0.0.5", "2001:db8::80"], "user": ["ann"], "hash": ["ab01", "cd23", "ef45"],
+        "hosts": ["ws-1.example", "files.example", "cdn.example", "host-80.isp.example", "www.files.example"],
+    },
+    "procnet": {"attribution": "guid", "fingerprint": "f1", "integrity_level": "high",
+                "dest_host": "host-80.isp.example", "dest_name_by": "process",
+                "dest_names": ["files.example", "cdn.example"], "flow_uid": "CAbC12", "ja4": "t13d_ab",
+                "related": [{**CLIENT, "process_time": "2026-03-01T09:59:59.000007Z"}]},
 }  # fmt: skip
 BARE_OCSF: Row = {
     **{n: FULL_OCSF[n] for n in (
@@ -210,12 +229,12 @@ CASES: dict[str, Case] = {
     "no ids": (FULL, {"process_id": None, "process_guid": None, "process_path": None, "process_hash": None}, {
         "ocsf": {"evidences[0].process": MISSING, "unmapped.process.name": "update.exe",
                  "unmapped.process.file": {"name": "update.exe", "type_id": 1},
-                 "unmapped.process.parent_process.pid": 4, "observables[4].name": "unmapped.process.name"},
+                 "unmapped.process.parent_process.pid": 4, "observables[5].name": "unmapped.process.name"},
         "elastic": {"process.pid": MISSING, "process.hash": MISSING, "process.name": "update.exe"}}),
     "only a process guid": (FULL, {"process_id": None}, {"ocsf": {"evidences[0].process.uid": "G-1"}}),
     "no parent ids": (FULL, {"parent_process_id": None, "parent_process_guid": None}, {
         "ocsf": {"evidences[0].process.parent_process": MISSING, "unmapped.parent_process.name": "services.exe"}}),
-    "no addresses": (FULL, {"src_ip": None, "dest_ip": None, "dest_host": None, "threat_objects": []}, {
+    "no addresses": (FULL, {"src_ip": None, "dest_ip": None, **NO_NAMES, "threat_objects": []}, {
         "ocsf": {"evidences[0].src_endpoint": MISSING, "evidences[0].dst_endpoint": MISSING,
                  "unmapped.src_port": 50001, "unmapped.dest_port": 443},
         "es": {"[0].threat_object": MISSING, "[0].threat_object_type": MISSING},
@@ -223,7 +242,35 @@ CASES: dict[str, Case] = {
     "only a host name": (FULL, {"dest_ip": None}, {
         "ocsf": {"evidences[0].dst_endpoint": {"hostname": "files.example", "port": 443},
                  "unmapped.dest_port": MISSING}}),
-    "inbound": (FULL, {"direction": "inbound", "transport": "sctp"}, {
+    "a finding of a run that worked no names out": (FULL, {**NO_NAMES, "dest_host": "old.example"}, {
+        "ocsf": {"evidences[0].dst_endpoint.hostname": "old.example", "observables[2].value": "old.example",
+                 "unmapped.dest_host": "old.example", "unmapped.dest_name_by": MISSING},
+        "es": {"[0].dest_host": "old.example", "[0].dest_name": MISSING, "[0].dest_names": MISSING},
+        "elastic": {"destination.domain": "old.example", "procnet.dest_names": MISSING,
+                    "related.hosts": ["ws-1.example", "old.example", "www.files.example"]}}),
+    "a reverse name": (FULL, {"dest_name": "a.isp.example", "dest_host": "a.isp.example", "dest_name_by": "reverse",
+                              "dest_names": ["a.isp.example"], "server_name": None}, {
+        "ocsf": {"evidences[0].dst_endpoint.hostname": "a.isp.example", "unmapped.dest_name_by": "reverse"},
+        "elastic": {"procnet.dest_name_by": "reverse", "related.hosts": ["ws-1.example", "a.isp.example"]}}),
+    "no sensor saw the flow": (FULL, dict.fromkeys(SENSOR), {
+        "ocsf": {"evidences[0].url": MISSING, "evidences[0].ja4_fingerprint_list": MISSING,
+                 "evidences[0].connection_info": {"direction_id": 2, "protocol_name": "tcp", "protocol_num": 6},
+                 **{f"unmapped.{n}": MISSING for n in ("duration", "server_name", "ja3")}},
+        "es": {f"[0].{n}": MISSING for n in SENSOR},
+        "elastic": {"tls": MISSING, "url": MISSING, "event.duration": MISSING, "network.community_id": MISSING,
+                    "procnet.flow_uid": MISSING, "procnet.ja4": MISSING}}),
+    "HTTP without TLS": (FULL, {"url": "HTTP://files.example/a", "ja3": None}, {
+        "elastic": {"tls": MISSING, "url": {"original": "HTTP://files.example/a", "full": "HTTP://files.example/a",
+                                            "domain": "www.files.example"}}}),
+    "a URL without scheme": (FULL, {"url": "/a?b=http://c/"}, {
+        "ocsf": {"evidences[0].url": {"url_string": "/a?b=http://c/"}},
+        "elastic": {"url": {"original": "/a?b=http://c/", "domain": "www.files.example"}}}),
+    "TLS without a URL": (FULL, {"url": None, "ja3": None}, {
+        "elastic": {"tls": {"client": {"server_name": "www.files.example"}}, "url": MISSING}}),
+    "a short flow": (FULL, {"duration": 1e-6}, {
+        "es": {"[0].duration": 1e-6}, "elastic": {"event.duration": 1000}}),
+    "a length that is no number": (FULL, {"duration": float("inf")}, {"elastic": {"event.duration": MISSING}}),
+    "inbound": (FULL, {**dict.fromkeys(SENSOR), "direction": "inbound", "transport": "sctp"}, {
         "ocsf": {"evidences[0].connection_info": {"direction_id": 1, "protocol_name": "sctp"}},
         "elastic": {"network.direction": "ingress", "source.bytes": 8000, "destination.bytes": 300}}),
     "a start after its connection": (FULL, {"process_time": datetime(2026, 3, 1, 10, 0, 22, 0, timezone.utc)}, {
@@ -357,7 +404,9 @@ WRONG: list[tuple[str, Any]] = [
     ("finding_info.uid", MISSING), ("metadata.product", {}), ("time", "2026-03-01T10:00:21Z"), ("severity_id", 7),
     ("procnet", {}), ("evidences[0].dst_endpoint.port", 70000), ("evidences[0].dst_endpoint.ip", "nowhere"),
     ("evidences[0].process", {"name": "update.exe"}), ("evidences[0]", {"uid": "18"}),
-    ("finding_info.attacks[0]", {}), ("finding_info.analytic.version", 7), ("device.type_id", MISSING),
+    ("finding_info.attacks[0]", {}), ("evidences[0].url", {}), ("evidences[0].tls", {"sni": "files.example"}),
+    ("evidences[0].connection_info.community_id", "1:a"),
+    ("finding_info.analytic.version", 7), ("device.type_id", MISSING),
 ]  # fmt: skip
 
 

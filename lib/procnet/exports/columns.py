@@ -79,6 +79,11 @@ def _algorithm(piece: Column) -> Column:
     return F.coalesce(F.nullif(prefix, F.lit("")), mapped(F.length(_digits(piece)), _ALGORITHM_BY_LENGTH))
 
 
+def destination_name() -> Column:
+    """`dest_name` of a finding; `dest_host` where there is none, as in findings of runs that did not work names out."""
+    return F.coalesce("dest_name", "dest_host")
+
+
 def account_domain(user: Column) -> Column:
     """`CORP` of `CORP\\ann`; null without a domain."""
     return F.nullif(F.regexp_extract(user, _ACCOUNT, 1), F.lit(""))

@@ -13,6 +13,7 @@ from procnet.exports.columns import (
     account_domain,
     account_name,
     array_or_null,
+    destination_name,
     iso_time,
     mapped,
     parse_hashes,
@@ -24,6 +25,10 @@ from procnet.exports.columns import (
 _ECS = "8.11.0"
 _DIRECTION = {"inbound": "ingress", "outbound": "egress"}  # ECS's values for a host's own view
 _HASHES = ("md5", "sha1", "sha256", "sha512")
+_SCHEME = r"^[A-Za-z][A-Za-z0-9+.-]*://"
+_OWN_NAMES = (
+    "attribution", "fingerprint", "excluded_by", "integrity_level", "dest_host", "dest_name_by", "flow_uid", "ja4",
+)  # fmt: skip
 
 
 def to_elastic(findings: DataFrame) -> DataFrame:
@@ -45,11 +50,19 @@ def to_elastic(findings: DataFrame) -> DataFrame:
             "ip": F.col("src_ip"), "port": F.col("src_port"), "bytes": _bytes("bytes_out", "bytes_in"),
         }),
         "destination": struct_or_null({
-            "ip": F.col("dest_ip"), "port": F.col("dest_port"), "domain": F.col("dest_host"),
+            "ip": F.col("dest_ip"), "port": F.col("dest_port"), "domain": destination_name(),
             "bytes": _bytes("bytes_in", "bytes_out"),
         }),
         "network": struct_or_null({
             "transport": F.col("transport"), "direction": mapped(F.col("direction"), _DIRECTION),
+            "community_id": F.col("community_id"),
+        }),
+        "tls": struct_or_null({"client": struct_or_null({
+            "server_name": F.when(~_is_plain_http(), F.col("server_name")), "ja3": F.col("ja3"),
+        })}),
+        "url": struct_or_null({
+            "original": F.col("url"), "full": F.when(F.col("url").rlike(_SCHEME), F.col("url")),
+            "domain": F.when(_is_plain_http(), F.col("server_name")),
         }),
         "related": _related(),
         "procnet": _procnet(),
@@ -66,6 +79,7 @@ def _event() -> Column:
         "action": F.col("action"),
         "module": F.col("source"),
         "provider": F.col("vendor_product"),
+        "duration": F.round(F.col("duration") * 10**9).try_cast("bigint"),
     }
     return F.struct(*[c.alias(n) for n, c in parts.items()])
 
@@ -129,11 +143,17 @@ def _bytes(outbound: str, inbound: str) -> Column:
     return F.when(F.col("direction") == "inbound", F.col(inbound)).otherwise(F.col(outbound))
 
 
+def _is_plain_http() -> Column:
+    """Whether `server_name` is of HTTP's Host header: a sensor that reads a request sees no TLS around it."""
+    return F.col("url").isNotNull() & ~F.lower("url").startswith("https:")
+
+
 def _related() -> Column:
     digests = F.array(*[_hash(n) for n in (*_HASHES, "imphash")])
+    names = F.coalesce("dest_names", F.array().cast("array<string>"))
     lists = {
         "ip": F.array("src_ip", "dest_ip"),
-        "hosts": F.array("host", "dest_host"),
+        "hosts": F.array_distinct(F.concat(F.array("host", "dest_name"), names, F.array("dest_host", "server_name"))),
         "user": F.array(account_name(F.col("user"))),
         "hash": digests,
     }
@@ -148,7 +168,8 @@ def _procnet() -> Column:
         r["process"].alias("process"),
     ))  # fmt: skip
     return struct_or_null({
-        **{n: F.col(n) for n in ("attribution", "fingerprint", "excluded_by", "integrity_level")},
+        **{n: F.col(n) for n in _OWN_NAMES},
+        "dest_names": array_or_null(F.col("dest_names")),
         "process_hash": unplaced_hashes(F.col("process_hash"), placed),
         "related": array_or_null(related),
     })  # fmt: skip

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from procnet.exports.columns import (
     any_not_null,
     array_or_null,
+    destination_name,
     struct_or_null,
     typed_null,
     unplaced_hashes,
@@ -24,7 +25,9 @@ from procnet.exports.ocsf_objects import (
     related_process_parts,
 )
 
-_HOST_NAME, _ADDRESS, _USER_NAME, _HASH, _PROCESS_NAME, _COMMAND_LINE = 1, 2, 4, 8, 9, 13  # type_id of observables
+# type_id of observables
+_HOST_NAME, _ADDRESS, _USER_NAME, _URL, _HASH, _PROCESS_NAME, _COMMAND_LINE = 1, 2, 4, 6, 8, 9, 13
+_JA4 = 1  # type_id of fingerprints
 _PROCESS = ("pid", "uid", "name", "cmd_line", "created_time", "terminated_time", "integrity", "integrity_id", "file",
             "user", "parent_process")  # fmt: skip
 _UNMAPPED_COLUMNS = (
@@ -35,6 +38,12 @@ _UNMAPPED_COLUMNS = (
     "action",
     "bytes_in",
     "bytes_out",
+    "dest_host",
+    "dest_name_by",
+    "duration",
+    # OCSF has no TLS object without the version of TLS, which findings lack.
+    "server_name",
+    "ja3",
     "source",
 )
 
@@ -46,8 +55,10 @@ def evidences() -> Column:
         "name": F.lit(None).cast("string"),
         "process": F.when(process_has_key(), F.col("process_object")),
         "src_endpoint": endpoint({"ip": F.col("src_ip")}, "src_port"),
-        "dst_endpoint": endpoint({"ip": F.col("dest_ip"), "hostname": F.col("dest_host")}, "dest_port"),
+        "dst_endpoint": endpoint({"ip": F.col("dest_ip"), "hostname": destination_name()}, "dest_port"),
         "connection_info": F.col("connection_object"),
+        "url": struct_or_null({"url_string": F.col("url")}),
+        "ja4_fingerprint_list": F.when(F.col("ja4").isNotNull(), F.array(_ja4())),
     }
 
     def related_process(r: Column) -> Column:
@@ -67,8 +78,9 @@ def observables() -> Column:
     single = [
         _observable(F.lit("device.hostname"), _HOST_NAME, F.col("host")),
         _observable(F.lit("evidences[0].dst_endpoint.ip"), _ADDRESS, F.col("dest_ip")),
-        _observable(F.lit("evidences[0].dst_endpoint.hostname"), _HOST_NAME, F.col("dest_host")),
+        _observable(F.lit("evidences[0].dst_endpoint.hostname"), _HOST_NAME, destination_name()),
         _observable(F.lit("evidences[0].src_endpoint.ip"), _ADDRESS, F.col("src_ip")),
+        _observable(F.lit("evidences[0].url.url_string"), _URL, F.col("url")),
         _observable(F.concat(process, F.lit(".name")), _PROCESS_NAME, F.col("process_name")),
         _observable(F.concat(process, F.lit(".cmd_line")), _COMMAND_LINE, F.col("process")),
         _observable(F.concat(process, F.lit(".user.name")), _USER_NAME, F.col("user_object.name")),
@@ -88,10 +100,15 @@ def unmapped() -> Column:
         "parent_process": F.when(~parent_has_key(), F.col("parent_object")),
         "process_hash": unplaced_hashes(F.col("process_hash"), placed),
         "src_port": F.when(F.col("src_ip").isNull(), F.col("src_port")),
-        "dest_port": F.when(~any_not_null([F.col("dest_ip"), F.col("dest_host")]), F.col("dest_port")),
+        "dest_port": F.when(~any_not_null([F.col("dest_ip"), destination_name()]), F.col("dest_port")),
+        "dest_names": array_or_null(F.col("dest_names")),
         "related": array_or_null(F.transform(without_key, _related_without_key)),
     }
     return struct_or_null({**{n: F.col(n) for n in _UNMAPPED_COLUMNS}, **parts})
+
+
+def _ja4() -> Column:
+    return F.struct(F.lit(_JA4).alias("type_id"), F.col("ja4").alias("value"))
 
 
 def _related_without_key(r: Column) -> Column:

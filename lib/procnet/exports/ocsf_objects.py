@@ -107,5 +107,6 @@ def _connection() -> Column:
     direction = F.coalesce(mapped(F.col("direction"), _DIRECTION), F.lit(_UNKNOWN))
     number = mapped(F.col("transport"), _PROTOCOL)
     return F.struct(
-        direction.alias("direction_id"), F.col("transport").alias("protocol_name"), number.alias("protocol_num")
-    )
+        direction.alias("direction_id"), F.col("transport").alias("protocol_name"), number.alias("protocol_num"),
+        F.col("flow_uid").alias("uid"), F.col("community_id").alias("community_uid"),
+    )  # fmt: skip

@@ -1,7 +1,8 @@
 """Findings as Splunk ES intermediate findings: events of the index `risk`, one for each risk object.
 
 Field names of the risk framework are those of contentctl's model of a risk event. Fields of processes and connections
-are the CIM's (Endpoint.Processes, Network_Traffic), with the endpoint as `dest`. Other fields have our column names.
+are the CIM's (Endpoint.Processes, Network_Traffic, Web), with the endpoint as `dest`. Other fields have our column
+names.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ _OWN_NAMES = (
     "risk_score", "severity", "finding_id", "detection_id", "detection_version", "fingerprint", "attribution", "user",
     "user_id", "process_id", "process_guid", "process_name", "process_path", "process", "original_file_name",
     "process_hash", "parent_process_id", "parent_process_guid", "parent_process_name", "parent_process_path", "src_ip",
-    "src_port", "dest_ip", "dest_port", "dest_host", "transport", "direction", "action", "bytes_in", "bytes_out",
-    "vendor_product", "process_record_id", "connection_record_id",
+    "src_port", "dest_ip", "dest_port", "dest_host", "dest_name", "dest_name_by", "transport", "direction", "action",
+    "bytes_in", "bytes_out", "vendor_product", "process_record_id", "connection_record_id", "flow_uid", "community_id",
+    "duration", "server_name", "url", "ja3", "ja4",
 )  # fmt: skip
 # `source` is a default field of Splunk, which the text of an event cannot set.
 _RENAMED = {"risk_message": "message", "dest": "host", "process_integrity_level": "integrity_level",
@@ -42,6 +44,7 @@ def to_splunk_es(findings: DataFrame) -> DataFrame:
         "threat_object": F.col("threats.value"),
         "threat_object_type": F.col("threats.type"),
         "annotations.mitre_attack": array_or_null(F.col("mitre_attack")),
+        "dest_names": array_or_null(F.col("dest_names")),
         **{n: F.col(n) for n in _OWN_NAMES},
         **{theirs: F.col(ours) for theirs, ours in _RENAMED.items()},
         "process_time": _seconds("process_time"),
