@@ -32,6 +32,8 @@ TABLES: list[tuple[str, T.StructType, Sequence[str], str]] = [
     for name, about in (
         ("process_events", "A process started or ended."),
         ("network_events", "A process made or accepted a connection."),
+        ("dns_events", "A host was answered what it had asked of DNS; it gives connections their names."),
+        ("flow_events", "A network sensor saw a connection, or a part of it; it has no process."),
         ("findings", "A detection matched a connection and its process. Rows hold no wall clock and no window bounds, "
          "so the same events give the same rows."),
         ("runs", "The ledger: one row for each run, appended after the run's commit."),

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, TABLES
 from procnet.detections.catalog import load_detections, select
 from procnet.lake.tables import Lake
 from procnet.periods import Window
@@ -20,6 +20,11 @@ NOW = datetime(2026, 11, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 EVENT_TABLES = {"process_events": PROCESS_EVENTS, "network_events": NETWORK_EVENTS}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "process_events": {"event_kind": "start", "process_name": "msiexec.exe"},
+    "network_events": {"dest_port": 443, "dest_ip": "203.0.113.7"},
+    "dns_events": {"query_name": "files.example", "answers": ["203.0.113.7"]},
+}
 SELECTION = Selection(select(load_detections(default_conf_dir() / "detections"), ["b0fd38c7", "msiexec_any_port"]))
 
 
@@ -32,13 +37,9 @@ def new_lake(spark: SparkSession, folder: Path, **settings: Any) -> Lake:
 
 def append_events(lake: Lake, table: str, *events: tuple[float, dict[str, Any]]) -> None:
     """Appends events in one commit. An event is its minutes after noon, and the columns that differ from a start of
-    msiexec.exe, or a connection to port 443, on host `a` with process id 8."""
-    defaults: dict[str, Any] = (
-        {"event_kind": "start", "process_name": "msiexec.exe"}
-        if table == "process_events"
-        else {"dest_port": 443, "dest_ip": "203.0.113.7"}
-    )
-    schema, rows = EVENT_TABLES[table], []
+    msiexec.exe, a connection to port 443, or an answer with its address, on host `a` with process id 8."""
+    defaults = _DEFAULTS.get(table, {})
+    (schema, _), rows = TABLES[table], list[tuple[Any, ...]]()
     for minutes, columns in events:
         at = NOON + timedelta(minutes=minutes)
         row = {"host": "a", "process_id": 8, "event_time": at, "event_date": at.date(), "record_id": str(minutes)}

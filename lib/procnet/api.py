@@ -79,7 +79,7 @@ def ingest(
     paths: Sequence[str | Path],
     **options: Unpack[IngestOptions],
 ) -> IngestReport:
-    """Reads raw files or tables and appends the new rows to process_events, network_events and quarantine.
+    """Reads raw files or tables and appends the new rows to the tables of events and to quarantine.
 
     Args:
         spark: A session with Delta, such as that of `open_session`.

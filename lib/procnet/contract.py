@@ -7,6 +7,8 @@ wrote it, unless the meaning says otherwise. An unknown value is null, never "",
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pyspark.sql import types as T
 
 # Raised with each change of the tables. 2 added risk and threat objects to the findings, and health, inputs, noisy and
@@ -140,8 +142,15 @@ NETWORK_FIELDS: tuple[str, ...] = (
     "src_ip", "src_port", "dest_ip", "dest_port", "dest_host", "dest_name", "transport", "direction", "action", "app",
     "bytes", "bytes_in", "bytes_out", "protocol_version",
 )  # fmt: skip
+# Columns of a connection that names and flows give (docs/semantics.md, R9 and R10); bytes only where its own record has
+# none. A detection may test them too.
+JOINED_FIELDS: tuple[str, ...] = ("dest_name", "bytes_in", "bytes_out", *(n for n, _, _ in _SENSOR))
 # How the name of a destination is known, the best first (docs/semantics.md, R9).
-NAME_KINDS = ("process", "record", "host", "reverse")
+NameKind = Literal["process", "record", "host", "reverse"]
+NAME_KINDS: tuple[NameKind, ...] = ("process", "record", "host", "reverse")
+# Of these kinds a detection and an exclusion take names unless they say otherwise: the owner of an address chooses its
+# reverse name, and another process may have asked for another reason.
+ACCEPTED_NAMES: tuple[NameKind, ...] = ("process", "record")
 
 _OBJECTS = T.ArrayType(T.StructType([T.StructField("value", _STRING), T.StructField("type", _STRING)]))
 
@@ -347,7 +356,7 @@ TABLES: dict[str, tuple[T.StructType, tuple[str, ...]]] = {
     "open_processes": (OPEN_PROCESSES, ("state_date",)),
 }
 
-# The tables of canonical events: without the first two there are no findings; the others add to findings what they know.
+# The tables of canonical events: without the first two there are no findings, to which the others add what they know.
 REQUIRED_EVENT_TABLES = ("process_events", "network_events")
 EVENT_TABLES = (*REQUIRED_EVENT_TABLES, "dns_events", "flow_events")
 # Event kind of a mapping -> its table.

@@ -113,6 +113,8 @@ class AttributionSettings(_Frozen):
     clock_skew: Duration = Tolerances.clock_skew
     end_grace: Duration = Tolerances.end_grace
     start_tolerance: Duration = Tolerances.start_tolerance
+    name_age: Duration = timedelta(hours=1)  # a name was asked for at most this long before the connection
+    flow_skew: Duration = timedelta(seconds=5)  # a network sensor's record of a connection is at most this far away
     # Rows that the driver may collect and broadcast to every task; with more, the join is shuffled. None: by the heap.
     broadcast_limit: Annotated[int, Field(ge=0)] | None = None
     # Scheduled windows whose longest lookback is longer than this carry open processes to the next one. None: never.
@@ -172,9 +174,11 @@ class MaintenanceSettings(_Frozen):
     """How `init` and `maintain` lay out the files of the tables, and after how long rows are deleted; None: never."""
 
     layout: Literal["compact", "zorder", "liquid"] = "compact"
-    order: dict[Literal["process_events", "network_events"], tuple[str, ...]] = {
+    order: dict[Literal["process_events", "network_events", "dns_events", "flow_events"], tuple[str, ...]] = {
         "process_events": ("event_time", "process_name"),
         "network_events": ("event_time", "dest_port"),
+        "dns_events": ("event_time", "host"),
+        "flow_events": ("event_time", "dest_port"),
     }
     zorder_over: Duration = timedelta(days=2)  # how far back dates are rewritten: Z-ordering rewrites whole dates
     keep_versions: Duration = timedelta(days=7)  # files of old versions, for time travel and for queries still running

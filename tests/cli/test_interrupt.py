@@ -65,7 +65,7 @@ def test_a_signal_ends_a_command_in_one_line(tmp_path: Path, number: signal.Sign
         stdout=end,
         stderr=end,
         env={**os.environ, "TMPDIR": str(tmp_path), "TERM": "xterm"},
-        preexec_fn=lambda: os.login_tty(end) if hasattr(os, "login_tty") else _login_tty(end),
+        preexec_fn=lambda: _in_terminal(end),
     ) as command:
         os.close(end)
         read_until(terminal, b"RUNS")
@@ -92,10 +92,12 @@ def test_a_signal_ends_a_command_in_one_line(tmp_path: Path, number: signal.Sign
     assert list(tmp_path.iterdir()) == []
 
 
-def _login_tty(terminal: int) -> None:
-    """Makes the terminal that of the calling process, as Python 3.11's os.login_tty does."""
+def _in_terminal(terminal: int) -> None:
+    """Makes the terminal that of the calling process, as a shell in it does: a suite that `nohup` or a shell's `&` runs
+    ignores SIGINT, and its children would too."""
     import fcntl
     import termios
 
     os.setsid()
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

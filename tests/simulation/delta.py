@@ -17,7 +17,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from installer_lake import SELECTION, all_findings
-from procnet.contract import EVENT_TABLES
+from procnet.contract import REQUIRED_EVENT_TABLES
 from procnet.engine import late_data
 from procnet.findings.exclusion_schema import read_exclusions
 from procnet.lake import findings_history, retry, table_upkeep, write
@@ -147,7 +147,7 @@ def judge(job: DeltaJob, *, gaps_first: bool, clocks_agree: bool) -> None:
     steps = [lambda: catch_up.catch_up(lake, job.selection), lambda: KINDS["fill_gaps"](job, {"window": job.period})]
     for step in steps[::-1] if gaps_first else steps:
         step()
-    events = {t: str(job.folder / "lake" / t) for t in EVENT_TABLES}
+    events = {t: str(job.folder / "lake" / t) for t in REQUIRED_EVENT_TABLES}
     fresh = lake_in(job.spark, job.folder / f"fresh{job.world.time}", tables=events)
     fresh.create()
     backfill(fresh, job.selection, period, chunk=timedelta(days=30))

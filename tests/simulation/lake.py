@@ -70,13 +70,15 @@ class ModelLake:
         """Every table of the model is the project's own."""
 
     def exists(self, name: str) -> bool:
-        return True
+        return name in self.world.tables
 
     def identity(self, name: str) -> str:
         self.world.pause(f"read the id of {name}")
         return f"{name} {self.world.tables[name].generation}"
 
-    def version(self, name: str) -> int:
+    def version(self, name: str) -> int | None:
+        if not self.exists(name):
+            return None
         self.world.pause(f"read the version of {name}")
         version = self.world.tables[name].version
         self.world.scheduler.note(f"version {version}")

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from procnet.contract import EVENT_TABLES
+from procnet.contract import REQUIRED_EVENT_TABLES
 from procnet.engine.events import Events
 from procnet.lake import coverage as coverage_module
 from procnet.lake import ledger, write
@@ -62,7 +62,7 @@ def _done_by_one_run(lake: ModelLake, selection: Any, windows: list[Window]) -> 
     ]
     if not attempts:
         return set()
-    oldest = {t: min(a.versions[t] for a in attempts) for t in EVENT_TABLES}
+    oldest = {t: min(a.versions[t] for a in attempts) for t in REQUIRED_EVENT_TABLES}
     changed = resume.ChangedDates({t: resume.changed_dates(lake, t, v, current[t]) for t, v in oldest.items()})
     return {a.window for a in attempts if not changed.affect(a, selection.longest_lookback)}  # type: ignore[arg-type]
 
@@ -85,7 +85,7 @@ class _EventsReadFirst(Events):
     @property
     def known_versions(self) -> dict[str, int]:
         lake = self.process_events.lake
-        return {t: lake.version(t) for t in EVENT_TABLES}
+        return {t: lake.version(t) for t in REQUIRED_EVENT_TABLES}
 
 
 _read_events = detect.read_events

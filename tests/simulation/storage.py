@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
-from procnet.contract import EVENT_TABLES
+from procnet.contract import REQUIRED_EVENT_TABLES
 from procnet.engine import events, late_data
 from procnet.engine.evaluate import Evaluation
 from procnet.engine.late_data import AffectedTimes, CoveredRange
@@ -128,7 +128,7 @@ Changes = list[tuple[Any, int]]
 
 def changed_events(lake: ModelLake, since: Mapping[str, int], now: Mapping[str, int]) -> dict[str, Changes]:
     found = {}
-    for table in EVENT_TABLES:
+    for table in REQUIRED_EVENT_TABLES:
         lake.world.pause(f"read the changes of {table} from {since[table]} to {now[table]}")
         found[table] = list(lake.world.tables[table].changes(since[table], now[table]))
     return found
@@ -144,7 +144,9 @@ def affected(
 ) -> AffectedTimes:
     """A connection affects its own time; a start or end the connections on its key up to the longest lookback."""
     end = max(minute_of(r.window.end) for r in ranges)
-    of_connections, of_processes = ([(r, v) for r, v in late[t] if r.minute < end] for t in reversed(EVENT_TABLES))
+    of_connections, of_processes = (
+        [(r, v) for r, v in late[t] if r.minute < end] for t in reversed(REQUIRED_EVENT_TABLES)
+    )
     found = [(c.minute, v, "network_events") for c, v in of_connections]
     if of_processes:
         longest = max(d.minutes for d in detections)

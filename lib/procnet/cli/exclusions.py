@@ -122,8 +122,8 @@ def _lost_cases(
 def _print_findings(rows: Sequence[Mapping[str, Any]], *, title: str) -> None:
     columns = ("time", "host", "process", "destination", "detection")
     cells = [
-        (r["event_time"], r["host"], r["process_name"], f"{r['dest_host'] or r['dest_ip']}:{r['dest_port']}",
-         r["detection_name"])
+        (r["event_time"], r["host"], r["process_name"],
+         f"{r['dest_name'] or r['dest_host'] or r['dest_ip']}:{r['dest_port']}", r["detection_name"])
         for r in rows
     ]  # fmt: skip
     print_table(columns, cells, title=title)

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from procnet.cli.options import Commands, open_lake, settings_of, whole_number
 from procnet.cli.output import print_message, print_result, print_table
 from procnet.cli.sources import example_line
+from procnet.contract import EVENT_TABLES, REQUIRED_EVENT_TABLES
 from procnet.lake.ledger import last_runs, sources_seen
 from procnet.lake.quarantine import quarantine_reasons
 from procnet.lake.tables import Lake
@@ -20,7 +21,8 @@ from procnet.periods import as_utc, format_duration
 from procnet.settings import EventSettings
 from procnet.spark.filters import in_range, out_of_range
 
-_TABLES = ("process_events", "network_events", "findings", "quarantine")
+_TABLES = (*EVENT_TABLES, "findings", "quarantine")
+_NAMES_AND_FLOWS = {*EVENT_TABLES} - {*REQUIRED_EVENT_TABLES}  # an older lake has none
 # Runs that are read before the shown ones, so that each has `BASELINE_WINDOWS` windows to compare with: some runs are
 # ingests or repeats.
 _COMPARED = 4 * BASELINE_WINDOWS
@@ -42,7 +44,7 @@ def _status(args: Namespace) -> None:
     Runs whose counts differ much from those of the windows before are named.
     """
     lake = open_lake(settings_of(args))
-    tables = [_freshness(lake, t) for t in _TABLES]
+    tables = [_freshness(lake, t) for t in _TABLES if t not in _NAMES_AND_FLOWS or lake.exists(t)]
     newest = [r.asDict(recursive=True) for r in last_runs(lake, args.last + _COMPARED).collect()]
     runs = newest[: args.last]
     all_anomalies = volume_anomalies(newest)

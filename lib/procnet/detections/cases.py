@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from procnet.contract import FINDINGS, NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import EVENT_TABLES, FINDINGS, NETWORK_EVENTS, TABLES
 from procnet.detections.detection import Detection
 from procnet.detections.schema import Case
 from procnet.errors import DetectionError
@@ -35,30 +35,26 @@ class Result:
     problem: str | None
 
 
-def case_frames(spark: SparkSession, detections: Sequence[Detection]) -> tuple[DataFrame, DataFrame]:
-    """The process events (`contract.PROCESS_EVENTS`) and network events (NETWORK_EVENTS) of all cases.
+def case_frames(spark: SparkSession, detections: Sequence[Detection]) -> dict[str, DataFrame]:
+    """Table of events -> the events of all cases with its columns.
 
     Raises DetectionError with every event and expected column that the tables cannot have.
     """
-    process_events: list[tuple[Any, ...]] = []
-    network_events: list[tuple[Any, ...]] = []
+    rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in EVENT_TABLES}
     problems: list[str] = []
     for key, detection, case in _keyed(detections):
         where = f"{detection.path}: case {case.name!r}"
         expected = {column for finding in case.expect if isinstance(finding, Mapping) for column in finding}
         problems += [f"{where}: expect: findings have no column {c}" for c in sorted(expected - set(FINDINGS.names))]
-        for rows, written, schema in (
-            (process_events, case.processes, PROCESS_EVENTS),
-            (network_events, case.connections, NETWORK_EVENTS),
-        ):
+        for table, written in zip(EVENT_TABLES, (case.processes, case.connections, case.dns, case.flows), strict=True):
             for event in written:
                 try:
-                    rows.append(_row(event, schema, key))
+                    rows[table].append(_row(event, TABLES[table][0], key))
                 except ValueError as e:
                     problems.append(f"{where}: {e}")
     if problems:
         raise DetectionError(problems)
-    return spark.createDataFrame(process_events, PROCESS_EVENTS), spark.createDataFrame(network_events, NETWORK_EVENTS)
+    return {table: spark.createDataFrame(found, TABLES[table][0]) for table, found in rows.items()}
 
 
 def check_cases(found: Sequence[Mapping[str, Any]], detections: Sequence[Detection]) -> list[Result]:
@@ -81,7 +77,7 @@ def _keyed(detections: Sequence[Detection]) -> list[tuple[str, Detection, Case]]
 
 def _row(event: Mapping[str, Any], schema: T.StructType, key: str) -> tuple[Any, ...]:
     """An event of a case as a row of the table; ValueError if the table cannot have it."""
-    values = {**_DEFAULTS, **event}
+    values = {**{name: value for name, value in _DEFAULTS.items() if name in schema.names}, **event}
     at = values.pop("at", None)
     if at is None:
         raise ValueError(f"no `at` says when: {dict(event)!r}")
@@ -105,7 +101,7 @@ def _row(event: Mapping[str, Any], schema: T.StructType, key: str) -> tuple[Any,
 def _typed(column: T.StructField, value: Any) -> Any:
     if isinstance(column.dataType, T.TimestampType):
         return _time(value)
-    expected = {T.StringType: str, T.LongType: int, T.IntegerType: int}.get(type(column.dataType))
+    expected = {T.StringType: str, T.LongType: int, T.IntegerType: int, T.ArrayType: list}.get(type(column.dataType))
     if expected is not None and type(value) is not expected:
         quotes = "; put it in quotes" if expected is str else ""
         raise ValueError(f"{column.name} is {column.dataType.simpleString()}, found {value!r}{quotes}")

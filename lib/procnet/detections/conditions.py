@@ -20,7 +20,8 @@ from procnet.spark.sql import one_of
 
 @dataclass(frozen=True)
 class Conditions:
-    """The SQL conditions of a set of detections on single events, compiled once.
+    """The SQL conditions of a set of detections on single events, compiled once. A network block is what of it the
+    connection's own record decides.
 
     `start_scans`: process starts that a detection could match, as conditions that no start satisfies twice, each worth
     a scan of its own; empty where no detection names a process. `network`: connections, by the network blocks. `ports`:
@@ -49,17 +50,17 @@ class Conditions:
 def conditions_of(detections: Sequence[Detection]) -> Conditions:
     """The conditions of detections that run together."""
     named, any_process = [d for d in detections if not d.any_process], [d for d in detections if d.any_process]
-    any_process_network = [_block(d.network) for d in any_process]
+    any_process_network = [_block(d.network_of_record) for d in any_process]
     self_described, may_be_self_described = list(any_process_network), list(any_process_network)
     if named:
         names = sorted(_names(named))
         by_name = f"({one_of('process_name', names)} OR {_by_original_name(names)})"
-        blocks = _any(f"{_block(d.network)} AND {_block(d.process)}" for d in named)
+        blocks = _any(f"{_block(d.network_of_record)} AND {_block(d.process)}" for d in named)
         self_described.append(f"{by_name} AND {blocks}")
         may_be_self_described.insert(0, by_name)
     return Conditions(
         start_scans=tuple(_start_scans(named)),
-        network=_any(_block(d.network) for d in detections),
+        network=_any(_block(d.network_of_record) for d in detections),
         ports=_ports(detections),
         self_described=_any(self_described),
         may_be_self_described=_any(may_be_self_described),
@@ -112,7 +113,8 @@ def _start_could_match(detection: Detection) -> str:
 
 
 def _ports(detections: Sequence[Detection]) -> str:
-    found = [None if d.network is None else finite_values(d.network, "dest_port") for d in detections]
+    blocks = [d.network_of_record for d in detections]
+    found = [None if block is None else finite_values(block, "dest_port") for block in blocks]
     ports = [p for p in found if p is not None]
     return one_of("dest_port", sorted(frozenset[Any]().union(*ports), key=str)) if len(ports) == len(found) else "true"
 
@@ -122,7 +124,7 @@ def _names(detections: Iterable[Detection]) -> frozenset[str]:
 
 
 def _fields(detections: Iterable[Detection]) -> frozenset[str]:
-    blocks = [b for d in detections for b in (d.process, d.network) if b is not None]
+    blocks = [b for d in detections for b in (d.process, d.network_of_record) if b is not None]
     return frozenset[str]().union(*map(fields_of, blocks))
 
 

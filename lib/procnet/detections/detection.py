@@ -12,19 +12,24 @@ from typing import Any
 from pyspark.sql import types as T
 
 from procnet.config_file import named
-from procnet.contract import NETWORK_EVENTS, NETWORK_FIELDS, PROCESS_EVENTS, PROCESS_FIELDS
+from procnet.contract import FINDINGS, JOINED_FIELDS, NETWORK_EVENTS, NETWORK_FIELDS, PROCESS_EVENTS, PROCESS_FIELDS
 from procnet.detections.schema import Annotations, Case, DetectionFile, Risk
-from procnet.predicates.model import Predicate, canonical, finite_names
+from procnet.predicates.model import Predicate, canonical, fields_of, finite_names
 from procnet.predicates.parse import parse_side
+from procnet.predicates.weaken import weakened
 
 # The host is a field of both blocks: a detection may be limited to servers by either.
 PROCESS_TYPES: Mapping[str, T.DataType] = {n: PROCESS_EVENTS[n].dataType for n in PROCESS_FIELDS}
-NETWORK_TYPES: Mapping[str, T.DataType] = {n: NETWORK_EVENTS[n].dataType for n in ("host", *NETWORK_FIELDS)}
+NETWORK_TYPES: Mapping[str, T.DataType] = {
+    **{n: NETWORK_EVENTS[n].dataType for n in ("host", *NETWORK_FIELDS)},
+    **{n: FINDINGS[n].dataType for n in JOINED_FIELDS},
+}
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One detection. `process` and `network` are its conditions; None where the file has no such block."""
+    """One detection. `process` and `network` are its conditions; None where the file has no such block. `dest_name_by`:
+    the kinds of names that count as the `dest_name` of its network block."""
 
     id: str
     name: str
@@ -32,6 +37,7 @@ class Detection:
     status: str
     process: Predicate | None
     network: Predicate | None
+    dest_name_by: tuple[str, ...]
     lookback: timedelta
     risk: Risk
     annotations: Annotations
@@ -45,6 +51,16 @@ class Detection:
         return self.process is None or finite_names(self.process) is None
 
     @property
+    def network_of_record(self) -> Predicate | None:
+        """What of `network` the connection's own record decides: every connection that can match satisfies it."""
+        return None if self.network is None else weakened(self.network, frozenset(JOINED_FIELDS))
+
+    @property
+    def joined_fields(self) -> frozenset[str]:
+        """The fields of `network` that only names and flows give."""
+        return frozenset() if self.network is None else fields_of(self.network) & {*JOINED_FIELDS}
+
+    @property
     def process_names(self) -> frozenset[str]:
         """The process names, in lower case, one of which a matching process has; empty for `any_process`."""
         return (finite_names(self.process) if self.process is not None else None) or frozenset()
@@ -53,7 +69,8 @@ class Detection:
     def fingerprint(self) -> str:
         """SHA-256 of the conditions and the lookback: it changes if findings can, and not with an edit of prose."""
         sides = [canonical(p) if p is not None else "" for p in (self.process, self.network)]
-        definition = "\n".join([*sides, str(self.lookback.total_seconds())])
+        kinds = [f"dest_name by {', '.join(self.dest_name_by)}"] if "dest_name" in self.joined_fields else []
+        definition = "\n".join([*sides, str(self.lookback.total_seconds()), *kinds])
         return hashlib.sha256(definition.encode()).hexdigest()
 
 
@@ -70,6 +87,7 @@ def detection_of(file: DetectionFile, path: Path) -> tuple[Detection | None, lis
             status=file.status,
             process=process,
             network=network,
+            dest_name_by=file.dest_name_by,
             lookback=file.lookback,
             risk=file.risk,
             annotations=file.annotations,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pyspark.sql import types as T
 
-from procnet.contract import FINDINGS
+from procnet.contract import ACCEPTED_NAMES, FINDINGS, NAME_KINDS, NameKind
 from procnet.periods import Duration
 from procnet.settings import Budget
 
@@ -52,6 +52,16 @@ def at_least_one(items: tuple[Item, ...]) -> tuple[Item, ...]:
     return items
 
 
+def _ordered_kinds(kinds: tuple[NameKind, ...]) -> tuple[NameKind, ...]:
+    return tuple(k for k in NAME_KINDS if k in kinds)
+
+
+# How the name of a destination may be known for `dest_name` to have it: the order in a file makes no difference.
+NameKinds = Annotated[
+    tuple[NameKind, ...],
+    AfterValidator(at_least_one),
+    AfterValidator(_ordered_kinds),
+]
 RiskScore = Annotated[int, Field(ge=1, le=100)]  # the range in Splunk ES
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Technique = Annotated[str, Field(pattern=r"^T\d{4}(\.\d{3})?$")]  # ATT&CK technique or sub-technique
@@ -103,6 +113,8 @@ class Case(_Strict):
     defect: Annotated[str, Field(pattern=r"^D\d{1,2}$")] | None = None
     processes: tuple[dict[str, Any], ...] = ()
     connections: Annotated[tuple[dict[str, Any], ...], AfterValidator(at_least_one)]
+    dns: tuple[dict[str, Any], ...] = ()
+    flows: tuple[dict[str, Any], ...] = ()
     expect: Literal["match", "none"] | tuple[dict[str, Any], ...]
 
 
@@ -118,6 +130,7 @@ class DetectionFile(_Strict):
     data_sources: tuple[str, ...] = ()
     process: dict[str, Any] | None = None
     network: dict[str, Any] | None = None
+    dest_name_by: NameKinds = ACCEPTED_NAMES
     lookback: Duration
     risk: Risk
     budget: Budget | None = None

@@ -10,8 +10,9 @@ from pyspark.sql import DataFrame
 
 from procnet.attribution.attribute import attribute
 from procnet.detections.detection import Detection
-from procnet.detections.judge import judge
+from procnet.detections.judge import judge, judge_joined
 from procnet.engine.candidates import collect_candidates
+from procnet.engine.destinations import with_destinations
 from procnet.engine.prefilter import NothingRelevant, prefilter
 from procnet.engine.query import Query
 from procnet.findings.exclusions import Exclusion, apply_exclusions
@@ -54,7 +55,10 @@ def evaluate(query: Query, exclusions: Sequence[Exclusion] = ()) -> Evaluation:
         host_match=query.host_match,
         plan=relevant.plan,
     )
-    matches = judge(attributed, detections)
+    matches = with_destinations(judge(attributed, detections), query)
+    if matches is None:
+        return Evaluation(None, relevant.plan, relevant.reason, relevant.rows_collected, relevant.lookback)
+    matches = judge_joined(matches, detections)
     findings = apply_exclusions(to_findings(matches, {d.id: _template(d) for d in detections}), exclusions)
     return Evaluation(findings, relevant.plan, relevant.reason, relevant.rows_collected, relevant.lookback)
 

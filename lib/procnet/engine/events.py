@@ -9,7 +9,7 @@ from functools import partial, reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from procnet.contract import EVENT_TABLES, TABLES
+from procnet.contract import EVENT_TABLES, REQUIRED_EVENT_TABLES, TABLES
 from procnet.errors import DataError
 from procnet.lake.change_feed import NoCommits, changes
 from procnet.lake.tables import Lake
@@ -28,7 +28,8 @@ _COMMIT = ("_commit_version",)
 
 @dataclass(frozen=True)
 class Events:
-    """`contract.PROCESS_EVENTS` and `NETWORK_EVENTS` with times in the range of the settings (`events`), `times`.
+    """`contract.PROCESS_EVENTS`, `NETWORK_EVENTS`, `DNS_EVENTS` and `FLOW_EVENTS` with times in the range of the
+    settings (`events`), `times`; the last two are None where nothing gives them.
 
     `versions`: table -> the Delta version at which it was read, None for a table without versions. `all_connections`:
     `contract.NETWORK_EVENTS` with any time, which must not be collected.
@@ -39,6 +40,8 @@ class Events:
     versions: Mapping[str, int | None]
     all_connections: DataFrame
     times: Window
+    dns_events: DataFrame | None = None
+    flow_events: DataFrame | None = None
 
     def window_and_out_of_range(self, window: Window) -> DataFrame:
         """The connections of a window, and those of any table whose time is out of range: one scan of the window's
@@ -53,33 +56,40 @@ class Events:
     @property
     def process_versions(self) -> dict[str, int | None]:
         """The versions of the tables that process events come from."""
-        return {t: v for t, v in self.versions.items() if t != "network_events"}
+        others = {*EVENT_TABLES} - {"process_events"}
+        return {t: v for t, v in self.versions.items() if t not in others}
 
 
 def read_events(lake: Lake) -> Events:
     """The events of the lake's own tables and of all sources in the settings, without those whose time is out of range.
 
-    DataError where a table or a required column is missing. The lake's own tables are optional once there are sources.
+    DataError where a table or a required column is missing. The lake's own tables are optional once there are sources,
+    and the tables of names and flows always.
     """
     # Versions before tables: a commit in between is then read but not in the versions, and catch-up looks at it again.
     versions = versions_of(lake)
     sources = lake.settings.sources
-    frames = {t: [lake.read(t)] if not sources or lake.exists(t) else [] for t in EVENT_TABLES}
+    required = () if sources else REQUIRED_EVENT_TABLES
+    frames = {t: [lake.read(t)] if t in required or lake.exists(t) else [] for t in EVENT_TABLES}
     for name, source in sources.items():
         for place in source.tables:
             raw = _records(read_table(lake.spark, place, source.table_format), f"source {name}: {place}", source)
             for table, view in _canonical_views(raw, name, source).items():
                 frames[table].append(view)
-    for table in EVENT_TABLES:
+    for table in REQUIRED_EVENT_TABLES:
         if not frames[table]:
             raise DataError(
                 f"nothing gives {table}: neither the lake nor the sources {', '.join(sources)}",
                 hint="add a source that maps such events under sources in the settings",
             )
-    process_events, network_events = (reduce(DataFrame.unionByName, frames[t]) for t in EVENT_TABLES)
     times = lake.settings.events.period
     inside = in_range(times)
-    return Events(process_events.where(inside), network_events.where(inside), versions, network_events, times)
+    every = {t: reduce(DataFrame.unionByName, f) for t, f in frames.items() if f}
+    found = {t: rows.where(inside) for t, rows in every.items()}
+    return Events(
+        found["process_events"], found["network_events"], versions, every["network_events"], times,
+        found.get("dns_events"), found.get("flow_events"),
+    )  # fmt: skip
 
 
 def versions_of(lake: Lake) -> dict[str, int | None]:
@@ -93,7 +103,7 @@ def versions_of(lake: Lake) -> dict[str, int | None]:
 
 
 def changed_events(lake: Lake, since: Mapping[str, int], now: Mapping[str, int]) -> dict[str, DataFrame | NoCommits]:
-    """Rows of process_events and network_events, own and in place, that were committed after the versions `since` up to
+    """Rows of the tables of events, own and in place, that were committed after the versions `since` up to
     `now` (both by the names of `versions_of`), with any time: the change data feed has a deleted row for ever.
 
     Out: table -> its columns, `of` (which table changed, by the same names) and `version`. DataError where a table has

@@ -20,6 +20,7 @@ from procnet.attribution.hosts import host_key
 from procnet.detections.conditions import conditions_of
 from procnet.detections.detection import Detection
 from procnet.engine.events import Events
+from procnet.engine.late_destinations import affected_by_flows, affected_by_names
 from procnet.findings.related import AHEAD, PARENT_AGE, REACH
 from procnet.lake.change_feed import NoCommits
 from procnet.periods import EPOCH, Window, from_micros
@@ -79,9 +80,18 @@ def affected(
         found += _affected_by_connections(connections, findings, detections, settings)
     if processes is not None:
         found += _affected_by_processes(processes, events, findings, detections, settings)
+    names, refused_names = _late_rows(changes["dns_events"], end, events.times)
+    flows, refused_flows = _late_rows(changes["flow_events"], end, events.times)
+    joined = (events, findings, detections, settings)
+    if names is not None:
+        found.append(affected_by_names(names.rows, (names.first, names.end), *joined))
+    # A late connection may be a second one that the flow of another could be of.
+    for late in [flows] if events.flow_events is None else [flows, connections]:
+        if late is not None:
+            found.append(affected_by_flows(late.rows, (late.first, late.end), *joined))
     # Of findings too: those of a range that was longer stay as they are, since their events are not read any more.
     times = reduce(DataFrame.unionAll, found).where(in_range(events.times)).distinct() if found else None
-    return AffectedTimes(times, refused_connections + refused_processes)
+    return AffectedTimes(times, refused_connections + refused_processes + refused_names + refused_flows)
 
 
 def affected_windows(times: DataFrame, ranges: Sequence[CoveredRange], size: timedelta) -> list[Window]:

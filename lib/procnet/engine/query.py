@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from procnet.detections.conditions import Conditions, by_lookback, conditions_of, self_described_lookback_us
 from procnet.detections.detection import Detection
+from procnet.engine.events import Events
 from procnet.periods import Window
 from procnet.settings import HostMatch, Settings, Tolerances
 from procnet.spark.collect import driver_row_limit
@@ -22,6 +23,7 @@ from procnet.state.history import CarriedRows, ProcessHistory
 class Query:
     """Detections over one window. `process_events` (`contract.PROCESS_EVENTS`) and `network_events`
     (`contract.NETWORK_EVENTS`) are of any time, lazily; `carried` replaces older process events (state/history.py).
+    `dns_events` and `flow_events` (`contract.DNS_EVENTS`, `FLOW_EVENTS`) are None where nothing gives them.
 
     Raises UsageError for a window outside the range of event times that the settings accept."""
 
@@ -31,9 +33,19 @@ class Query:
     window: Window
     settings: Settings
     carried: CarriedRows | None = None
+    dns_events: DataFrame | None = None
+    flow_events: DataFrame | None = None
 
     def __post_init__(self) -> None:
         self.settings.events.refuse_outside(self.window)
+
+    @classmethod
+    def of(cls, events: Events, detections: Sequence[Detection], window: Window, settings: Settings) -> Query:
+        """The query over all events of a lake."""
+        return cls(
+            events.process_events, events.network_events, detections, window, settings,
+            dns_events=events.dns_events, flow_events=events.flow_events,
+        )  # fmt: skip
 
     @property
     def spark(self) -> SparkSession:

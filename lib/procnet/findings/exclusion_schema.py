@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from procnet.config_file import UnusableFile, check, named, parse_yaml, read_yaml
+from procnet.contract import ACCEPTED_NAMES, NameKind
+from procnet.detections.schema import NameKinds
 from procnet.errors import ExclusionError
 from procnet.findings.exclusions import FIELDS, Exclusion, weaknesses
 from procnet.periods import checked_time
@@ -19,6 +21,15 @@ _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Time = Annotated[AwareDatetime, AfterValidator(checked_time)]
 # An exclusion must be reviewed at least once a year.
 _MAX_VALIDITY = timedelta(days=366)
+
+
+def _without_reverse(kinds: tuple[NameKind, ...]) -> tuple[NameKind, ...]:
+    if "reverse" in kinds:
+        raise ValueError(
+            "the owner of an address chooses its reverse name, so an attacker could hide findings with it; an exclusion "
+            "takes process, record and host"
+        )
+    return kinds
 
 
 class ExclusionFile(BaseModel):
@@ -32,6 +43,7 @@ class ExclusionFile(BaseModel):
     owner: _Text
     valid_from: _Time
     valid_until: _Time
+    dest_name_by: Annotated[NameKinds, AfterValidator(_without_reverse)] = ACCEPTED_NAMES
     findings: dict[str, Any]
 
 
@@ -95,4 +107,4 @@ def _checked(values: Any, where: str) -> tuple[Exclusion | None, list[str]]:
         return None, named(where, problems)
     scope = () if file.detections == "all" else file.detections
     begin, end = (t.astimezone(timezone.utc) for t in (file.valid_from, file.valid_until))
-    return Exclusion(file.id, scope, tree, file.reason, file.owner, begin, end, where), []
+    return Exclusion(file.id, scope, tree, file.reason, file.owner, begin, end, where, file.dest_name_by), []

@@ -15,12 +15,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import FINDING_ALIASES, FINDINGS
+from procnet.contract import ACCEPTED_NAMES, FINDING_ALIASES, FINDINGS
 from procnet.predicates.compile import to_column
-from procnet.predicates.model import All, Field, Not, Predicate, canonical, leaves
+from procnet.predicates.model import All, Field, Not, Predicate, canonical, fields_of, leaves
 
 # Columns that no exclusion may use.
-_UNUSABLE = {"finding_id", "fingerprint", "message", "excluded_by", "related", "mitre_attack"}
+_UNUSABLE = {"finding_id", "fingerprint", "message", "excluded_by", "related", "mitre_attack", "dest_names"}
 FIELDS: dict[str, T.DataType] = {
     **{f.name: f.dataType for f in FINDINGS if f.name not in _UNUSABLE},
     **{alias: FINDINGS[column].dataType for alias, column in FINDING_ALIASES.items()},
@@ -32,7 +32,8 @@ _PATHS = frozenset({"process_path", "parent_process_path"})
 
 @dataclass(frozen=True)
 class Exclusion:
-    """One valid exclusion. `detections` are ids or names, compared without case; empty means all detections."""
+    """One valid exclusion. `detections` are ids or names, compared without case; empty means all detections.
+    `dest_name_by`: the kinds of names that count as `dest_name`."""
 
     id: str
     detections: tuple[str, ...]
@@ -42,6 +43,7 @@ class Exclusion:
     valid_from: datetime
     valid_until: datetime
     place: str  # its file, or its table and id
+    dest_name_by: tuple[str, ...] = ACCEPTED_NAMES
 
     def covers(self, detection_id: str, name: str) -> bool:
         """Whether it applies to this detection."""
@@ -57,6 +59,8 @@ class Exclusion:
         """SHA-256 of what it excludes: changed by every edit that can change findings, not by a new reason or owner."""
         parts = [self.id, *sorted(self.scope), canonical(self.predicate)]
         parts += [self.valid_from.isoformat(), self.valid_until.isoformat()]
+        if "dest_name" in fields_of(self.predicate):
+            parts.append(f"dest_name by {', '.join(self.dest_name_by)}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -74,7 +78,9 @@ def apply_exclusions(findings: DataFrame, exclusions: Sequence[Exclusion], *, at
 
 
 def _applies(exclusion: Exclusion, at_any_time: bool) -> Column:
-    applies = F.coalesce(to_column(exclusion.predicate, lambda n: F.col(FINDING_ALIASES.get(n, n))), F.lit(False))
+    accepted = F.when(F.col("dest_name_by").isin(*exclusion.dest_name_by), F.col("dest_name"))
+    columns = {"dest_name": accepted, **{alias: F.col(name) for alias, name in FINDING_ALIASES.items()}}
+    applies = F.coalesce(to_column(exclusion.predicate, lambda n: columns.get(n, F.col(n))), F.lit(False))
     if exclusion.detections:
         scope = sorted(exclusion.scope)
         applies = applies & (F.col("detection_id").isin(scope) | F.lower("detection_name").isin(scope))
@@ -99,10 +105,20 @@ def weaknesses(predicate: Predicate) -> list[str]:
             problems.append(
                 f"{leaf.field} {leaf.op} {leaf.value!r} holds in any folder that users can write to; begin at C:\\"
             )
-        if leaf.field == "dest_host" and leaf.op == "endswith" and not str(leaf.value).startswith("."):
+        if leaf.field == "dest_name" and leaf.op == "endswith" and not str(leaf.value).startswith("."):
             problems.append(
-                f"dest_host endswith {leaf.value!r} holds for evil{leaf.value} too: begin the value with a dot"
+                f"dest_name endswith {leaf.value!r} holds for evil{leaf.value} too: begin the value with a dot"
             )
+        if leaf.field == "dest_name" and _ends_anyhow(leaf):
+            problems.append(
+                f"dest_name {leaf.op} {leaf.value!r} holds for names with any end, which anyone can register: test the "
+                "end of the name, such as endswith .corp.example"
+            )
+    if "dest_host" in fields_of(predicate):
+        problems.append(
+            "dest_host may be a reverse look-up, and the owner of an address chooses its reverse name: test dest_name, "
+            "the name that was asked for, or dest_ip"
+        )
     return problems
 
 
@@ -114,6 +130,13 @@ def _names_are_enough(predicate: Predicate) -> bool:
         return True
     enough = all if isinstance(predicate, All) else any
     return enough(_names_are_enough(part) for part in predicate.parts)
+
+
+def _ends_anyhow(leaf: Field) -> bool:
+    value = str(leaf.value)
+    if leaf.op == "re":
+        return not value.endswith(("$", r"\z", r"\Z"))
+    return leaf.op in ("startswith", "contains") or (leaf.op == "glob" and value.endswith(("*", "?")))
 
 
 def _anchored(leaf: Field) -> bool:

@@ -70,7 +70,7 @@ def risk_events_sql(findings: str, settings: RiskSettings, tactics: Mapping[str,
     bucket, key = settings.throttle // _MICROS, ", ".join(_EVENT_KEY)
     return f"""
 WITH live AS (
-  SELECT *, explode(risk_objects) AS object, coalesce(dest_host, dest_ip) AS destination,
+  SELECT *, explode(risk_objects) AS object, coalesce(dest_name, dest_host, dest_ip) AS destination,
     timestamp_micros(unix_micros(event_time) - pmod(unix_micros(event_time), {bucket})) AS bucket
   FROM {findings} WHERE excluded_by IS NULL
 ), with_risk_object AS (

@@ -26,7 +26,10 @@ def by_detection(findings: DataFrame, top: int = 3) -> DataFrame:
         F.max("event_time").alias("last_time"),
     )
     live_findings = findings.where(live)
-    for name, value in (("processes", F.col("process_name")), ("destinations", F.coalesce("dest_host", "dest_ip"))):
+    for name, value in (
+        ("processes", F.col("process_name")),
+        ("destinations", F.coalesce("dest_name", "dest_host", "dest_ip")),
+    ):
         counts = counts.join(_most_frequent(live_findings, value, top, name), "detection_id", "left")
     return counts.orderBy(F.desc("findings"), "detection_id")
 

@@ -139,7 +139,7 @@ def _findings(
     lake: Lake, events: Events, dataset: Dataset, period: Window, exclusions: Sequence[Exclusion]
 ) -> list[Row]:
     """The findings (`contract.FINDINGS`) in order of time. Raises UsageError above `_MAX_FINDINGS`."""
-    query = Query(events.process_events, events.network_events, dataset.detections, period, lake.settings)
+    query = Query.of(events, dataset.detections, period, lake.settings)
     findings = evaluate(query, exclusions).findings
     if findings is None:
         return []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from procnet.contract import EVENT_TABLES
+from procnet.contract import REQUIRED_EVENT_TABLES
 from procnet.engine.events import changed_events, read_events
 from procnet.engine.late_data import CoveredRange, affected, affected_windows
 from procnet.errors import DataError, PartlyDone
@@ -86,7 +86,7 @@ def catch_up(lake: Lake, selection: Selection, *, progress: WindowProgress = no_
 
 def _refuse_unversioned(known: KnownRuns) -> None:
     """Raises DataError where a table of events has no Delta version, or none exists."""
-    if unversioned := [*known.unversioned] or ([] if known.now.versions else list(EVENT_TABLES)):
+    if unversioned := [*known.unversioned] or ([] if known.now.versions else list(REQUIRED_EVENT_TABLES)):
         raise DataError(
             "catch-up reads the change data feed of Delta tables; "
             f"{', '.join(unversioned)} is no Delta table, or does not exist",

@@ -105,7 +105,7 @@ def _evaluate_and_replace(
         lake.read(table)
     attempt.note(table_versions=events.known_versions, inputs=ids)
     attempt.stage("open")
-    query = Query(events.process_events, events.network_events, selection.detections, window, lake.settings)
+    query = Query.of(events, selection.detections, window, lake.settings)
     health = source_health(events, window)
     attempt.note(health=health.sources)
     attempt.stage("read")

@@ -12,6 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from procnet.contract import EVENT_TABLES
 from procnet.lake.commit_safety import refuse_unsafe_commits
 from procnet.lake.insert import insert_missing
 from procnet.lake.tables import Lake
@@ -34,7 +35,7 @@ def ingest(
     again: bool = False,
     now: datetime,
 ) -> IngestReport:
-    """Reads `paths` by a source and appends the new rows to process_events, network_events and quarantine.
+    """Reads `paths` by a source and appends the new rows to the tables of events and to quarantine.
 
     A file that an earlier ingest read as it is now is not opened, unless `again` (see ingested_files.py). `source` is a
     source's name or mapping file; `host` is for records that name none; `now` (with a zone) becomes the rows'
@@ -59,11 +60,8 @@ def ingest(
         attempt.stage("open")
         counts = count_records(records, now)
         attempt.stage("read")
-        new = {
-            "process_events": _add(lake, "process_events", normalized.process_events, counts.dates("start", "end")),
-            "network_events": _add(lake, "network_events", normalized.network_events, counts.dates("network")),
-            "quarantine": _add(lake, "quarantine", normalized.quarantine, None) if counts.quarantined() else 0,
-        }
+        new = {table: _add(lake, table, normalized.table(table), counts.dates(table)) for table in EVENT_TABLES}
+        new["quarantine"] = _add(lake, "quarantine", normalized.quarantine, None) if counts.quarantined() else 0
     attempt.stage("add")
     report = counts.report(mapping.name, len(inputs.known), new)
     record_ingest(attempt, report, inputs.digests)

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from procnet.contract import EVENT_TABLES, TABLE_OF_KIND
 from procnet.periods import from_micros
 from procnet.runs.ingest_report import FAULTY_SHARE, MOST_FILES, FaultyFile, IngestReport
 from procnet.sources.mapping import NO_EVENT_IDS
@@ -20,7 +21,7 @@ AHEAD = timedelta(days=1)  # events later than now by more than this are reporte
 class Group:
     """Records with the same kind, event id, quarantine reason and UTC date."""
 
-    kind: str | None  # start, end or network; None for a skipped event
+    kind: str | None  # of contract.TABLE_OF_KIND; None for a skipped event
     event_id: str | None  # of a skipped event only
     reason: str | None  # of a quarantined record only
     day: date | None
@@ -38,13 +39,16 @@ class RecordCounts:
     groups: list[Group]
     faulty_files: tuple[FaultyFile, ...] = ()
 
-    def events(self, *kinds: str) -> int:
-        """Returns the number of usable events of these kinds."""
-        return sum(g.records for g in self.groups if g.reason is None and g.kind in kinds)
+    def events(self, table: str) -> int:
+        """Returns the number of usable events of a table."""
+        return sum(g.records for g in self._events_of(table))
 
-    def dates(self, *kinds: str) -> list[date]:
+    def dates(self, table: str) -> list[date]:
         """Returns the UTC dates of these events, in order."""
-        return sorted({g.day for g in self.groups if g.reason is None and g.kind in kinds and g.day})
+        return sorted({g.day for g in self._events_of(table) if g.day})
+
+    def _events_of(self, table: str) -> list[Group]:
+        return [g for g in self.groups if g.reason is None and g.kind and TABLE_OF_KIND[g.kind] == table]
 
     def quarantined(self) -> dict[str, int]:
         """Returns reason -> quarantined records, the most frequent first."""
@@ -58,16 +62,15 @@ class RecordCounts:
 
     def report(self, source: str, known_files: int, new: dict[str, int]) -> IngestReport:
         """Returns the report of an ingest that added `new` rows by table."""
-        process_events, network_events = self.events("start", "end"), self.events("network")
+        events = {table: self.events(table) for table in EVENT_TABLES}
         return IngestReport(
             source=source,
             known_files=known_files,
             read=sum(g.records for g in self.groups),
-            process_events=process_events,
-            network_events=network_events,
+            **events,
             no_key=sum(g.no_key for g in self.groups),
             new=new,
-            duplicates=process_events + network_events - new["process_events"] - new["network_events"],
+            duplicates=sum(n - new[table] for table, n in events.items()),
             skipped=self.skipped(),
             quarantined=self.quarantined(),
             unreadable=sum(g.records for g in self.groups if g.reason is not None and not g.is_event),
@@ -83,7 +86,8 @@ def count_records(records: DataFrame, now: datetime) -> RecordCounts:
     Groups are few: only skipped events are grouped by event id.
     """
     used = F.col("reason").isNull() & F.col("event").isNotNull()
-    no_key = used & F.col("process_id").isNull() & F.col("process_guid").isNull()
+    has_process = F.col("event_kind").isin("start", "end", "network")
+    no_key = used & has_process & F.col("process_id").isNull() & F.col("process_guid").isNull()
     skipped_id = F.when(F.col("event").isNull() & F.col("reason").isNull(), F.col("event_id"))
     groups = records.groupBy(
         F.col("event_kind").alias("kind"),

@@ -47,6 +47,8 @@ class IngestReport:
     faulty_files: tuple[FaultyFile, ...] = ()  # at most `MOST_FILES`
     future: int = 0  # events later than now by more than a day
     newest: datetime | None = None  # event
+    dns_events: int = 0
+    flow_events: int = 0
 
     @classmethod
     def of_nothing(cls, source: str, known_files: int) -> IngestReport:
@@ -58,10 +60,15 @@ class IngestReport:
         return {**asdict(self), "fault": self.fault}
 
     @property
+    def events(self) -> int:
+        """Returns the number of usable events."""
+        return self.process_events + self.network_events + self.dns_events + self.flow_events
+
+    @property
     def usable(self) -> int:
         """Returns the number of events, and of records of other events that the source knows by their id."""
         skipped = sum(n for event_id, n in self.skipped.items() if event_id not in NO_EVENT_IDS)
-        return self.process_events + self.network_events + skipped
+        return self.events + skipped
 
     @property
     def unusable_files(self) -> list[FaultyFile]:
@@ -88,14 +95,14 @@ class IngestReport:
             faults.append(f"nothing usable came of {len(files)} files: {names}{more}")
         if self._too_many_quarantined:
             total = sum(self.quarantined.values())
-            wanted = self.process_events + self.network_events + total
+            wanted = self.events + total
             faults.append(f"{total} of {wanted} wanted records were quarantined: {reasons}")
         return "; ".join(faults) or None
 
     @property
     def _too_many_quarantined(self) -> bool:
         lacking = sum(self.quarantined.values()) - self.unreadable
-        wanted = self.process_events + self.network_events + lacking
+        wanted = self.events + lacking
         return lacking > FAULTY_SHARE * wanted or self.unreadable > FAULTY_SHARE * self.read
 
     def finished_files(self, digests: Mapping[str, str]) -> dict[str, str]:
@@ -117,6 +124,8 @@ class IngestReport:
             "records": self.read,
             "process_events": self.process_events,
             "network_events": self.network_events,
+            "dns_events": self.dns_events,
+            "flow_events": self.flow_events,
             "without_key": self.no_key,
             "duplicates": self.duplicates,
             "quarantined": sum(self.quarantined.values()),
@@ -134,6 +143,8 @@ class IngestReport:
             ("network events", self.network_events),
         ]
         if_any = [
+            ("dns events", self.dns_events),
+            ("flow events", self.flow_events),
             ("files read before, unchanged", self.known_files),
             ("events without process id and guid", self.no_key),
             ("events that were there already", self.duplicates),

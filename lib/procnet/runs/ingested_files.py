@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from procnet.contract import EVENT_TABLES
 from procnet.lake.ledger import ingested_before
 from procnet.lake.tables import Lake
 from procnet.readers.record import MAX_RECORD
@@ -40,7 +41,7 @@ def files_to_read(
 
     A file that cannot be opened is always read: the reader quarantines it with the reason.
     """
-    tables = [lake.identity(t) for t in ("process_events", "network_events", "quarantine")]
+    tables = [lake.identity(t) for t in (*EVENT_TABLES, "quarantine")]
     how = "\n".join([source.model_dump_json(exclude={"path"}), source.shared.model_dump_json(), host or "", *tables])
     if (max_record := lake.settings.ingest.max_record) != MAX_RECORD:  # digests of earlier versions remain valid
         how += f"\nmax_record {max_record}"

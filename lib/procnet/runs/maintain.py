@@ -116,8 +116,7 @@ def _delete_expired_rows(lake: Lake, name: str, now: datetime, *, dry_run: bool)
 def _retention(name: str, settings: MaintenanceSettings) -> tuple[str, timedelta | None]:
     """Returns the date column of a table and how long its rows stay; None: for ever."""
     return {
-        "process_events": ("event_date", settings.keep_events),
-        "network_events": ("event_date", settings.keep_events),
+        **dict.fromkeys(EVENT_TABLES, ("event_date", settings.keep_events)),
         "quarantine": ("event_date", settings.keep_quarantine),
         "findings": ("finding_date", settings.keep_findings),
         "runs": ("run_date", settings.keep_runs),

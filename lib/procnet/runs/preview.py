@@ -49,7 +49,7 @@ def _live_findings(lake: Lake, selection: Selection, period: Window) -> dict[str
         return {}
     events = read_events(lake)
     findings = evaluate(
-        Query(events.process_events, events.network_events, selection.detections, period, lake.settings),
+        Query.of(events, selection.detections, period, lake.settings),
         selection.exclusions,
     ).findings
     if findings is None:

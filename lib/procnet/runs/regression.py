@@ -50,5 +50,9 @@ def hidden_cases(
 
 def _case_findings(spark: SparkSession, detections: Sequence[Detection], settings: Settings) -> DataFrame | None:
     """Returns the findings of all cases (`contract.FINDINGS`), or None where no detection can match any."""
-    process_events, network_events = case_frames(spark, detections)
-    return evaluate(Query(process_events, network_events, detections, WINDOW, settings)).findings
+    frames = case_frames(spark, detections)
+    query = Query(
+        frames["process_events"], frames["network_events"], detections, WINDOW, settings,
+        dns_events=frames["dns_events"], flow_events=frames["flow_events"],
+    )  # fmt: skip
+    return evaluate(query).findings

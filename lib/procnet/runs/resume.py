@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from procnet.contract import EVENT_TABLES
+from procnet.contract import EVENT_TABLES, REQUIRED_EVENT_TABLES
 from procnet.errors import DataError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.change_feed import changed_dates
@@ -26,10 +26,10 @@ class ChangedDates:
 
     tables: Mapping[str, Mapping[date, int]]
 
-    def affect(self, part: Part, lookback: timedelta) -> bool:
+    def affect(self, part: Part, lookback: timedelta, name_age: timedelta) -> bool:
         """Whether a date that a run over the part could read has changed since the versions of the part."""
-        reach_back = {"process_events": lookback + PARENT_AGE + _DAY, "network_events": _DAY}
-        first = {t: (part.window.start - reach_back[t]).date() for t in EVENT_TABLES}
+        reach_back = {"process_events": lookback + PARENT_AGE + _DAY, "dns_events": name_age + _DAY}
+        first = {t: (part.window.start - reach_back.get(t, _DAY)).date() for t in EVENT_TABLES}
         last = (part.window.end + _DAY).date()
         return any(
             version > part.versions.get(table, -1) and first[table] <= day <= last
@@ -57,12 +57,12 @@ def done_windows(lake: Lake, selection: Selection, windows: Sequence[Window]) ->
     if not changed_since:
         return set(covered)
     try:
-        oldest = {t: min(part.versions[t] for part in changed_since) for t in EVENT_TABLES if t in current}
+        oldest = {t: min(part.versions.get(t, -1) for part in changed_since) for t in EVENT_TABLES if t in current}
         changed = ChangedDates({t: changed_dates(lake, t, v, current[t]) for t, v in oldest.items()})
     except DataError:  # the change data feed does not reach back that far
         return {w for w, p in covered.items() if all(part.versions == current for part in p)}
-    lookback = selection.longest_lookback
-    return {w for w, p in covered.items() if not any(changed.affect(part, lookback) for part in p)}
+    lookback, name_age = selection.longest_lookback, lake.settings.attribution.name_age
+    return {w for w, p in covered.items() if not any(changed.affect(part, lookback, name_age) for part in p)}
 
 
 def _overlapping(parts: Sequence[Part], window: Window) -> list[Part]:
@@ -73,10 +73,11 @@ def _overlapping(parts: Sequence[Part], window: Window) -> list[Part]:
 
 
 def _can_be_compared(part: Part, current: Mapping[str, int]) -> bool:
-    """Whether a part is covered, and each raw table is at the version that its runs read."""
-    read = part.versions
+    """Whether a part is covered, and each raw table is at the version that its runs read. The lake may have got its
+    tables of names and flows since."""
+    read, names_and_flows = part.versions, {*EVENT_TABLES} - {*REQUIRED_EVENT_TABLES}
     return (
         part.is_covered
-        and read.keys() >= current.keys()
+        and read.keys() >= current.keys() - names_and_flows
         and all(read[t] == current[t] for t in current.keys() - {*EVENT_TABLES})
     )

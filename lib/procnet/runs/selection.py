@@ -161,7 +161,8 @@ def run_fingerprints(selection: Selection, settings: Settings) -> dict[str, str]
     """
     attribution = settings.attribution.tolerances
     tolerances = [str(v) for v in (attribution.clock_skew, attribution.end_grace, attribution.start_tolerance)]
-    how = [*tolerances, settings.host.match.value]
+    joined = [str(v) for v in (settings.attribution.name_age, settings.attribution.flow_skew)]
+    how = [*tolerances, *joined, settings.host.match.value]
     return {d.id: f"{d.fingerprint} {_digest(d, selection.exclusions, how)}" for d in selection.detections}
 
 
