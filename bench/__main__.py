@@ -12,12 +12,18 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench import backfill, extremes, ingest, window
+from bench import backfill, dest_names, extremes, ingest, window
 from bench.session import common_options
 from procnet.cli.output import print_json
 from procnet.errors import ProcnetError
 
-MEASUREMENTS = {"window": window, "backfill": backfill, "ingest": ingest, "extremes": extremes}
+MEASUREMENTS = {
+    "window": window,
+    "backfill": backfill,
+    "ingest": ingest,
+    "extremes": extremes,
+    "dest-names": dest_names,
+}
 
 
 def parser() -> argparse.ArgumentParser:
