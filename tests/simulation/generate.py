@@ -27,6 +27,9 @@ _NOT_WITH_RETENTION = (
 )  # they take findings away that retention leaves
 
 
+_EXPIRE = (1, 2, 6)  # days that retention deletes
+
+
 @dataclass
 class _Generator:
     rng: random.Random
@@ -39,12 +42,13 @@ class _Generator:
     rows: list[tuple[str, Event]] = field(default_factory=list)
     files: int = 0
     crowded: int | None = None
-    expire: int = 1  # of one round: two that delete different days at once may record the earlier one
+    expire: int = 1  # of the round's first upkeep; the next ones delete other days
+    upkeeps: int = 0
 
     def kinds(self, number: int) -> list[str]:
         """Returns the kinds of a round's commands; of the first round a file, and perhaps a run over it."""
         rng = self.rng
-        self.crowded, self.expire = None, rng.choice((1, 2, 6))
+        self.crowded, self.expire = None, rng.choice(_EXPIRE)
         if number == 0:
             return ["ingest", rng.choice(("backfill", "detect", "fill_gaps"))][: rng.choice((1, 2, 2))]
         if rng.random() >= self.share_crowded:
@@ -105,7 +109,9 @@ class _Generator:
                 known = [self.event(table)]
             return {"table": table, "rows": tuple(rng.sample(known, min(len(known), rng.choice((1, 2)))))}
         if kind == "maintain":
-            return {"expire": self.expire} if self.has_retention and rng.random() < 0.7 else {}
+            self.upkeeps += 1
+            expire = _EXPIRE[(_EXPIRE.index(self.expire) + self.upkeeps) % len(_EXPIRE)]
+            return {"expire": expire} if self.has_retention and rng.random() < 0.7 else {}
         if kind == "edit":
             return {"detection": rng.choice("AB")}
         if kind == "remake":

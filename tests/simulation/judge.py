@@ -11,6 +11,7 @@ from procnet.findings.related import PARENT_AGE
 from procnet.runs.backfill import backfill
 from procnet.runs.catch_up import catch_up
 from procnet.runs.gaps import gaps_of
+from procnet.runs.retention import first_day
 from simulation.commands import Job, fill_gaps, ingest_file
 from simulation.rules import DAY, findings_of, minute_of, window_of
 from simulation.storage import CLOCK_START
@@ -53,10 +54,10 @@ def judge(job: Job, *, gaps_first: bool, clocks_agree: bool) -> None:
 
 def first_minute(job: Job) -> int:
     """Returns from when on windows can be evaluated: retention has deleted what earlier ones need."""
-    days = [t.properties["procnet.keptFrom"] for t in job.world.tables.values() if "procnet.keptFrom" in t.properties]
+    days = _first_days(job)
     if not days:
         return PERIOD[0]
-    first = datetime.combine(date.fromisoformat(max(days)), datetime.min.time(), timezone.utc)
+    first = datetime.combine(max(days), datetime.min.time(), timezone.utc)
     reach = max(d.lookback for d in job.selection.detections) + PARENT_AGE + timedelta(days=1)
     return minute_of(first + reach)
 
@@ -79,10 +80,13 @@ def _refuse_unknown_errors(job: Job) -> None:
 
 
 def _first_event(job: Job) -> int:
-    days = [t.properties["procnet.keptFrom"] for t in job.world.tables.values() if "procnet.keptFrom" in t.properties]
-    return max(
-        (minute_of(datetime.combine(date.fromisoformat(d), datetime.min.time(), timezone.utc)) for d in days), default=0
-    )
+    midnights = (datetime.combine(day, datetime.min.time(), timezone.utc) for day in _first_days(job))
+    return max(map(minute_of, midnights), default=0)
+
+
+def _first_days(job: Job) -> list[date]:
+    days = (first_day(table.properties) for table in job.world.tables.values())
+    return [day for day in days if day is not None]
 
 
 def _compare(job: Job) -> None:

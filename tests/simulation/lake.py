@@ -121,6 +121,11 @@ class ModelLake:
         self.world.pause(f"read the properties of {name}")
         return dict(self.world.tables[name].properties)
 
+    def unset_properties(self, name: str, keys: list[str]) -> None:
+        if keys:
+            self.world.pause(f"remove properties of {name}")
+            self.world.tables[name].unset_properties(keys, self.world.time)
+
     def set_properties(self, name: str, wanted: dict[str, str]) -> None:
         self.world.pause(f"set properties of {name}")
         for key, value in wanted.items():

@@ -108,6 +108,11 @@ class Table:
         self.properties[key] = value
         self._commit(Commit(time, "SET TBLPROPERTIES", dates=None), self.rows)
 
+    def unset_properties(self, keys: Iterable[str], time: int) -> None:
+        for key in keys:
+            self.properties.pop(key, None)
+        self._commit(Commit(time, "UNSET TBLPROPERTIES", dates=None), self.rows)
+
     def changes(self, since: int, now: int) -> Iterator[tuple[Any, int]]:
         """Yields the rows that commits after `since` up to `now` have added or removed, with the commit's version."""
         if now > self.version:

@@ -50,6 +50,11 @@ def set_properties_sql(ref: str, properties: Mapping[str, str]) -> str:
     return f"ALTER TABLE {ref} SET TBLPROPERTIES ({table_properties(properties)})"
 
 
+def unset_properties_sql(ref: str, keys: Collection[str]) -> str:
+    """ALTER TABLE that removes properties."""
+    return f"ALTER TABLE {ref} UNSET TBLPROPERTIES IF EXISTS ({', '.join(map(string_constant, keys))})"
+
+
 def default_properties(name: str, maintenance: MaintenanceSettings) -> dict[str, str]:
     """Properties of a new table under these settings, without its id."""
     log_retention = max(maintenance.keep_versions, _MIN_LOG_RETENTION)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from procnet.lake.schema import (
     missing_columns,
     replace_table_sql,
     set_properties_sql,
+    unset_properties_sql,
 )
 from procnet.lake.table_errors import table_errors
 from procnet.settings import Settings
@@ -119,6 +120,11 @@ class Lake:
         current = self.properties(name)
         if different := {k: v for k, v in wanted.items() if current.get(k) != v}:
             self.spark.sql(set_properties_sql(self.ref(name), different))
+
+    def unset_properties(self, name: str, keys: Collection[str]) -> None:
+        """Remove properties of the table; no commit without `keys`."""
+        if keys:
+            self.spark.sql(unset_properties_sql(self.ref(name), keys))
 
     def create_view(self, name: str, query: str) -> None:
         """Create or replace a view in the schema of the tables."""

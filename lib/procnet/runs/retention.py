@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 
@@ -14,17 +14,23 @@ from procnet.periods import Window
 from procnet.runs.selection import Selection
 from procnet.spark.concurrent import run_concurrently
 
-_FIRST_DAY = "procnet.keptFrom"  # table property: the first UTC date whose events are all there
+# Beginning of a table property that ends with the first UTC date whose events are all there. A date has a property of
+# its own, so that of two writers at once neither takes back what the other has recorded. An older procnet has written
+# one without a date in its name, whose value is the date.
+_FIRST_DAY = "procnet.keptFrom"
 _DAY = timedelta(days=1)
 
 
 def record_deletion(lake: Lake, table: str, day: date) -> None:
-    """Sets the table's property for its first complete day, before earlier rows are deleted.
+    """Records the table's first complete day, before earlier rows are deleted.
 
     The day never moves back: a longer retention does not bring back what a shorter one has deleted.
     """
-    recorded = lake.properties(table).get(_FIRST_DAY, "")
-    lake.set_properties(table, {_FIRST_DAY: max(recorded, day.isoformat())})
+    properties = lake.properties(table)
+    recorded = first_day(properties)
+    if recorded is None or recorded < day:
+        lake.set_properties(table, {f"{_FIRST_DAY}.{day.isoformat()}": "true"})
+        lake.unset_properties(table, [key for key in properties if key.startswith(_FIRST_DAY)])
 
 
 def first_evaluable(lake: Lake, selection: Selection) -> datetime | None:
@@ -34,15 +40,21 @@ def first_evaluable(lake: Lake, selection: Selection) -> datetime | None:
     The tables decide, not the settings: events stay deleted where a configuration has no retention any more.
     """
     recorded = run_concurrently(lake.spark, *(partial(_first_day, lake, t) for t in EVENT_TABLES))
-    days = [date.fromisoformat(day) for day in recorded if day is not None]
+    days = [day for day in recorded if day is not None]
     if not days:
         return None
     first = datetime.combine(max(days), datetime.min.time(), timezone.utc)
     return first + selection.longest_lookback + PARENT_AGE + _DAY  # a day: longer than all tolerances
 
 
-def _first_day(lake: Lake, table: str) -> str | None:
-    return lake.properties(table).get(_FIRST_DAY) if lake.exists(table) else None
+def first_day(properties: Mapping[str, str]) -> date | None:
+    """Returns the first date whose events are all there, by the properties of a table; None: no event was deleted."""
+    days = [v if k == _FIRST_DAY else k.rpartition(".")[2] for k, v in properties.items() if k.startswith(_FIRST_DAY)]
+    return max(map(date.fromisoformat, days), default=None)
+
+
+def _first_day(lake: Lake, table: str) -> date | None:
+    return first_day(lake.properties(table)) if lake.exists(table) else None
 
 
 def refuse_deleted_period(lake: Lake, selection: Selection, window: Window) -> None:
