@@ -94,6 +94,35 @@ def test_findings_of_one_connection_are_rows_of_one_line_that_differ(
         assert line.endswith(":443")
 
 
+LONG = "a-host-name-much-too-long-for-its-column.files-and-more.cdn.example"
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"dest_name": "a.example", "dest_name_by": "process", "dest_host": "ptr.example"}, "a.example:443"),
+        ({"dest_name": "a.example", "dest_name_by": "record"}, "a.example:443"),
+        ({"dest_name": "a.example", "dest_name_by": "host"}, "(a.example):443"),
+        ({"dest_name": "ptr.example", "dest_name_by": "reverse", "dest_host": "ptr.example"}, "(ptr.example):443"),
+        ({"dest_host": "old.example"}, "(old.example):443"),  # of a run that worked no names out
+        ({"dest_name": "a.example", "dest_name_by": "reverse", "dest_port": None}, "(a.example)"),
+        ({"dest_name": LONG, "dest_name_by": "reverse"}, "(a-host-name-much....cdn.example):443"),
+        ({"dest_name": None, "dest_name_by": None}, "192.0.2.7:443"),
+        ({"dest_ip": "2001:db8::7"}, "[2001:db8::7]:443"),
+        ({"dest_ip": None, "dest_port": None}, ""),
+    ],
+)
+def test_a_destination_that_may_not_be_asked_for_is_in_parentheses(
+    row: dict[str, object], shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    base = {"severity": "low", "dest_ip": "192.0.2.7", "dest_port": 443}
+    print_findings([{**base, "event_time": datetime(2026, 3, 1, 8, tzinfo=timezone.utc), **row}])
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split() == ["2026-03-01", "08:00:00", "low", *([shown] if shown else [])]
+    assert err.startswith("a destination in parentheses") == shown.startswith("(")
+
+
 def test_json_gives_the_very_text_back_and_is_harmless() -> None:
     text = "\x1b[31m \u202egpj.exe \u2028 \x7f \U000e0041 é 漢"
     line = json_line({"t": text})

@@ -26,6 +26,7 @@ from procnet.cli.output import (
     print_message,
     print_table,
 )
+from procnet.contract import ACCEPTED_NAMES
 from procnet.detections.catalog import named_by, read_catalogue
 from procnet.errors import UsageError, is_disk_full
 from procnet.exports.columns import json_lines
@@ -43,10 +44,14 @@ TABLE_COLUMNS = (
 )  # fmt: skip
 # The columns that a table of findings is made from; the other formats have all columns.
 _SHOWN_COLUMNS = (
-    "event_time", "severity", "detection_name", "host", "user", "process_name", "process_id", "dest_host", "dest_ip",
-    "dest_port",
+    "event_time", "severity", "detection_name", "host", "user", "process_name", "process_id", "dest_name",
+    "dest_name_by", "dest_host", "dest_ip", "dest_port",
 )  # fmt: skip
 _MOST_ROWS = 1000  # of a table
+_LESS_CERTAIN = (
+    "a destination in parentheses is a name that this process may not have asked for, such as a reverse look-up; "
+    "dest_name_by has how it is known (--format json)"
+)
 _EXPORTS = {"ocsf": to_ocsf, "es": to_splunk_es, "elastic": to_elastic}
 _FORMATS = ("table", "json", "csv", "parquet", *_EXPORTS)
 
@@ -207,7 +212,8 @@ def _write_table(rows: DataFrame, file: IO[str]) -> None:
 def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, file: IO[str] | None = None) -> None:
     """Prints findings as a table for 100 columns, a line each: long values lose their middle.
 
-    In: mappings with columns of the findings. Hosts are printed without their domain, users too.
+    In: mappings with columns of the findings. Hosts are printed without their domain, users too. The destination is in
+    parentheses where it is a name of a kind that detections do not accept by default.
     """
     columns = ("time", "severity", "detection", "host", "user", "process", "destination")
     # A Row has no `get`.
@@ -218,6 +224,8 @@ def print_findings(rows: Sequence[Mapping[str, Any]], *, title: str | None = Non
         for r in known
     ]  # fmt: skip
     print_table(columns, cells, title=title, file=file, shorten=columns[2:])
+    if any(_has_less_certain_name(r) for r in known):
+        print_message(_LESS_CERTAIN)
 
 
 def _process(row: Mapping[str, Any]) -> str:
@@ -225,9 +233,17 @@ def _process(row: Mapping[str, Any]) -> str:
 
 
 def _destination(row: Mapping[str, Any]) -> str:
-    address = row["dest_host"] or row["dest_ip"] or ""
     port = "" if row["dest_port"] is None else f":{row['dest_port']}"
+    if name := row["dest_name"] or row["dest_host"]:
+        # At both ends of the name: a long one loses its middle.
+        return f"({name}){port}" if _has_less_certain_name(row) else f"{name}{port}"
+    address = row["dest_ip"] or ""
     return f"[{address}]{port}" if port and ":" in address else f"{address}{port}"
+
+
+def _has_less_certain_name(row: Mapping[str, Any]) -> bool:
+    """Whether the row has a name of a kind that is not accepted by default, or one of unknown kind (older runs)."""
+    return bool(row["dest_name"] or row["dest_host"]) and row["dest_name_by"] not in ACCEPTED_NAMES
 
 
 def _without_domain(host: str) -> str:
