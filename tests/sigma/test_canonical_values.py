@@ -22,7 +22,7 @@ from procnet.vocabulary import INTEGRITY_LEVELS, LOWER_CASE_COLUMNS, NULL_WORDS,
 FLAGS = ("direction", "protocol_version")
 NUMBERS = ("process_id", "parent_process_id", "src_port", "dest_port")
 # A text that these hold may also be a part of an address, or of a value that they replace.
-REFUSING = ("src_ip", "dest_ip", "dest_host", "transport", "integrity_level")
+REFUSING = ("src_ip", "dest_ip", "dest_name", "transport", "integrity_level")
 LABELS = [rf"Mandatory Label\{level} Mandatory Level" for level in ("Low", "Medium", "Medium Plus", "High", "System")]
 WORDS = [*NULL_WORDS, *PROTOCOLS, *PROTOCOLS.values(), *INTEGRITY_LEVELS, *INTEGRITY_LEVELS.values(), *LABELS]
 OTHERS = ["0", "443", "0x1f4", "70000", "4294967296", "-1", "200", "sctp", "S-1-16-0", "Untrusted", "10.0.0.1", "1.2",
@@ -43,7 +43,8 @@ Canonical = Mapping[str, Mapping[str, Any]]
 def canonical(spark: SparkSession) -> Canonical:
     """What the clean-up makes of each raw value in each column of FIELDS, in one job."""
     raw, text = F.col("raw"), T.StringType()
-    names = [*(c for _, c in FIELDS.values()), "process_name", "parent_process_name", "action"]
+    others = ("dest_host", "query_name", "server_name", "process_name", "parent_process_name", "action")
+    names = [*(c for _, c in FIELDS.values()), *others]
     cleaned = {c: columns.cleaned(c, [(columns.known(c, columns.stripped(c, raw)), text)]) for c in names}
     derived = columns.with_derived(cleaned)
     frame = spark.createDataFrame([(r,) for r in raw_values()], "raw string")
@@ -61,11 +62,14 @@ def translated(key: str, value: object) -> list[Any] | None:
 
 
 def tried(canonical: Canonical) -> Iterator[tuple[str, str, str, Any]]:
-    """Field, column, raw value and canonical value, of every field but those that are true or false."""
+    """Field, column, raw value and canonical value, of every field but those that are true or false.
+
+    The host name of a record is `dest_name` of kind reverse, cleaned as `dest_host`.
+    """
     for field, (_, column) in FIELDS.items():
         if column not in FLAGS:
             for raw, row in canonical.items():
-                yield field, column, raw, row[column]
+                yield field, column, raw, row["dest_host" if column == "dest_name" else column]
 
 
 def is_null_word(raw: str) -> bool:
@@ -120,7 +124,7 @@ def others_with(column: str, raw: str) -> list[str]:
     """Values that the column may hold and that contain the word, though it is null there by itself."""
     if column in ("src_ip", "dest_ip"):
         return [f"{raw or 9}.0.0.{raw or 9}"] if raw.isdigit() or not raw else []
-    is_part = raw.lower() in ("", "-", "null", "unknown") or (column == "dest_host" and raw.isdigit())
+    is_part = raw.lower() in ("", "-", "null", "unknown") or (column == "dest_name" and raw.isdigit())
     return [f"x{raw}", f"{raw}x"] if is_part else []
 
 
@@ -138,7 +142,7 @@ def test_a_pattern_of_a_raw_value_matches_the_canonical_one_or_is_refused(canoni
         if column in NUMBERS or raw.lower() not in words:
             continue
         for modifiers, value in patterns(column, raw):
-            if column == "dest_host" and raw.isdigit() and value.startswith("^"):
+            if column == "dest_name" and raw.isdigit() and value.startswith("^"):
                 continue  # no host has such a name
             key = f"{field}{modifiers}"
             try:
@@ -200,7 +204,7 @@ def test_a_test_that_could_match_nothing_is_refused(field: str, value: Any, reas
         ("Image|contains", "unknown process", "process_path|contains"),
         ("IntegrityLevel|contains", "High", "integrity_level|contains"),
         ("Protocol|re|i", "^(tcp|6)$", "transport|re|i"),
-        ("DestinationHostname|contains", "1.", "dest_host|contains"),
+        ("DestinationHostname|contains", "1.", "dest_name|contains"),
         # The clean-up has no base name for these two.
         ("Image|endswith", "\\unknown", "process_path|endswith"),
         ("ParentImage|endswith", "/null", "parent_process_path|endswith"),

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -18,8 +19,9 @@ from pyspark.sql import functions as F
 from sigma_rules import IMPORTED, REFUSED, Record, Rule, generated, net, one, record, rule
 
 from cli.command import procnet
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import ACCEPTED_NAMES, FINDINGS, NAME_KINDS, NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.detections.catalog import load_detections
+from procnet.detections.schema import Case
 from procnet.errors import DetectionError
 from procnet.predicates.compile import to_sql
 from procnet.predicates.interpret import holds
@@ -94,6 +96,7 @@ SPELLED: list[tuple[Any, str, dict[str, Any]]] = [
     ({"DestinationIp": "0:0:0:0:0:0:0:1"}, "network", {"dest_ip": "::1"}),
     ({"DestinationIp": "::ffff:10.0.0.1"}, "network", {"dest_ip": "10.0.0.1"}),
     ({"Computer": "DC1"}, "network", {"host": "dc1"}),
+    ({"DestinationHostname": ["CDN.X.example.", "-"]}, "network", {"dest_name": ["cdn.x.example", None]}),
 ]  # fmt: skip
 
 
@@ -102,6 +105,25 @@ def test_a_block_as_a_detection_file_spells_it(written: Any, side: str, block: d
     values = import_rules([net(written)]).values
     assert values[side] == {"selection": block, "condition": "selection"}
     assert {"process", "network"} - values.keys() == {"process", "network"} - {side}
+
+
+@pytest.mark.parametrize(
+    ("block", "tests_names"),
+    [
+        ({"DestinationHostname|endswith": ".example"}, True),
+        ({"Computer|fieldref": "DestinationHostname"}, True),
+        ({"DestinationIp": "192.0.2.1", "DestinationPortName": "http"}, False),
+    ],
+)
+def test_a_rule_on_the_remote_name_takes_names_of_every_kind_and_a_note_says_so(
+    block: dict[str, Any], tests_names: bool
+) -> None:
+    made = import_rules([net(block)])
+    assert made.values.get("dest_name_by") == ([*NAME_KINDS] if tests_names else None)
+    assert made.detection.dest_name_by == (NAME_KINDS if tests_names else ACCEPTED_NAMES)
+    assert any("chooses its reverse name" in n for n in made.not_carried) is tests_names
+    assert ("chooses its reverse name" in made.values["misses"]) is tests_names
+    assert [*made.values].index("network") + tests_names == [*made.values].index("lookback") - 1
 
 
 def test_all_reasons_of_a_refusal_are_reported_at_once() -> None:
@@ -217,6 +239,7 @@ def test_the_command_writes_a_file_that_lint_accepts_and_overwrites_none(tmp_pat
 def canonical(raw: Record) -> Row:
     """The canonical columns of such a record, as ingest makes them (tests/sources checks that)."""
     row = {FIELDS[f][1]: v for f, v in raw.items()}
+    row["dest_host"], row["dest_name_by"] = row["dest_name"], "reverse"
     for path, name in (("process_path", "process_name"), ("parent_process_path", "parent_process_name")):
         row[name] = row[path].rsplit("\\", 1)[-1].lower()
     row["direction"] = "outbound" if raw["Initiated"] == "true" else "inbound"
@@ -262,6 +285,11 @@ def matches(value: Any, found: Any, raw: Record) -> bool:
     return str(found).lower() == str(value).lower()  # SigmaNumber, SigmaBool
 
 
+def accepted(made: Imported, row: Row) -> Row:
+    """The row as the detection sees it: without a name of a kind that it does not take."""
+    return row if row["dest_name_by"] in made.detection.dest_name_by else {**row, "dest_name": None}
+
+
 def sides(made: Imported) -> list[Predicate]:
     return [tree for tree in (made.detection.process, made.detection.network) if tree is not None]
 
@@ -296,7 +324,7 @@ def test_imported_trees_agree_with_pysigmas_on_every_record() -> None:
         found = []
         for raw in [*records, *(example(made, r) for r in records[:5])]:
             theirs = all(meant(tree, raw) for tree in trees)
-            ours = all(holds(tree, canonical(raw)) is True for tree in sides(made))
+            ours = all(holds(tree, accepted(made, canonical(raw))) is True for tree in sides(made))
             assert ours is theirs, (kind, rules, made.values.get("process"), made.values.get("network"), raw)
             found.append(theirs)
         judged, matched = judged + len(found), matched + sum(found)
@@ -313,7 +341,7 @@ def test_imported_trees_mean_in_spark_what_they_mean_on_plain_rows(spark: SparkS
     rng = Random(6)
     rows = [canonical(record(rng)) for _ in range(150)]
     rows += [{k: v if rng.random() < 0.7 else None for k, v in row.items()} for row in rows[:100]]
-    types = {f.name: f.dataType.simpleString() for f in (*PROCESS_EVENTS.fields, *NETWORK_EVENTS.fields)}
+    types = {f.name: f.dataType.simpleString() for f in (*PROCESS_EVENTS, *NETWORK_EVENTS, FINDINGS["dest_name_by"])}
     names = [*rows[0], "host", "app", "protocol_version"]
     frame = spark.createDataFrame(
         [tuple(r.get(n) for n in names) for r in rows], ", ".join(f"{n} {types[n]}" for n in names)
@@ -330,6 +358,12 @@ def test_imported_trees_mean_in_spark_what_they_mean_on_plain_rows(spark: SparkS
 def test_the_cases_that_an_import_makes_hold(spark: SparkSession) -> None:
     """As in a real run, one rule of each kind."""
     by_kind: Mapping[str, Imported] = {kind: made for kind, _, made in imported()}
-    results = run_cases(spark, [made.detection for made in by_kind.values()], Settings())
+    cases = [Case(name="a reverse name", connections=({"at": "10:00:00", "dest_host": "cdn.x.example"},), expect=expect)
+             for expect in ("match", "none")]  # fmt: skip
+    of_name = import_rules([net({"DestinationHostname|endswith": ".x.example"})]).detection
+    any_name = replace(of_name, cases=tuple(cases[:1]))
+    asked_name = replace(of_name, cases=tuple(cases[1:]), id="another", dest_name_by=ACCEPTED_NAMES)
+    detections = [*(made.detection for made in by_kind.values()), any_name, asked_name]
+    results = run_cases(spark, detections, Settings())
     assert [(r.detection.name, r.case, r.problem) for r in results if r.problem] == []
-    assert len(results) == 2 * len(IMPORTED)
+    assert len(results) == 2 * len(IMPORTED) + 2

@@ -21,7 +21,7 @@ FLAGS: Mapping[str, Mapping[str, str]] = {
 }
 # Number columns, with their lowest and highest value.
 NUMBERS = {"process_id": PROCESS_IDS, "parent_process_id": PROCESS_IDS, "src_port": PORTS, "dest_port": PORTS}
-HOSTS = ("host", "dest_host")
+HOSTS = ("host", "dest_name")
 _LABELS = {name: level for level in INTEGRITY_LEVELS.values() for name in (level, f"{level} plus")}
 # Values of records, in lower case, for which a column holds others.
 REPLACED: Mapping[str, Mapping[str, str]] = {
@@ -112,6 +112,6 @@ def _address(text: str) -> str:
 
 def _host(column: str, text: str) -> str | None:
     name = text.rstrip(BLANKS + ".").lower() if text.endswith(".") else text.lower()
-    if column == "dest_host" and re.search(vocabulary.ADDRESS_LIKE, name):
+    if column == "dest_name" and re.search(vocabulary.ADDRESS_LIKE, name):
         raise no_address_error(column, text)
     return None if is_null_word(name) else name

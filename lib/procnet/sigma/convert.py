@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from procnet.config_file import check, read_documents
+from procnet.contract import NAME_KINDS
 from procnet.detections.detection import Detection, detection_of
 from procnet.detections.schema import DetectionFile
 from procnet.errors import DetectionError
@@ -25,6 +26,12 @@ from procnet.sigma.split import Section, combined, split_detection
 
 CATEGORIES: Mapping[str, Side] = {"process_creation": "process", "network_connection": "network"}
 _PRODUCTS = ("windows", "linux", "macos", None)
+# A rule tests whatever name the record has, so the detection takes names of every kind.
+_ANY_NAME = (
+    "DestinationHostname: dest_name is the name that was asked for, or the record's host name where no other is known; "
+    "the owner of an address chooses its reverse name, so the detection is stricter without host and reverse in "
+    "dest_name_by"
+)
 _HINT = "a rule is imported in full or not at all: write the detection by hand, or import a copy without these tests"
 
 
@@ -87,8 +94,12 @@ def import_rules(rules: Sequence[Rule]) -> Imported:
         raise DetectionError(problems, hint=_HINT)
     notes = list(dict.fromkeys(notes))
     written: dict[str, Any] = {side: section.values() for side, section in sections.items() if section is not None}
+    no_cases = {"cases": [{"name": "none yet", "connections": [{}], "expect": "none"}]}
+    detection = _checked({**head(rules), **written, **tail(rules, written, notes), **no_cases})
+    if "dest_name" in detection.joined_fields:
+        written["dest_name_by"] = [*NAME_KINDS]
+        notes.append(_ANY_NAME)
     values = {**head(rules), **written, **tail(rules, written, notes)}
-    detection = _checked({**values, "cases": [{"name": "none yet", "connections": [{}], "expect": "none"}]})
     values["cases"] = make_cases(detection.process, detection.network)
     if values["cases"][0]["expect"] == "none":
         notes.append("no case that matches could be made of the rule's values: add one")

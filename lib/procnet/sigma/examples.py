@@ -15,7 +15,7 @@ from procnet.predicates.interpret import holds
 from procnet.predicates.model import All, Any, Field, Not, Predicate
 from procnet.predicates.wildcard import tokens
 from procnet.sigma.canonical import NUMBERS
-from procnet.vocabulary import ADDRESS_COLUMNS, BASE_NAMES, LOWER_CASE_COLUMNS
+from procnet.vocabulary import ADDRESS_COLUMNS, BASE_NAMES, LOWER_CASE_COLUMNS, NAME_COLUMNS
 
 Row = dict[str, Anything]
 _MAX_WAYS = 200  # ways to satisfy a tree that are tried; one block of a list is enough
@@ -119,7 +119,7 @@ def _text(field: str, tests: Sequence[Field]) -> str:
     text = start + " ".join([*whole, *values["contains"]]) + end
     if field in ADDRESS_COLUMNS:
         return ".".join([*filter(None, text.split(".")), *"1111"][:4]) if re.fullmatch(r"[\d.]*", text) else text
-    text = text or ("a.exe" if field.endswith("name") else "a")
+    text = text or ("a.exe" if field.endswith("name") and field not in NAME_COLUMNS else "a")
     return text.lower() if field in LOWER_CASE_COLUMNS else text
 
 

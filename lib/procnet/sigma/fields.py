@@ -37,7 +37,7 @@ FIELDS: Mapping[str, tuple[Side, str]] = {
     "DestinationIp": ("network", "dest_ip"),
     "DestinationPort": ("network", "dest_port"),
     "DestinationPortName": ("network", "app"),
-    "DestinationHostname": ("network", "dest_host"),
+    "DestinationHostname": ("network", "dest_name"),
     "DestinationIsIpv6": ("network", "protocol_version"),
     "Protocol": ("network", "transport"),
     "Initiated": ("network", "direction"),

@@ -34,7 +34,7 @@ def refuse_impossible_text(column: str, text: str, modifiers: Sequence[str]) -> 
         raise ValueError(f"{text!r}: IPv6 is spelled in another way than in the record; write a network with cidr")
     if column in ADDRESS_COLUMNS and not re.fullmatch(r"[0-9a-fA-F.]*", plain):
         raise ValueError(f"{text!r}: no address contains this text")
-    if column == "dest_host" and (":" in plain or (is_plain(text) and is_address(plain))):
+    if column == "dest_name" and (":" in plain or (is_plain(text) and is_address(plain))):
         raise no_address_error(column, text)
     if column in COMMAND_LINE_COLUMNS:
         return
