@@ -30,7 +30,7 @@ owner: a tester
 valid_from: 2026-01-01T00:00:00Z
 valid_until: 2026-12-31T00:00:00Z
 findings:
-  ours: {dest_host: updates.example, dest_port: 443}
+  ours: {dest_name: updates.example, dest_port: 443}
   condition: ours
 """
 SOURCE = r"""name: Bad

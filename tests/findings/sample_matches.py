@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from procnet.attribution.instances import INSTANCE_FIELDS
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import FINDINGS, JOINED_FIELDS, NETWORK_EVENTS, PROCESS_EVENTS
 
 Row = dict[str, Any]
 
@@ -32,9 +32,12 @@ _DETECTION = T.StructType(
         T.StructField("mitre_attack", T.ArrayType(T.StringType())),
     ]
 )
+# What names and flows add to a connection.
+_JOINED = [FINDINGS[n] for n in ("dest_name_by", "dest_names", *JOINED_FIELDS) if n not in NETWORK_EVENTS.names]
+_CONNECTION = T.StructType([*NETWORK_EVENTS.fields, *_JOINED])
 SCHEMA = T.StructType(
     [
-        *NETWORK_EVENTS.fields,
+        *_CONNECTION.fields,
         T.StructField("attribution", T.StringType()),
         T.StructField("instance", _INSTANCE),
         T.StructField("detection", _DETECTION),
@@ -46,7 +49,8 @@ DETECTION: Row = {"id": "d", "name": "the detection", "version": 3, "fingerprint
 
 
 def _distinct_values(schema: T.StructType, prefix: str, number: int, time: datetime) -> Row:
-    of_type: dict[type[T.DataType], Any] = {T.TimestampType: time, T.DateType: time.date()}
+    of_type: dict[type[T.DataType], Any] = {T.TimestampType: time, T.DateType: time.date(), T.DoubleType: number / 8,
+                                            T.ArrayType: [f"{prefix}-1", f"{prefix}-2"]}  # fmt: skip
     return {
         f.name: of_type[type(f.dataType)]
         if type(f.dataType) in of_type
@@ -57,7 +61,7 @@ def _distinct_values(schema: T.StructType, prefix: str, number: int, time: datet
     }
 
 
-CONNECTION = _distinct_values(NETWORK_EVENTS, "c", 1000, day(10))
+CONNECTION = _distinct_values(_CONNECTION, "c", 1000, day(10))
 INSTANCE = {**_distinct_values(_INSTANCE, "i", 2000, day(9)), "process_end_time": day(10)}
 
 

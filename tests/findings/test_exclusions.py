@@ -30,7 +30,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 GOOD: dict[str, Any] = {
     "id": "own-domain", "detections": "all", "reason": "ours", "owner": "soc@corp.example",
     "valid_from": "2026-03-01T00:00:00Z", "valid_until": "2026-04-01T00:00:00Z",
-    "findings": {"ours": {"dest_host|endswith": ".corp.example"}, "condition": "ours"},
+    "findings": {"ours": {"dest_name|endswith": ".corp.example"}, "condition": "ours"},
 }  # fmt: skip
 
 
@@ -57,13 +57,26 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "the end of a path": ({"findings": predicate(parent_process_path="*\\ccmexec.exe")}, "holds in any folder"),
     "a pattern without a begin": ({"findings": predicate(process_path__re="CCM")}, "holds in any folder"),
     "the end of a host's name": (
-        {"findings": predicate(dest_host__endswith="corp.example")}, "holds for evilcorp.example too"),
+        {"findings": predicate(dest_name__endswith="corp.example")}, "holds for evilcorp.example too"),
+    "a part of a name": (
+        {"findings": predicate(dest_name__contains=".corp.")}, "contains '.corp.' holds for names with any end"),
+    "the begin of a name": ({"findings": predicate(dest_name="updates.*")}, "which anyone can register"),
+    "a pattern of names without an end": ({"findings": predicate(dest_name__re=r"\.corp\.example")}, "test the end"),
+    "what the record calls the host": (
+        {"findings": predicate(dest_host="a.corp.example")}, "chooses its reverse name: test dest_name"),
+    "a name that is as the record calls the host": (
+        {"findings": predicate(dest_name__fieldref="dest_host")}, "chooses its reverse name"),
+    "names of kind reverse": (
+        {"dest_name_by": ["process", "reverse"]}, "dest_name_by: the owner of an address chooses its reverse name"),
+    "names of an unknown kind": ({"dest_name_by": ["dns"]}, "'process', 'record', 'host' or 'reverse'"),
+    "names of no kind": ({"dest_name_by": []}, "dest_name_by: at least one is wanted"),
+    "all names that fit": ({"findings": predicate(dest_names="a.corp.example")}, "there is no field dest_names"),
     "no end": ({"valid_until": None}, "valid_until: Field required"),
     "an end before the begin": ({"valid_until": "2026-02-01T00:00:00Z"}, "ends before it begins"),
     "more than a year": ({"valid_until": "2027-03-03T00:00:00Z"}, "more than a year"),
     "a time without a zone": ({"valid_from": "2026-03-01T00:00:00"}, "timezone"),
     "no owner": ({"owner": " "}, "owner: String should have at least 1 character"),
-    "an unknown field": ({"findings": predicate(dest_hosst="x")}, "did you mean dest_host?"),
+    "an unknown field": ({"findings": predicate(dest_namme="x")}, "did you mean dest_name?"),
     "an unknown key": ({"reasn": "x"}, "reasn: Extra inputs"),
     "a condition that uses nothing": ({"findings": {"a": {"dest_port": 1}}}, "no condition says"),
 }  # fmt: skip
@@ -102,12 +115,23 @@ def finding(n: int, **values: Any) -> tuple[Any, ...]:
 @pytest.mark.spark
 def test_findings_get_the_id_of_the_exclusion_that_applies(spark: SparkSession, tmp_path: Path) -> None:
     """Each finding, and the id of the exclusion that it must have."""
-    ours = {"dest_host": "a.corp.example"}
+    ours = {"dest_name": "a.corp.example", "dest_name_by": "process"}
+    by_dns_cache = {"dest_name": "b.updates.example", "dest_name_by": "host"}
     until = datetime(2026, 4, 1, tzinfo=timezone.utc)
     cases: list[tuple[dict[str, Any], str | None]] = [
         (ours, "own-domain"),
-        ({"dest_host": "a.evilcorp.example"}, None),
-        ({"dest_host": None}, None),
+        ({**ours, "dest_name_by": "record"}, "own-domain"),
+        ({**ours, "dest_name_by": "host"}, None),
+        ({**ours, "dest_name_by": "reverse", "dest_host": "a.corp.example"}, None),
+        ({**ours, "dest_name_by": None}, None),
+        ({"dest_host": "a.corp.example"}, None),
+        ({**ours, "dest_name": "a.evilcorp.example"}, None),
+        ({**ours, "dest_name": "a.evil.example", "dest_names": ["a.evil.example", "a.corp.example"]}, None),
+        ({"dest_name": None}, None),
+        (by_dns_cache, "updates"),
+        ({**by_dns_cache, "dest_name_by": "process"}, "updates"),
+        ({**by_dns_cache, "dest_name_by": "record"}, None),
+        ({**by_dns_cache, "dest_name_by": "reverse"}, None),
         ({**ours, "event_time": until - timedelta(microseconds=1)}, "own-domain"),
         ({**ours, "event_time": until}, None),
         ({**ours, "event_time": datetime(2026, 2, 28, 23, tzinfo=timezone.utc)}, None),
@@ -119,7 +143,9 @@ def test_findings_get_the_id_of_the_exclusion_that_applies(spark: SparkSession, 
     ]  # fmt: skip
     block = {"a": {"command_line|startswith": "msiexec /i", "dest_ip|cidr": "10.0.0.0/8"}, "condition": "a"}
     line = write_exclusion(tmp_path, id="by-line", detections=[MSIEXEC, "2nd"], findings=block)
-    exclusions = load_exclusions([write_exclusion(tmp_path), line])
+    updates = predicate(dest_name__endswith=".updates.example")
+    by_host = write_exclusion(tmp_path, id="updates", dest_name_by=["host", "process"], findings=updates)
+    exclusions = load_exclusions([write_exclusion(tmp_path), line, by_host])
     rows = spark.createDataFrame([finding(n, **values) for n, (values, _) in enumerate(cases)], FINDINGS)
     excluded_by = {r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions).collect()}
     assert excluded_by == {str(n): expected for n, (_, expected) in enumerate(cases)}
@@ -127,7 +153,8 @@ def test_findings_get_the_id_of_the_exclusion_that_applies(spark: SparkSession, 
     at_any_time = {
         r["finding_id"]: r["excluded_by"] for r in apply_exclusions(rows, exclusions, at_any_time=True).collect()
     }
-    assert [n for n in excluded_by if excluded_by[n] != at_any_time[n]] == ["4", "5"]
+    changed = [cases[int(n)][0]["event_time"] for n in excluded_by if excluded_by[n] != at_any_time[n]]
+    assert changed == [until, datetime(2026, 2, 28, 23, tzinfo=timezone.utc)]
 
 
 @pytest.mark.spark
@@ -173,3 +200,7 @@ def test_exclusions_change_the_run_fingerprint(tmp_path: Path) -> None:
     assert fingerprint_with(detections=["another detection"]) == plain
     assert fingerprint_with(valid_until="2026-03-20T00:00:00Z") != fingerprint_with()
     assert fingerprint_with(detections=[MSIEXEC]) != fingerprint_with()
+    assert fingerprint_with(dest_name_by=["record", "process"]) == fingerprint_with()
+    assert fingerprint_with(dest_name_by=["process"]) != fingerprint_with()
+    by_address = predicate(dest_ip="192.0.2.7")
+    assert fingerprint_with(findings=by_address, dest_name_by=["host"]) == fingerprint_with(findings=by_address)

@@ -43,8 +43,9 @@ def finding(dice: random.Random, number: int) -> Row:
         "finding_id": f"f{number:03}", "detection_id": detection, "detection_name": detection.upper(),
         "detection_version": 1, "event_time": time, "finding_date": time.date(), "host": host, "user": user,
         "process_id": dice.choice((None, 4, 8)), "process_name": "a.exe", "dest_ip": dice.choice(("192.0.2.7", None)),
-        "dest_host": dice.choice(("x.example", None)), "bytes_in": dice.choice((None, 5)), "risk_score":
-        SCORES[detection], "severity": "low", "mitre_attack": TECHNIQUES[detection], "message": f"m{number}",
+        "dest_host": dice.choice(("x.example", None)), "dest_name": dice.choice(("asked.example", None)),
+        "bytes_in": dice.choice((None, 5)), "risk_score": SCORES[detection], "severity": "low",
+        "mitre_attack": TECHNIQUES[detection], "message": f"m{number}",
         "excluded_by": dice.choice((None, None, None, "x")), "risk_objects": objects,
         "threat_objects": [{"value": "a.exe", "type": "process_name"}],
     }  # fmt: skip
@@ -57,7 +58,7 @@ def expected_events(findings: list[Row]) -> dict[tuple[Any, ...], Row]:
             shared = risk_object["type"] == "user" and risk_object["value"].lower() in RULES.shared_accounts
             if f["excluded_by"] is None and not shared:
                 bucket = datetime.combine(f["event_time"].date(), datetime.min.time(), timezone.utc)
-                destination = f["dest_host"] or f["dest_ip"]
+                destination = f["dest_name"] or f["dest_host"] or f["dest_ip"]
                 key = (
                     f["detection_id"],
                     risk_object["type"],

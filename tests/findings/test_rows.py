@@ -21,7 +21,9 @@ OF_CONNECTION: Row = {
     "event_time": day(10), "finding_date": date(2026, 3, 1), "host": "c-host", "dest_ip": "c-dest_ip",
     "dest_host": "c-dest_host", "src_ip": "c-src_ip", "transport": "c-transport", "direction": "c-direction",
     "action": "c-action", "connection_record_id": "c-record_id", "vendor_product": "c-vendor_product",
-    "source": "c-source", **{n: CONNECTION[n] for n in ("src_port", "dest_port", "bytes_in", "bytes_out")},
+    "source": "c-source", **{n: CONNECTION[n] for n in (
+        "src_port", "dest_port", "bytes_in", "bytes_out", "dest_name", "dest_name_by", "dest_names", "flow_uid",
+        "community_id", "duration", "server_name", "url", "ja3", "ja4")},
 }  # fmt: skip
 LATER_COLUMNS: Row = {"related": None, "excluded_by": None}
 RISK_OBJECTS = (("host", "system"), ("user", "user"))

@@ -13,7 +13,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from cli.command import CommandResult, procnet
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import ACCEPTED_NAMES, NETWORK_EVENTS, PROCESS_EVENTS
 from procnet.errors import DataError, DetectionError, ExclusionError
 from procnet.lake.tables import Lake
 from procnet.periods import Window
@@ -144,7 +144,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     process = {"event_kind": "start", "host": "ws-1", "process_id": 8, "process_name": "msiexec.exe",
                "event_time": NOON, "event_date": NOON.date(), "user": "CORP\\ann"}  # fmt: skip
     connection = {**process, "dest_ip": "203.0.113.7", "dest_port": 443}
-    times = [{"event_time": NOON + timedelta(minutes=n), "dest_host": h} for n, h in enumerate(("a", "a", "b"), 1)]
+    times = [{"event_time": NOON + timedelta(minutes=n), "dest_name": h} for n, h in enumerate(("a", "a", "b"), 1)]
     for name, schema, rows in (
         ("process_events", PROCESS_EVENTS, [process]),
         ("network_events", NETWORK_EVENTS, [{**connection, **t} for t in times]),
@@ -166,13 +166,14 @@ def test_a_budget_grows_with_the_window(hours: float, allowed: int) -> None:
 
 
 TABLE = "id string, detections array<string>, reason string, owner string, valid_from timestamp, "
-TABLE += "valid_until timestamp, findings string"
-PREDICATE = "{ours: {dest_host: b, process_id: 8}, condition: ours}"
+TABLE += "valid_until timestamp, findings string, dest_name_by array<string>"
+PREDICATE = "{ours: {dest_name: b, process_id: 8}, condition: ours}"
 
 
 def row(id_: str, **changes: Any) -> tuple[Any, ...]:
     values = {"id": id_, "detections": None, "reason": "r", "owner": "o", "valid_from": NOON - timedelta(days=1),
-              "valid_until": NOON + timedelta(days=1), "findings": PREDICATE, **changes}  # fmt: skip
+              "valid_until": NOON + timedelta(days=1), "findings": PREDICATE, "dest_name_by": None,
+              **changes}  # fmt: skip
     return tuple(values.values())
 
 
@@ -181,11 +182,13 @@ def test_what_is_broken_stops_nothing_else_and_is_reported(spark: SparkSession, 
     """A broken file, rows of the table of exclusions that are wrong, and a detection over its budget, in one run."""
     table = tmp_path / "exclusions"
     rows = [row("of-b"), row("no-reason", reason=None), row("bad", findings="{a"), row("of-b-2", detections=["other"])]
+    rows += [row("a-b", dest_name_by=["process"]), row("bad-kind", dest_name_by=["process", "reverse"])]
     spark.createDataFrame(rows, TABLE).write.format("delta").save(str(table))
     settings = Settings(exclusions=ExclusionSettings(table=str(table)))
     usable, broken = usable_exclusions(settings, spark)
-    assert [e.id for e in usable] == ["of-b", "of-b-2"]
-    assert sorted(p.split(": ")[1] for p in broken) == ["bad", "no-reason"]
+    kinds = {e.id: e.dest_name_by for e in usable}
+    assert kinds == {"a-b": ("process",), "of-b": ACCEPTED_NAMES, "of-b-2": ACCEPTED_NAMES}
+    assert sorted(p.split(": ")[1] for p in broken) == ["bad", "bad-kind", "no-reason"]
     with pytest.raises(ExclusionError, match="reason"):
         enabled_exclusions(settings, spark)
 
@@ -196,7 +199,7 @@ def test_what_is_broken_stops_nothing_else_and_is_reported(spark: SparkSession, 
     assert "next: mend it, and run the same period again" in result.err
     assert (output["counts"]["findings"], output["counts"]["excluded"]) == (3, 1)
     assert output["broken"] == run["broken"]
-    assert sorted(run["broken"])[-2:] == sorted(broken)
+    assert sorted(run["broken"])[-3:] == sorted(broken)
     assert ["msiexec_any_port.yml" in p for p in run["broken"]].count(True) == 1
     assert run["status"] == "succeeded"
     assert output["noisy"] == run["noisy"] == [MSIEXEC], "two live ones, and one is allowed"

@@ -26,8 +26,8 @@ _MAX_VALIDITY = timedelta(days=366)
 def _without_reverse(kinds: tuple[NameKind, ...]) -> tuple[NameKind, ...]:
     if "reverse" in kinds:
         raise ValueError(
-            "the owner of an address chooses its reverse name, so an attacker could hide findings with it; an exclusion "
-            "takes process, record and host"
+            "the owner of an address chooses its reverse name, so an attacker could hide findings with it; write "
+            "[process, record, host] at most"
         )
     return kinds
 

@@ -11,13 +11,15 @@ from procnet.errors import DataError
 from procnet.readers.frames import read_table
 
 _COLUMNS = ("id", "detections", "reason", "owner", "valid_from", "valid_until", "findings")
+_OPTIONAL_COLUMNS = ("dest_name_by",)
 
 
 def read_exclusions_table(spark: SparkSession, table: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Returns each row as (place for error messages, entry of an exclusion file).
 
     Columns: `id`, `detections` (array; null means all), `reason`, `owner`, `valid_from` and `valid_until` (UTC), and
-    `findings`, the predicate as YAML text. Raises DataError where the table or a column is missing.
+    `findings`, the predicate as YAML text; optionally `dest_name_by` (array; null means the default). Raises DataError
+    where the table or a column is missing.
     """
     frame = read_table(spark, table).drop("file")
     if missing := [c for c in _COLUMNS if c not in frame.columns]:
@@ -26,7 +28,8 @@ def read_exclusions_table(spark: SparkSession, table: str) -> list[tuple[str, Ma
             hint="page exclusions of the documentation has its CREATE TABLE",
         )
     entries: list[tuple[str, Mapping[str, Any]]] = []
-    for row in frame.select(*_COLUMNS).toArrow().to_pylist():
+    columns = [*_COLUMNS, *(c for c in _OPTIONAL_COLUMNS if c in frame.columns)]
+    for row in frame.select(*columns).toArrow().to_pylist():
         times = {c: row[c].isoformat() for c in ("valid_from", "valid_until") if row[c] is not None}
         scope = {"detections": tuple(row["detections"] or ()) or "all"}
         entries.append((f"{table}: {row['id']}", {**row, **times, **scope}))
