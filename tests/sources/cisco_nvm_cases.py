@@ -15,6 +15,7 @@ NVM_CASES = [
         "parent_process_id": 684, "parent_process_name": "services.exe",
         "parent_process_path": "C:\\Windows\\System32\\services.exe", "src_ip": "10.10.0.38", "src_port": 37351,
         "dest_ip": "104.114.110.196", "dest_port": 80, "dest_host": "tile-service.weather.microsoft.com",
+        "dest_name": "tile-service.weather.microsoft.com",
         "transport": "tcp", "direction": "outbound", "bytes": 7873, "bytes_in": 7660, "bytes_out": 213,
         "protocol_version": "ipv4",
     }),

@@ -72,19 +72,22 @@ CROWDSTRIKE_CASES = [
     Case("sekoia_crowdstrike_fdr_telemetry_event_38", {
         **PHONE, "event_time": "2024-03-21 09:47:57.367", "host": "1ad825a8bc954a90bc5557c95740795c",
         "process_guid": "10406654690112427952", "src_ip": "0.0.0.0", "src_port": 0, "dest_ip": "5.6.7.8",
-        "dest_host": "chat.cdn.whatsapp.net", "transport": "tcp", "protocol_version": "ipv4",
+        "dest_host": "chat.cdn.whatsapp.net", "dest_name": "chat.cdn.whatsapp.net", "transport": "tcp",
+        "protocol_version": "ipv4",
         "record_id": "71d72ce3-8355-4e3e-94e9-eb638c361d56",
     }),
     Case("sekoia_crowdstrike_fdr_telemetry_event_39", {
         **PHONE, "event_time": "2024-03-21 09:48:11.759", "host": "1ad825a8bc954a90bc5557c95740795c",
         "process_guid": "4179223508173316025", "src_ip": "1.2.3.4", "src_port": 50309, "dest_ip": "5.6.7.8",
-        "dest_host": "outlook.office365.com", "transport": "udp", "protocol_version": "ipv4",
+        "dest_host": "outlook.office365.com", "dest_name": "outlook.office365.com", "transport": "udp",
+        "protocol_version": "ipv4",
         "record_id": "c1169837-5261-45a4-a1da-1102816304d0",
     }),
     Case("sekoia_crowdstrike_fdr_telemetry_event_41", {
         **PHONE, "event_time": "2025-09-27 14:35:40.81", "host": "pc01", "process_guid": "12168621487068014576",
         "src_ip": "1111:2222:3333:4444:5555:6666:7777:8888", "src_port": 60716, "dest_ip": "1111:2222:3333:4444::",
-        "dest_host": "test.region.database.app", "transport": "tcp", "protocol_version": "ipv6",
+        "dest_host": "test.region.database.app", "dest_name": "test.region.database.app",
+        "transport": "tcp", "protocol_version": "ipv6",
         "record_id": "11111111-2222-3333-4444-555555555555",
     }),
     Case("sekoia_crowdstrike_fdr_telemetry_event_42", {

@@ -40,7 +40,8 @@ DEFENDER_CASES = [
         "user_id": "user1", "integrity_level": "medium", "process_hash": HASHES, "parent_process_id": 23332,
         "parent_process_guid": f"{DEVICE}:23332:{micros('2023-01-04T14:04:35.708037')}",
         "parent_process_name": "explorer.exe", "src_ip": "1.1.1.1", "src_port": 59985, "dest_ip": "2.2.2.2",
-        "dest_port": 443, "dest_host": "www.example.org", "direction": "outbound", "action": "allowed",
+        "dest_port": 443, "dest_host": "www.example.org", "dest_name": "www.example.org",
+        "direction": "outbound", "action": "allowed",
         "record_id": "37827",
     }),
     Case("sekoia_mde_test_device_network_events_2", {
@@ -53,7 +54,8 @@ DEFENDER_CASES = [
         "parent_process_id": 23948,
         "parent_process_guid": f"{'1' * 39}:23948:{micros('2025-08-27T08:14:11.271745')}",
         "parent_process_name": "chrome.exe", "src_ip": "2.2.2.2", "src_port": 52468, "dest_ip": "1.1.1.1",
-        "dest_port": 443, "dest_host": "example.com", "direction": "outbound", "action": "allowed",
+        "dest_port": 443, "dest_host": "example.com", "dest_name": "example.com",
+        "direction": "outbound", "action": "allowed",
         "record_id": "106822",
     }),
     Case("sekoia_mde_test_device_process_events", {

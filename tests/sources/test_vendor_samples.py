@@ -1,4 +1,4 @@
-"""Records of Defender, CrowdStrike, Cisco NVM, OCSF and ECS become the canonical rows that their cases expect.
+"""Records of vendors and network sensors become the canonical rows that their cases expect.
 
 Samples are not in the repository and are read when a test runs. A case names every column of the canonical row: a
 column that it does not name must be null.
@@ -17,7 +17,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import TABLE_OF_KIND
+from procnet.contract import TABLES as CANONICAL
 from procnet.readers.record import RAW_SCHEMA
 from procnet.sources.normalize import normalize
 from procnet.sources.validate import load_source
@@ -25,8 +26,10 @@ from sources.cisco_nvm_cases import NVM_CASES
 from sources.crowdstrike_cases import CROWDSTRIKE_CASES
 from sources.defender_cases import DEFENDER_CASES
 from sources.ecs_cases import ECS_CASES
+from sources.name_cases import NAME_CASES
 from sources.ocsf_cases import OCSF_CASES
 from sources.samples import NEEDS_SAMPLES, NOW, Row, rows_without_nulls
+from sources.sensor_cases import SURICATA_CASES, ZEEK_CASES
 from sources.vendor_case import Case, Field
 from sources.vendor_tables import (
     DEFENDER_CONNECTION,
@@ -41,11 +44,13 @@ from sources.vendor_tables import (
 pytestmark = NEEDS_SAMPLES
 
 CASES = {
-    "defender": DEFENDER_CASES,
-    "crowdstrike": CROWDSTRIKE_CASES,
+    "defender": [*DEFENDER_CASES, *NAME_CASES["defender"]],
+    "crowdstrike": [*CROWDSTRIKE_CASES, *NAME_CASES["crowdstrike"]],
     "cisco_nvm": NVM_CASES,
-    "ocsf": OCSF_CASES,
-    "ecs": ECS_CASES,
+    "ocsf": [*OCSF_CASES, *NAME_CASES["ocsf"]],
+    "ecs": [*ECS_CASES, *NAME_CASES["ecs"]],
+    "zeek_conn": ZEEK_CASES,
+    "suricata_eve": SURICATA_CASES,
 }
 # The host given to ingest, for records that name none: only flow logs in OCSF.
 HOSTS = {"ocsf": "flow-sensor"}
@@ -61,14 +66,12 @@ class Read:
 
 
 def canonical(frame: DataFrame, source: str, host: str | None) -> tuple[list[Row], list[Row]]:
-    """Rows of both tables, and Normalized.records, from one job."""
+    """Rows of all tables, and Normalized.records, from one job."""
     normalized = normalize(frame, load_source(source), host=host, ingest_time=NOW)
     stamps = {"source": F.lit(normalized.source), "event_date": F.to_date("event_time")}
     records = rows_without_nulls(normalized.records.withColumns(stamps))
-    rows = []
-    for schema, kinds in ((PROCESS_EVENTS, ("start", "end")), (NETWORK_EVENTS, ("network",))):
-        usable = [r for r in records if "reason" not in r and r.get("event_kind") in kinds]
-        rows += [{n: r[n] for n in schema.names if n in r} for r in usable]
+    usable = [r for r in records if "reason" not in r and "event_kind" in r]
+    rows = [{n: r[n] for n in CANONICAL[TABLE_OF_KIND[r["event_kind"]]][0].names if n in r} for r in usable]
     return rows, records
 
 
@@ -103,7 +106,8 @@ def test_record(read: Callable[[str], Read], source: str, case: Case) -> None:
     assert found.outcome[case.name] == "event"
     record = case.read()
     expected = {n: v.of(record) if isinstance(v, Field) else v for n, v in case.expected.items()}
-    rows = [r for r in found.rows if r["event_time"] == found.time[case.name] and r["host"] == expected["host"]]
+    place = (found.time[case.name], expected.get("host"))
+    rows = [r for r in found.rows if (r["event_time"], r.get("host")) == place]
     assert rows == [stamped(expected, source)]
 
 

@@ -22,15 +22,17 @@ from procnet.sources.validate import load_source
 from real_records import DATA
 from sources.samples import NEEDS_SAMPLES, NOW, SAMPLES, Row, rows_without_nulls
 from sources.windows_case import Case
-from sources.windows_cases import CASES
+from sources.windows_cases import CASES as OTHER_CASES
+from sources.windows_name_cases import WINDOWS_NAME_CASES
 
 SIGMA = DATA / "sigma_regression"
 pytestmark = NEEDS_SAMPLES
+CASES = {source: [*cases, *WINDOWS_NAME_CASES.get(source, [])] for source, cases in OTHER_CASES.items()}
 
 
 @dataclass(frozen=True)
 class Read:
-    """What the sources made of all cases: the record by source and name of the case, and the rows of both tables."""
+    """What the sources made of all cases: the record by source and name of the case, and the rows of the tables."""
 
     records: dict[tuple[str, str], Row]
     rows: list[Row]
@@ -38,18 +40,19 @@ class Read:
 
 @pytest.fixture(scope="module")
 def read(spark: SparkSession) -> Read:
-    """All cases of all sources, each record parsed once, in three jobs: one for each table, and one for the records."""
+    """All cases of all sources, each record parsed once, in four jobs: one for each table, and one for the records."""
     normalized: dict[str, Normalized] = {}
     for source, cases in CASES.items():
-        raw = spark.createDataFrame([(c.name, n, c.text(), None) for n, c in enumerate(cases, 1)], RAW_SCHEMA)
+        raw = spark.createDataFrame([(c.name, n, c.read(), None) for n, c in enumerate(cases, 1)], RAW_SCHEMA)
         found = normalize(raw.coalesce(1), load_source(source), ingest_time=NOW)
         normalized[source] = replace(found, records=found.records.persist())
     place = ["file", "event", "reason", "event_time", "host", "vendor_product", "event_kind"]
     all_records = union(n.records.select(F.lit(s).alias("source"), *place) for s, n in normalized.items())
     process_events = union(n.process_events.drop("ingest_time") for n in normalized.values())
     network_events = union(n.network_events.drop("ingest_time") for n in normalized.values())
+    dns_events = union(n.table("dns_events").drop("ingest_time") for n in normalized.values())
     records = {(r.pop("source"), r.pop("file")): r for r in rows_without_nulls(all_records)}
-    rows = [*rows_without_nulls(process_events), *rows_without_nulls(network_events)]
+    rows = [r for table in (process_events, network_events, dns_events) for r in rows_without_nulls(table)]
     for found in normalized.values():
         found.records.unpersist()
     return Read(records, rows)
@@ -76,7 +79,7 @@ def test_record(read: Read, source: str, case: Case) -> None:
 
 
 def table_kind(record: Row) -> str | None:
-    return None if record["event_kind"] == "network" else str(record["event_kind"])
+    return str(record["event_kind"]) if record["event_kind"] in ("start", "end") else None
 
 
 @pytest.mark.parametrize("source", CASES)
@@ -90,7 +93,7 @@ def test_every_sample_of_windows_has_a_case() -> None:
     prefixes = ("mordor_", "nxlog_", "sekoia_Beats_", "sekoia_Windows_", "splunk_data_source_sysmon_",
                 "splunk_data_source_windows_")  # fmt: skip
     there = {p.stem for p in SAMPLES.iterdir() if p.name.startswith(prefixes)}
-    assert there == {c.name for cases in CASES.values() for c in cases if c.record is None}
+    assert there == {c.name for cases in OTHER_CASES.values() for c in cases if c.record is None}
 
 
 @pytest.mark.skipif(not SIGMA.is_dir(), reason=f"no sample records at {SIGMA}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sources.crowdstrike_cases import FALCON
 from sources.defender_cases import DEFENDER, DEFENDER_TCP
 from sources.samples import Row
+from sources.sensor_cases import FLOW, ZEEK
 from sources.vendor_case import micros, utc
 
 DEFENDER_START = {
@@ -19,7 +20,8 @@ DEFENDER_CONNECTION = {
     "process_guid": f"D1:77:{micros('2026-03-01T10:00:00.123456')}",
     "process_start_time": "2026-03-01 10:00:00.123456", "process_name": "a.exe", "process_path": "C:\\b\\A.exe",
     "command_line": "A.exe /x", "user": "EXAMPLE\\bob", "src_ip": "192.0.2.1", "src_port": 50000,
-    "dest_ip": "192.0.2.7", "dest_port": 8080, "dest_host": "web.example", "direction": "outbound",
+    "dest_ip": "192.0.2.7", "dest_port": 8080, "dest_host": "web.example",
+    "dest_name": "web.example", "direction": "outbound",
     "action": "allowed", "record_id": "2",
 }  # fmt: skip
 FALCON_START = {
@@ -124,5 +126,22 @@ TABLES: dict[str, tuple[str, list[Row], list[Row]]] = {
             },
         ],
         [ECS_START, ECS_CONNECTION, {**ECS_PROCESS, "event_time": "2026-03-01 10:00:09", "event_kind": "end"}],
+    ),
+    "zeek_conn": (
+        """ts timestamp, uid string, `id.orig_h` string, `id.orig_p` int, `id.resp_h` string, `id.resp_p` int,
+           proto string, service string, duration double, orig_bytes bigint, resp_bytes bigint, conn_state string,
+           trans_id bigint, query string, qtype_name string, rcode bigint, answers array<string>""",
+        [
+            {**ZEEK, "ts": utc("2026-03-01T10:00:00.123456"), "proto": "tcp", "service": "ssl", "duration": 0.25,
+             "orig_bytes": 20, "resp_bytes": 10, "conn_state": "SF"},
+            {**ZEEK, "ts": utc("2026-03-01T10:00:01"), "proto": "udp", "trans_id": 9, "query": "web.example",
+             "qtype_name": "A", "rcode": 0, "answers": ["cdn.example", "192.0.2.7"]},
+        ],
+        [
+            {**FLOW, "event_time": "2026-03-01 10:00:00.123456", "transport": "tcp", "app": "ssl", "bytes_in": 10,
+             "bytes_out": 20, "duration": 0.25},
+            {"event_time": "2026-03-01 10:00:01", "host": "192.0.2.1", "query_name": "web.example", "query_type": "A",
+             "answers": ["192.0.2.7"], "response_code": "NOERROR", "vendor_product": "Zeek", "record_id": "C1:9"},
+        ],
     ),
 }  # fmt: skip

@@ -25,14 +25,17 @@ class Case:
     name: str
     expected: Row | str
     record: Row | None = None
+    text: str | None = None
 
-    def text(self) -> str:
+    def read(self) -> str:
         """The text of the record, as its reader returns it."""
+        if self.text is not None:
+            return self.text
         if self.record is not None:
             return json.dumps(self.record)
         if self.name.startswith("splunk"):
-            text: str = yaml.safe_load((SAMPLES / f"{self.name}.yml").read_text(encoding="utf-8"))["example_log"]
-            return text
+            log: str = yaml.safe_load((SAMPLES / f"{self.name}.yml").read_text(encoding="utf-8"))["example_log"]
+            return log
         text = (SAMPLES / f"{self.name}.json").read_text(encoding="utf-8")
         sample = json.loads(text)
         return sample["input"]["message"] if "input" in sample else text
@@ -40,7 +43,7 @@ class Case:
     def row(self) -> Row:
         """The expected row, with the record's own values for every Field."""
         assert isinstance(self.expected, dict)
-        data = event_data(self.text())
+        data = event_data(self.read())
         return {n: data[v.name] if isinstance(v, Field) else v for n, v in self.expected.items()}
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import EVENT_TABLES, TABLE_OF_KIND, TABLES
+from procnet.contract import EVENT_TABLES, REQUIRED_EVENT_TABLES, TABLE_OF_KIND, TABLES
 from procnet.periods import as_utc
 from procnet.sources.mapping import NOT_MAPPED, SourceMapping
 from procnet.sources.normalize import normalize
@@ -32,7 +32,7 @@ _BEGINNING = 200  # characters of an unusable record
 class Kind:
     """The events of one canonical table in a sample.
 
-    without_key: events with neither process_id nor process_guid. nulls: share of nulls by column.
+    without_key: events with neither process_id nor process_guid; 0 of flows. nulls: share of nulls by column.
     example, raw: the event with the fewest nulls, and the record that it comes from.
     """
 
@@ -221,6 +221,10 @@ def _unusable(c: Checked) -> Iterator[str]:
 
 def _absent_tables(c: Checked) -> Iterator[str]:
     tables = {k.table for k in c.kinds}
+    if tables.isdisjoint(REQUIRED_EVENT_TABLES):
+        what = " and ".join(_OTHER_EVENTS[t] for t in EVENT_TABLES if t in tables)
+        yield f"only {what} in the sample: they add to connections of other records, and give no findings without them"
+        return
     for table, what in (("process_events", "starts"), ("network_events", "connections")):
         if table not in tables:
             yield f"no {what} in the sample: read more (--sample), or look at the `when` of these events"
@@ -228,7 +232,7 @@ def _absent_tables(c: Checked) -> Iterator[str]:
 
 def _missing_values(c: Checked) -> Iterator[str]:
     for k in c.kinds:
-        if k.without_key > _REPORTED_SHARE * k.events:
+        if k.table in REQUIRED_EVENT_TABLES and k.without_key > _REPORTED_SHARE * k.events:
             share = f"{k.without_key / k.events:.0%} of {k.table}"
             yield f"{share} have neither process_id nor process_guid and cannot be attributed: map one of them"
     tables = {k.table: k.nulls for k in c.kinds}
@@ -239,6 +243,15 @@ def _missing_values(c: Checked) -> Iterator[str]:
             yield f"{connections['dest_ip']:.0%} of network_events have no dest_ip: map it, or dest_host"
         if connections["dest_port"] > _REPORTED_SHARE:
             yield f"{connections['dest_port']:.0%} of network_events have no dest_port: detections miss them"
+    if queries := tables.get("dns_events"):
+        if queries["query_name"] > _REPORTED_SHARE:
+            yield f"{queries['query_name']:.0%} of dns_events have no query_name: map it"
+        if queries["answers"] == 1:
+            yield "no dns_events have answers: they name no destination; map answers"
+    if flows := tables.get("flow_events"):
+        without_port = max(flows["src_port"], flows["dest_port"])
+        if without_port > _REPORTED_SHARE:
+            yield f"{without_port:.0%} of flow_events have no src_port or dest_port: they match no connection"
 
 
 def _times(c: Checked) -> Iterator[str]:
@@ -248,10 +261,12 @@ def _times(c: Checked) -> Iterator[str]:
         yield f"read in place, a window reads all files: event_time {c.in_place['event_time'][4:]}"
 
 
+_OTHER_EVENTS = {"dns_events": "DNS queries", "flow_events": "flows"}
 _REMEDIES = {
     "no time": "Look at event_time: which column is the record's time, and how is it spelled?",
     "time out of range": "Look at event_time: the clock of the sensor, or the unit of the number, is wrong",
     "no host": "--host NAME gives one to records that name none; or map host",
+    "no src_ip or dest_ip": "A flow needs both addresses: map them, or leave such records out by `when`",
     "process_id is no number": "Look at process_id: it takes decimal and 0x hexadecimal",
     "dest_port is no number": "Look at dest_port",
     "no JSON": "The records are of another format; or lines are cut",

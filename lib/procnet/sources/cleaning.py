@@ -41,7 +41,7 @@ _DECIMAL = r"^[0-9]{1,12}(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?$"
 # The host of a URL, or of `name:port`. No part gives back what it took: `http` of `http://[::1]/` is no host.
 _URL_HOST = r"^(?:[a-z][a-z0-9+.-]*+://)?+(?:[^/?#@]*+@)?+([^/?#:@\[\]]+)"
 # Between addresses, also of an array as text. Not a blank: `type:  5 web.example` is one element, and no address.
-_BETWEEN_ADDRESSES = r"[;,\"'\[\]\r\n]+"
+_BETWEEN_ADDRESSES = r"[;,\"'\[\]{}\r\n]+"
 _FILETIME_1970 = 116_444_736_000_000_000  # 1970 as FILETIME: units of 100 ns since 1601
 # In microseconds. Spark can write later years, but Python and Delta's readers fail on them.
 _YEAR_10000 = 253_402_300_800_000_000
@@ -155,7 +155,8 @@ def addresses(c: Column) -> Column:
     """Returns the distinct addresses in a list, in their order and canonical spelling; null if there is none.
 
     The list is an array, its JSON, or text with `;` or `,` between its elements. Elements that are no addresses are
-    left out, such as the CNAME in Sysmon's `type:  5 web.example;::ffff:192.0.2.7;`.
+    left out, such as the CNAME in Sysmon's `type:  5 web.example;::ffff:192.0.2.7;`. An array of objects, or its JSON,
+    gives the addresses among their values.
     """
     found = F.array_distinct(F.filter(F.transform(F.split(c, _BETWEEN_ADDRESSES), address), lambda a: a.isNotNull()))
     return F.get(F.filter(F.array(found), lambda a: F.size(a) > 0), F.lit(0))

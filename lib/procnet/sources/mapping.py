@@ -114,6 +114,11 @@ class SourceMapping(_Events):
         """Returns the events by name: of the shared file, then its own, which replace shared ones of the same name."""
         return {**self.shared.events, **self.events}
 
+    @property
+    def all_given(self) -> dict[str, str]:
+        """Returns the named expressions: its own, then those of the shared file that it does not define itself."""
+        return {**self.given, **{n: text for n, text in self.shared.given.items() if n not in self.given}}
+
     def columns_of(self, event: EventMapping) -> Columns:
         """Returns the expressions of an event's columns: its own, else the source's, else the shared file's."""
         schema, _ = TABLES[event.table]

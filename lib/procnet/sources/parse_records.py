@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 from procnet.readers.record import RAW_SCHEMA
 from procnet.sources.mapping import FILE, HOST_OPTION, SourceMapping
 from procnet.sources.schema_drift import conformed
+from procnet.spark.sql import column as quoted
 
 CORRUPT = "corrupt"  # whether the text could not be parsed as the source's record
 PLACE = ("line", "raw", "problem")
@@ -33,7 +34,7 @@ def _table_rows(raw: DataFrame, source: SourceMapping, host_option: Column, keep
     actual = {f.name.lower(): f for f in raw.schema}
     columns = [conformed(f, actual.get(f.name.lower())) for f in struct_of(f"{source.table}, {FILE} string")]
     place = {
-        "raw": F.to_json(F.struct(*raw.columns)),
+        "raw": F.to_json(F.struct(*(F.col(quoted(c)) for c in raw.columns))),
         "line": F.lit(None).cast("bigint"),
         "problem": F.lit(None).cast("string"),
     }
@@ -71,7 +72,7 @@ def _parsed(source: SourceMapping, ddl: str, kind: T.DataType) -> Column:
 
 def with_given(frame: DataFrame, source: SourceMapping) -> DataFrame:
     """Adds the columns that `given` of the source and of its shared file defines to a frame of `parse_records`."""
-    for name, text in {**source.given, **source.shared.given}.items():
+    for name, text in source.all_given.items():
         frame = frame.withColumn(name, F.expr(text))
     return frame
 

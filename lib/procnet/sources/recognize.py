@@ -99,8 +99,8 @@ def _candidates(file_format: str, texts: Sequence[str]) -> list[SourceMapping]:
     sources = [read_mapping(name) for name in known_sources()]
     if file_format not in ("json", "csv"):
         return [s for s in sources if s.reader == file_format]
-    keys = {key.lower() for text in texts for key in _keys(text)}
-    known = {s.name: len(keys & _words(s)) for s in sources if s.reader in (file_format, "table")}
+    keys = {word for text in texts for key in _keys(text) for word in _words(key)}
+    known = {s.name: len(keys & _all_words(s)) for s in sources if s.reader in (file_format, "table")}
     most = sorted((s for s in sources if known.get(s.name)), key=lambda s: -known[s.name])
     return most[:_CANDIDATES]
 
@@ -113,9 +113,14 @@ def _keys(text: str) -> list[str]:
     return list(record) if isinstance(record, dict) else []
 
 
-def _words(source: SourceMapping) -> set[str]:
+def _all_words(source: SourceMapping) -> set[str]:
     """Returns all words of a mapping, among them the fields of records that it reads."""
-    return set(re.findall(r"[@\w]+", (source.model_dump_json() + source.shared.model_dump_json()).lower()))
+    return _words(source.model_dump_json() + source.shared.model_dump_json())
+
+
+def _words(text: str) -> set[str]:
+    """Returns the words of a text in lower case; `id.orig_h` is two."""
+    return set(re.findall(r"[@\w]+", text.lower()))
 
 
 def _fit(raw: DataFrame, source: SourceMapping, host: str | None) -> tuple[int, int]:

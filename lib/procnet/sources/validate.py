@@ -53,7 +53,7 @@ def _empty_frame(source: SourceMapping) -> DataFrame:
 def _with_valid_given(frame: DataFrame, source: SourceMapping) -> tuple[DataFrame, list[str]]:
     """Returns the frame with the columns of `given`, and the problems of their expressions."""
     problems: list[str] = []
-    for name, text in {**source.given, **source.shared.given}.items():
+    for name, text in source.all_given.items():
         problem = _analysis_error(frame, text)
         problems += [f"{source.path}: given.{name}: {text.strip()}: {problem}"] if problem else []
         # An invalid expression becomes null, so that the expressions that use it are not reported too.
