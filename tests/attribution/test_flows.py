@@ -103,6 +103,13 @@ TRAPS: dict[str, tuple[list[Row], list[Row], list[Any], list[Any]]] = {
     "a second sensor of the host differs": (
         [flow()], [connection(process_guid="G"), connection(process_guid="H")], ["several_processes"], [None, None],
     ),
+    "one process id, two images": (
+        [flow()], [connection(), connection(process_name="other.exe")], ["several_processes"], [None, None],
+    ),
+    "one sensor has the id, the other the guid": (
+        [flow()], [connection(), connection(process_id=None, process_guid="G", process_name=None)], [("a", 4)],
+        ["C1", "C1"],
+    ),
     "a long flow has the time of its first packet": (
         [flow(duration=7200.0), flow(3600, url="/later")], [connection(0.4), connection(5400)],
         [("a", 4), "no_connection"], ["C1", None],
@@ -197,7 +204,9 @@ def again(choose: Choose, row: Row) -> Row:
     """A second record of a connection, by the other side, another sensor or another host."""
     other = {"record_id": "again", "source": "other", "direction": choose((row["direction"], "inbound", "outbound")),
              "host": choose((row["host"], row["host"], "b")), "process_guid": choose((row["process_guid"], "G", None)),
-             "process_id": choose((row["process_id"], row["process_id"], 700)), **near(choose, row)}  # fmt: skip
+             "process_id": choose((row["process_id"], row["process_id"], 700)),
+             "process_name": choose((row["process_name"], row["process_name"], "z.exe", None)),
+             **near(choose, row)}  # fmt: skip
     return choose((row, {**row, **other}, turned({**row, **other})))
 
 
