@@ -22,7 +22,7 @@ from procnet.runs.catch_up import catch_up
 from procnet.runs.detect import detect
 from procnet.runs.gaps import gaps_of
 from procnet.runs.maintain import TableUpkeep, maintain
-from procnet.runs.retention import first_day as kept_from
+from procnet.runs.retention import first_day as first_complete_day
 from procnet.runs.retention import record_deletion
 from procnet.runs.selection import Selection
 from procnet.settings import MaintenanceSettings, Settings
@@ -149,7 +149,7 @@ def test_expired_events_are_deleted_and_their_findings_stay(spark: SparkSession,
         "what cannot be evaluated is no gap"
     )
     record_deletion(lake, "network_events", (NOON - DAY).date())
-    assert kept_from(lake.properties("network_events")) == first_day.date(), "the day never moves back"
+    assert first_complete_day(lake.properties("network_events")) == first_day.date(), "the day never moves back"
     late = Window(NOON + 40 * DAY, NOON + 41 * DAY)
     assert detect(lake, SELECTION, late).counts["connections"] == 1
 
