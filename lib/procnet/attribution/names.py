@@ -90,7 +90,7 @@ def _with_queries(
     """The connections with `host_queries` (of their host) and `sensor_queries` (of the address that they come from, as
     a network sensor records them); null for none, and for inbound connections.
 
-    One index serves both joins, so Spark builds it once. A row of it is one key: no join multiplies connections.
+    One index serves both joins, so it is broadcast once. A row of it is one key: no join multiplies connections.
     """
     address = "CASE WHEN NOT coalesce(direction = 'inbound', false) THEN dest_ip END"
     gathered = matches
