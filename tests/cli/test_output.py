@@ -112,7 +112,7 @@ LONG = "a-host-name-much-too-long-for-its-column.files-and-more.cdn.example"
         ({"dest_ip": None, "dest_port": None}, ""),
     ],
 )
-def test_a_destination_that_may_not_be_asked_for_is_in_parentheses(
+def test_a_destination_of_a_less_certain_name_is_in_parentheses(
     row: dict[str, object], shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)

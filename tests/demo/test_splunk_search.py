@@ -61,7 +61,11 @@ CONNECTIONS = [
     connection(30, "ws-1.example", 30, "203.0.113.4"),  # before the process began (D6)
     connection(20, "ws-1.example", 40, "203.0.113.5"),  # python has the id by then (D5)
     connection(6, "ws-1.example", None, "203.0.113.6"),  # null joins null (D4)
-    connection(7, "ws-1.example", 50, "203.0.113.7"),  # right, by its original file name
+    {  # right, by its original file name
+        **connection(7, "ws-1.example", 50, "203.0.113.7"),
+        "dest_host": "recorded.example",
+        "dest_name": "asked.example",
+    },
     connection(2, "ws-1.example", 60, "203.0.113.8"),  # no msiexec
     connection(2, "ws-1.example", 70, "203.0.113.9"),  # an end is no start
     connection(65, "ws-1.example", 80, "203.0.113.10"),  # the process began in the hour before (D7)
@@ -107,7 +111,9 @@ def test_right_wrong_and_missed_are_counted(sides: list[Any]) -> None:
 def test_the_output_is_the_searchs_own_and_the_right_side_is_cut(sides: list[Any]) -> None:
     rows = splunk_search(*sides, PERIOD)
     assert tuple(rows.columns) == OUTPUT
-    first = next(r for r in rows.collect() if r.dest_ip == "203.0.113.1")
+    by_address = {r.dest_ip: r for r in rows.collect()}
+    assert by_address["203.0.113.7"].dest == "recorded.example", "the search knows what the record says, and no more"
+    first = by_address["203.0.113.1"]
     assert (first.user, first.dest, first.process, first.process_id) == (
         "on-ws-1", "203.0.113.1", "msiexec /i right", "10",
     ), "user and dest are the connection's: overwrite=true"  # fmt: skip

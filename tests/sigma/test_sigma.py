@@ -362,8 +362,8 @@ def test_the_cases_that_an_import_makes_hold(spark: SparkSession) -> None:
              for expect in ("match", "none")]  # fmt: skip
     of_name = import_rules([net({"DestinationHostname|endswith": ".x.example"})]).detection
     any_name = replace(of_name, cases=tuple(cases[:1]))
-    asked_name = replace(of_name, cases=tuple(cases[1:]), id="another", dest_name_by=ACCEPTED_NAMES)
-    detections = [*(made.detection for made in by_kind.values()), any_name, asked_name]
+    queried_name = replace(of_name, cases=tuple(cases[1:]), id="another", dest_name_by=ACCEPTED_NAMES)
+    detections = [*(made.detection for made in by_kind.values()), any_name, queried_name]
     results = run_cases(spark, detections, Settings())
     assert [(r.detection.name, r.case, r.problem) for r in results if r.problem] == []
     assert len(results) == 2 * len(IMPORTED) + 2
