@@ -229,7 +229,7 @@ def flow(p: Pair) -> Row:
     arguments = line.rpartition('"')[2] if line.startswith('"') else line.partition(" ")[2]
     return {
         "udid": p.host(), "fsms": str(int(TEN.timestamp() * 1000)), "sa": "192.0.2.5", "sp": "50001",
-        "da": connection.get("dest_ip"), "dp": str(connection.get("dest_port", 443)), "dh": connection.get("dest_host"),
+        "da": connection.get("dest_ip"), "dp": str(connection.get("dest_port", 443)), "dh": connection.get("dest_name"),
         "pr": "6", "fd": "1", "ibc": "7", "obc": "5", "pid": str(p.process_id()), "puid": f"{p.process_id():032x}",
         "pn": start["process_name"], "ppath": start.get("process_path"), "parg": arguments.strip(), "ph": "00",
         "pa": "CORP\\ann", "ppn": start.get("parent_process_name", "cmd.exe"), "eveuuid": p.host(),
