@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from installer_lake import SELECTION, all_findings, append_events, hours_window, new_lake
 from procnet.api import detect
-from procnet.contract import FINDINGS, OPEN_PROCESSES, RUNS, SCHEMA_VERSION, TABLES
+from procnet.contract import OPEN_PROCESSES, SCHEMA_VERSION, TABLES
 from procnet.errors import DataError
 from procnet.lake.tables import Lake
 from procnet.runs.init import init
@@ -66,16 +66,20 @@ def test_an_older_lake_keeps_its_rows_and_gives_the_findings_of_a_new_one(
 
 
 def test_the_columns_added_since_each_version() -> None:
-    of_version_3 = {"plan_reason", "rows_collected"}
-    of_version_2 = {"inputs", "health", "noisy", "broken"}
-    added = {
-        1: {"findings": {"risk_objects", "threat_objects"}, "runs": of_version_2 | of_version_3},
-        2: {"findings": set(), "runs": of_version_3},
-    }
+    added = {  # in the next version
+        1: {"findings": {"risk_objects", "threat_objects"}, "runs": {"inputs", "health", "noisy", "broken"}},
+        2: {"runs": {"plan_reason", "rows_collected"}},
+        3: {
+            "network_events": {"dest_name"},
+            "findings": {"dest_name", "dest_name_by", "dest_names", "flow_uid", "community_id", "duration",
+                         "server_name", "url", "ja3", "ja4"},
+        },
+    }  # fmt: skip
     for version, file in enumerate(FILES, 1):
         columns = {name: set(table["columns"]) for name, table in json.loads(file.read_text()).items()}
-        for name, schema in (("findings", FINDINGS), ("runs", RUNS)):
-            assert set(schema.names) - columns[name] == added[version][name], (version, name)
+        for name in ("process_events", "network_events", "findings", "runs"):
+            since = set[str]().union(*[added[v].get(name, set()) for v in range(version, SCHEMA_VERSION)])
+            assert set(TABLES[name][0].names) - columns[name] == since, (version, name)
 
 
 def test_an_earlier_lake_wants_init_which_replaces_its_cache_by_an_empty_table(
@@ -83,10 +87,10 @@ def test_an_earlier_lake_wants_init_which_replaces_its_cache_by_an_empty_table(
 ) -> None:
     lake = create_lake(spark, tmp_path, Path(__file__).with_name("schema_2.json"))
     spark.sql(f"INSERT INTO {lake.ref('open_processes')} (part, state_date) VALUES ('p', DATE'2026-03-01')")
-    with pytest.raises(DataError, match=r"runs` lacks plan_reason, rows_collected") as before_init:
+    with pytest.raises(DataError, match=r"network_events` lacks dest_name") as before_init:
         detect(spark, lake.settings, hours_window(0, 1), SELECTION.detections)
     assert "procnet init" in str(before_init.value)
-    assert init(lake) == []
+    assert init(lake) == ["dns_events", "flow_events"]
     table = spark.table(lake.ref("open_processes"))
     assert table.columns == OPEN_PROCESSES.names
     assert table.count() == 0

@@ -136,7 +136,7 @@ def _stats(args: Namespace) -> None:
     Enabled detections without any finding are listed too.
     """
     settings, period = settings_of(args), period_of(args)
-    findings = open_lake(settings).read("findings")
+    findings = open_lake(settings).read("findings", fill_missing=True)
     if period is not None:
         findings = findings.where(in_period(period.start, period.end, "finding_date"))
     rows = [r.asDict(recursive=True) for r in by_detection(findings).collect()]

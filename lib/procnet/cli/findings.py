@@ -89,7 +89,7 @@ def _findings(args: Namespace) -> None:
             "give a folder that does not exist yet" if is_folder else "name another file, or add --force to replace it"
         )
         raise UsageError(f"{args.output} is there already", hint=hint)
-    rows = open_lake(settings).read("findings")
+    rows = open_lake(settings).read("findings", fill_missing=True)
     if period is not None:
         rows = rows.where(in_period(period.start, period.end, "finding_date"))
     if args.detection:

@@ -130,8 +130,9 @@ class Lake:
         """Create or replace a view in the schema of the tables."""
         self.spark.sql(f"CREATE OR REPLACE VIEW {self.ref(name)} AS {query}")
 
-    def read(self, name: str) -> DataFrame:
-        """The table with the contract's columns, in its order; smaller integers are cast to the contract's type.
+    def read(self, name: str, *, fill_missing: bool = False) -> DataFrame:
+        """The table with the contract's columns, in its order; smaller integers are cast to the contract's type. With
+        `fill_missing` a column that an earlier procnet did not write is null.
 
         DataError if the table or a column is missing, or a column has another type.
         """
@@ -139,7 +140,8 @@ class Lake:
         if (frame := self._frame(name)) is None:
             raise self._missing_table(name)
         types = {f.name: f.dataType for f in frame.schema}
-        if missing := missing_columns(name, types):
+        missing = missing_columns(name, types)
+        if missing and not fill_missing:
             raise DataError(
                 f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(types))}",
                 hint="procnet init adds columns to a table that an earlier procnet made"
@@ -148,15 +150,19 @@ class Lake:
         wrong = [
             f"{f.name} is {types[f.name].simpleString()}, not {f.dataType.simpleString()}"
             for f in schema
-            if not _is_same_or_smaller_integer(types[f.name], f.dataType)
+            if f.name not in missing and not _is_same_or_smaller_integer(types[f.name], f.dataType)
         ]
         if wrong:
             raise DataError(
                 f"table {self.ref(name)} breaks the contract: {'; '.join(wrong)}",
                 hint="read it by a source: procnet ingest --source cim TABLE casts, and counts what it cannot",
             )
+        columns = {f.name: F.lit(None) if f.name in missing else F.col(f.name) for f in schema}
         return frame.select(
-            *[f.name if types[f.name] == f.dataType else F.col(f.name).cast(f.dataType).alias(f.name) for f in schema]
+            *[
+                n if types.get(n) == schema[n].dataType else c.cast(schema[n].dataType).alias(n)
+                for n, c in columns.items()
+            ]
         )
 
     def append(self, name: str, rows: DataFrame) -> None:

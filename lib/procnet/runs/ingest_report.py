@@ -143,9 +143,9 @@ class IngestReport:
             ("network events", self.network_events),
         ]
         if_any = [
+            ("files read before, unchanged", self.known_files),
             ("dns events", self.dns_events),
             ("flow events", self.flow_events),
-            ("files read before, unchanged", self.known_files),
             ("events without process id and guid", self.no_key),
             ("events that were there already", self.duplicates),
             (
@@ -156,8 +156,9 @@ class IngestReport:
             *((f"skipped: event {event_id}", n) for event_id, n in self.skipped.items()),
         ]
         if self.known_files and not self.read:
-            return if_any[:1]
-        added = [(f"new rows in {table}", n) for table, n in self.new.items()]
+            return [(what, n) for what, n in if_any if n][:1]
+        none = {t for t, n in (("dns_events", self.dns_events), ("flow_events", self.flow_events)) if not n}
+        added = [(f"new rows in {table}", n) for table, n in self.new.items() if table not in none]
         return [*always, *((what, n) for what, n in if_any if n), *added]
 
 

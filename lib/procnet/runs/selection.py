@@ -19,7 +19,7 @@ from procnet.errors import DetectionError, ExclusionError
 from procnet.findings.exclusion_schema import load_exclusions, read_exclusions
 from procnet.findings.exclusions import Exclusion
 from procnet.runs.exclusions_table import read_exclusions_table
-from procnet.settings import Settings
+from procnet.settings import AttributionSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,11 @@ def run_fingerprints(selection: Selection, settings: Settings) -> dict[str, str]
     """
     attribution = settings.attribution.tolerances
     tolerances = [str(v) for v in (attribution.clock_skew, attribution.end_grace, attribution.start_tolerance)]
-    joined = [str(v) for v in (settings.attribution.name_age, settings.attribution.flow_skew)]
+    # The defaults are left out: the runs of an older procnet, which knew neither, still count.
+    written, default = settings.attribution, AttributionSettings()
+    joined = [
+        f"{n} {getattr(written, n)}" for n in ("name_age", "flow_skew") if getattr(written, n) != getattr(default, n)
+    ]
     how = [*tolerances, *joined, settings.host.match.value]
     return {d.id: f"{d.fingerprint} {_digest(d, selection.exclusions, how)}" for d in selection.detections}
 

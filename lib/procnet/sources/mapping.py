@@ -25,9 +25,11 @@ NOT_MAPPED = ("event_kind", "source", "ingest_time", "event_date")
 COLUMNS: tuple[str, ...] = tuple(
     dict.fromkeys(n for table in EVENT_TABLES for n in TABLES[table][0].names if n not in NOT_MAPPED)
 )
-# Kind of an event -> columns that each of its records must have. A network sensor sees addresses and no endpoint.
+# Kind of an event -> columns that its mapping must fill. A network sensor sees addresses and no endpoint.
 REQUIRED: dict[str, tuple[str, ...]] = {
-    kind: ("event_time", "src_ip", "dest_ip") if kind == "flow" else ("event_time", "host") for kind in TABLE_OF_KIND
+    **dict.fromkeys(TABLE_OF_KIND, ("event_time", "host")),
+    "dns": ("event_time", "host", "query_name"),
+    "flow": ("event_time", "src_ip", "dest_ip"),
 }
 # Names that every expression may use beside the record's own: the file of the record, and the host that the caller
 # gives (--host).

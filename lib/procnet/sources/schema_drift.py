@@ -67,13 +67,15 @@ def _null(kind: T.DataType) -> Column:
 def missing_columns(
     events: Iterable[EventMapping], raw_values: Mapping[str, Iterable[str]], types: Mapping[str, T.DataType]
 ) -> list[str]:
-    """Returns the columns that all of the events require, and for which a table has none of the raw values.
+    """Returns the required columns that a table lacks, of the events that lack fewest; none if one event lacks none.
 
-    `raw_values` are the names of each canonical column's raw values, `types` their types.
+    It lacks a column for which it has none of the raw values. `raw_values` are the names of each canonical column's raw
+    values, `types` their types.
     """
-    required = [mapping.REQUIRED[e.kind] for e in events]
-    common = [c for c in REQUIRED if all(c in columns for columns in required)]
-    return [c for c in common if all(isinstance(types[name], T.NullType) for name in raw_values[c])]
+    absent = [c for c in REQUIRED if all(isinstance(types[name], T.NullType) for name in raw_values[c])]
+    of_events = [[c for c in mapping.REQUIRED[e.kind] if c in absent] for e in events]
+    fewest = [columns for columns in of_events if len(columns) == min(map(len, of_events))]
+    return [c for c in absent if any(c in columns for columns in fewest)]
 
 
 def missing_columns_error(raw: DataFrame, source: SourceMapping, columns: Sequence[str]) -> DataError:
