@@ -162,10 +162,10 @@ def run_fingerprints(selection: Selection, settings: Settings) -> dict[str, str]
     attribution = settings.attribution.tolerances
     tolerances = [str(v) for v in (attribution.clock_skew, attribution.end_grace, attribution.start_tolerance)]
     # The defaults are left out: the runs of an older procnet, which knew neither, still count.
-    written, default = settings.attribution, AttributionSettings()
-    joined = [
-        f"{n} {getattr(written, n)}" for n in ("name_age", "flow_skew") if getattr(written, n) != getattr(default, n)
-    ]
+    default, joined = AttributionSettings(), list[str]()
+    for name in ("name_age", "flow_skew"):
+        if (value := getattr(settings.attribution, name)) != getattr(default, name):
+            joined.append(f"{name} {value}")
     how = [*tolerances, *joined, settings.host.match.value]
     return {d.id: f"{d.fingerprint} {_digest(d, selection.exclusions, how)}" for d in selection.detections}
 
