@@ -81,8 +81,7 @@ def guid(c: Column) -> Column:
     Sysmon writes the zero guid for a process that it does not know.
     """
     bare = F.when(c.startswith("{") | c.endswith("}"), known(F.trim(c, F.lit(BLANKS + "{}")))).otherwise(c)
-    # The trim separates two case changes: Spark's optimizer makes `lower(upper(x))` `lower(x)`, wrong for a sharp s.
-    return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z"), known(F.trim(F.upper(bare))))
+    return F.when(~c.rlike(r"^[-0{} \t\r\n]*\z"), _upper(bare))
 
 
 def base_name(c: Column) -> Column:
@@ -176,12 +175,12 @@ def dns_name(c: Column) -> Column:
 
 def query_type(c: Column) -> Column:
     """Returns the type of a DNS query in upper case, from its name or its number."""
-    return _renamed(known(F.upper(c)), DNS_TYPES)
+    return _renamed(_upper(c), DNS_TYPES)
 
 
 def response_code(c: Column) -> Column:
     """Returns the response code of a DNS answer in upper case, from its name, its number or a Windows error."""
-    return _renamed(known(F.upper(c)), RESPONSE_CODES)
+    return _renamed(_upper(c), RESPONSE_CODES)
 
 
 def seconds(c: Column, kind: T.DataType = TEXT) -> Column:
@@ -230,6 +229,12 @@ def _is_null_word(text: Column) -> Column:
     # The length is compared first, because most values are too long to be a null word and need no lower case then.
     # Characters are counted and not bytes: the kelvin sign has three bytes, and its lower case is k.
     return (F.length(text) <= _LONGEST_NULL_WORD) & F.lower(text).isin(*NULL_WORDS)
+
+
+def _upper(c: Column) -> Column:
+    """Returns text in upper case, null if that is a null word: a sharp s becomes two letters."""
+    # The trim separates two case changes: Spark's optimizer makes `lower(upper(x))` `lower(x)`, wrong for a sharp s.
+    return known(F.trim(F.upper(c)))
 
 
 def _between(c: Column, low: int, high: int) -> Column:
