@@ -59,7 +59,7 @@ def with_destinations(matches: DataFrame, query: Query) -> DataFrame | None:
     flows near them.
     """
     around, few = _around(query), False
-    if query.dns_events is not None or query.flow_events is not None:
+    if around.dns_events is not None or around.flow_events is not None:
         collected = collect_at_most(matches, DRIVER_FINDINGS_LIMIT)
         if isinstance(collected, Empty):
             return None
@@ -101,7 +101,10 @@ def _frame(collected: Rows, like: DataFrame) -> DataFrame:
 
 
 def _around(query: Query) -> _Around:
-    """The events of the window, as far beside it as a name or a flow of one of its connections may lie."""
+    """The events of the window, as far beside it as a name or a flow of one of its connections may lie.
+
+    One query of each table says whether it has any: an hour without is evaluated as on a lake without these tables.
+    """
     window, attribution = query.window, query.settings.attribution
     after = attribution.end_grace + timedelta(microseconds=1)
     dns_events, flow_events, network_events = query.dns_events, query.flow_events, query.network_events
@@ -111,7 +114,14 @@ def _around(query: Query) -> _Around:
     if flow_events is not None:
         flow_events = events_in_period(flow_events, window.start - beside, window.end + beside)
     network_events = events_in_period(network_events, window.start - beside, window.end + beside)
+    dns_events, flow_events = run_concurrently(
+        query.spark, *(partial(_unless_empty, events) for events in (dns_events, flow_events))
+    )
     return _Around(dns_events, flow_events, network_events)
+
+
+def _unless_empty(events: DataFrame | None) -> DataFrame | None:
+    return None if events is None or events.isEmpty() else events
 
 
 def _answers(matches: pa.Table) -> str:

@@ -69,8 +69,8 @@ def read_events(lake: Lake) -> Events:
     # Versions before tables: a commit in between is then read but not in the versions, and catch-up looks at it again.
     versions = versions_of(lake)
     sources = lake.settings.sources
-    required = () if sources else REQUIRED_EVENT_TABLES
-    frames = {t: [lake.read(t)] if t in required or lake.exists(t) else [] for t in EVENT_TABLES}
+    own = {t for t in REQUIRED_EVENT_TABLES if not sources or lake.exists(t)} | versions.keys()
+    frames = {t: [lake.read(t)] if t in own else [] for t in EVENT_TABLES}
     for name, source in sources.items():
         for place in source.tables:
             raw = _records(read_table(lake.spark, place, source.table_format), f"source {name}: {place}", source)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 
-from procnet.contract import EVENT_TABLES
+from procnet.contract import REQUIRED_EVENT_TABLES
 from procnet.errors import UsageError
 from procnet.findings.related import PARENT_AGE
 from procnet.lake.tables import Lake
@@ -37,9 +37,10 @@ def first_evaluable(lake: Lake, selection: Selection) -> datetime | None:
     """Returns the start of the first window whose connections and their processes' events are all there; None where
     retention has deleted no event yet.
 
-    The tables decide, not the settings: events stay deleted where a configuration has no retention any more.
+    The tables decide, not the settings: events stay deleted where a configuration has no retention any more. Names and
+    flows expire with the connections, on the same day.
     """
-    recorded = run_concurrently(lake.spark, *(partial(_first_day, lake, t) for t in EVENT_TABLES))
+    recorded = run_concurrently(lake.spark, *(partial(_first_day, lake, t) for t in REQUIRED_EVENT_TABLES))
     days = [day for day in recorded if day is not None]
     if not days:
         return None
