@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -356,14 +357,19 @@ def test_the_screen_of_the_demo_fits_100_columns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fleet = make_fleet(tmp_path, hosts=6, hours=6)
-    rows = [{**vars(a), "process_name": "fleet-updater.exe"} for a in fleet.answers]
+    unnamed = {"dest_name": None, "dest_host": None}
+    rows = [{**vars(a), **unnamed, "process_name": "fleet-updater.exe"} for a in fleet.answers]
     reasons = {"the process start is not recorded within a day: only the connection names it (D7)": 6}
     ingested = IngestReport("windows_flat", 0, 755, 310, 443, 6, {"process_events": 308}, 6, {}, {"no JSON": 1})
+    flows = IngestReport("zeek_conn", 0, 300, 0, 0, 0, {"flow_events": 300}, 0, {}, {}, flow_events=300)
     detected = Detected(rows, Score(66, 66, (), ()), SplunkScore(62, 15, 34, reasons, reasons), 3, True)
     monkeypatch.setenv("COLUMNS", "100")
-    print_demo(Demo(fleet, ingested, detected, {}), {"make": 0.1}, Path("demo-lake"))
+    print_demo(Demo(fleet, ingested, flows, detected, {}), {"make": 0.1}, Path("demo-lake"))
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 100
     for a in fleet.answers[:12]:
         assert any(f"{a.event_time:%Y-%m-%d %H:%M:%S}" in line and a.dest_ip in line for line in out.splitlines())
     assert "procnet findings --lake demo-lake --format json" in out
+    assert re.search(r"^names: process \d+, .*; 0 differ from the reverse look-up$", out, re.M)
+    assert re.search(r"^flows: \d+ findings have a flow", out, re.M)
+    assert "\nnames and flows: all as the fleet wrote them\n" in out

@@ -71,11 +71,14 @@ def connection_of(answer: Any) -> tuple[Any, ...]:
 
 def test_the_seed_decides_the_bytes(tmp_path: Path) -> None:
     made = [make_fleet(tmp_path / n, hosts=4, hours=2, seed=s) for n, s in (("a", 5), ("b", 5), ("c", 6))]
-    a, b, c = ([f.read_bytes() for f in fleet.files] for fleet in made)
+    a, b, c = ([f.read_bytes() for f in (*fleet.files, *fleet.sensor_files)] for fleet in made)
     assert a == b
     assert made[0].answers == made[1].answers
     assert a != c
-    assert [f.name for f in made[0].files] == ["events-20260302T00.jsonl.gz", "late-20260302.jsonl.gz"]
+    assert [f.name for f in made[0].files] == [
+        "events-20260302T00.jsonl.gz", "dns-20260302.jsonl.gz", "late-20260302.jsonl.gz",
+    ]  # fmt: skip
+    assert [f.name for f in made[0].sensor_files] == ["conn-20260302.log.gz", "ssl-20260302.log.gz"]
 
 
 def test_counts_are_those_of_the_lines(fleet: Fleet, lines: list[str], records: list[Record]) -> None:
@@ -88,7 +91,9 @@ def test_counts_are_those_of_the_lines(fleet: Fleet, lines: list[str], records: 
     assert {k: n for k, n in counts.items() if k.startswith("event id")} == {f"event id {i}": n for i, n in ids.items()}
     connections = sum(json.loads(r)["EventID"] == 3 for r in distinct)
     assert counts["network_events"] == connections
-    assert counts["process_events"] == len(distinct) - connections
+    queries = sum(json.loads(r)["EventID"] == 22 for r in distinct)
+    assert counts["dns_events"] == queries
+    assert counts["process_events"] == len(distinct) - connections - queries
     assert counts["late"] == len(gzip.decompress(fleet.files[-1].read_bytes()).splitlines())
 
 
@@ -180,7 +185,7 @@ def test_addresses_and_names_are_nobodys(records: list[Record]) -> None:
             if key in r:
                 ip = ipaddress.ip_address(r[key])
                 assert any(ip in n for n in ADDRESSES if n.version == ip.version), r[key]
-        for key in ("SourceHostname", "DestinationHostname", "Hostname"):
+        for key in ("SourceHostname", "DestinationHostname", "Hostname", "QueryName"):
             name = str(r.get(key, "-")).rstrip(".").lower()
             assert "." not in name or name.endswith(tuple(f".{n}" for n in RESERVED)), name
         for name in re.findall(r"://([^/:\s]+)", json.dumps(r)):
@@ -200,3 +205,91 @@ def test_a_fleet_that_cannot_be_made_is_refused(tmp_path: Path, wrong: dict[str,
 def test_the_working_day_has_more_starts_than_the_night(records: list[Record]) -> None:
     hours = Counter(time_of(r).hour for r in records if r["EventID"] == 1)
     assert sum(hours[h] for h in range(8, 14)) > sum(hours[h] for h in range(6))
+
+
+@pytest.fixture(scope="module")
+def queries(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
+    """Sysmon 22 by (host without its domain, address)."""
+    by_address: dict[tuple[str, str], list[Record]] = {}
+    for r in records:
+        if r["EventID"] == 22:
+            address = ipaddress.ip_address(r["QueryResults"].rstrip(";").rpartition(";")[2])
+            mapped = getattr(address, "ipv4_mapped", None)
+            by_address.setdefault((host_of(r).split(".")[0], str(mapped or address)), []).append(r)
+    return by_address
+
+
+@pytest.fixture(scope="module")
+def sensor_records(fleet: Fleet) -> list[list[Record]]:
+    """Records of conn.log and of ssl.log."""
+    return [[json.loads(x) for x in gzip.decompress(f.read_bytes()).splitlines()] for f in fleet.sensor_files]
+
+
+def test_each_kind_of_name_follows_from_the_records(
+    fleet: Fleet,
+    records: list[Record],
+    queries: dict[tuple[str, str], list[Record]],
+    sensor_records: list[list[Record]],
+) -> None:
+    """Of every answer: no better kind has a name, and its own kind has this one."""
+    connections = {connection_of_record(r): r for r in records if r["EventID"] == 3}
+    server_names = {r["uid"]: r["server_name"] for r in sensor_records[1]}
+    for a in fleet.answers:
+        connection = connections[connection_of(a)]
+        near = [
+            q for q in queries.get((a.host.split(".")[0], a.dest_ip), [])
+            if connection["Initiated"] == "true"
+            and timedelta(hours=-1) <= time_of(q) - a.event_time <= timedelta(seconds=5)
+        ]  # fmt: skip
+        own = [q for q in near if q["ProcessGuid"].strip("{}").upper() == a.process_guid]
+        latest = [max(q, key=time_of)["QueryName"] if q else None for q in (own, near)]
+        names = {
+            "process": latest[0],
+            "record": server_names.get(a.flow_uid),
+            "host": latest[1],
+            "reverse": connection["DestinationHostname"],
+        }
+        assert (a.dest_name_by, a.dest_name) == next((kind, name) for kind, name in names.items() if name)
+    assert {a.dest_name_by for a in fleet.answers} == {"process", "record", "host", "reverse"}
+
+
+def test_names_are_queried_by_the_process_by_another_and_by_nobody(
+    fleet: Fleet, queries: dict[tuple[str, str], list[Record]], sensor_records: list[list[Record]]
+) -> None:
+    disguised = of(fleet, "embedded server")
+    assert {(a.dest_name, a.dest_name_by) for a in disguised} == {("payload.example.org", "process")}
+    seen = {r["uid"] for r in sensor_records[1] if r["server_name"]}
+    for scenario in ("late connection", "late start"):
+        for a in of(fleet, scenario):
+            assert a.dest_name_by in (("record",) if a.flow_uid in seen else ("host", "reverse")), scenario
+    assert {a.dest_name_by for a in of(fleet, "late connection") if a.flow_uid not in seen} == {"host"}
+    late = [
+        time_of(q) - datetime.fromisoformat(q["UtcTime"]).replace(tzinfo=timezone.utc)
+        for found in queries.values()
+        for q in found
+    ]
+    assert any(timedelta(seconds=2) < lag < timedelta(seconds=4) for lag in late), "Sysmon writes some seconds later"
+
+
+def test_the_sensor_sees_a_part_of_the_connections_to_addresses_outside(
+    fleet: Fleet, records: list[Record], sensor_records: list[list[Record]]
+) -> None:
+    connections = {
+        (r["SourceIp"], int(r["SourcePort"]), r["DestinationIp"], int(r["DestinationPort"])): r
+        for r in records
+        if r["EventID"] == 3
+    }
+    conn, ssl = sensor_records
+    uids = {r["uid"]: r for r in conn}
+    assert len(uids) == len(conn)
+    assert 0.2 < len(conn) / len(connections) < 0.6
+    assert fleet.counts["flow_events"] == len(conn) + len(ssl)
+    for r in conn:
+        record = connections[r["id.orig_h"], r["id.orig_p"], r["id.resp_h"], r["id.resp_p"]]
+        at = datetime.fromtimestamp(r["ts"], timezone.utc)
+        assert timedelta(0) < time_of(record) - at < timedelta(seconds=1)
+        assert not r["id.resp_h"].startswith("10.")
+    assert {r["uid"] for r in ssl} == {uid for uid, r in uids.items() if r["id.resp_p"] == 443}
+    for a in fleet.answers:
+        if a.flow_uid is not None:
+            assert (uids[a.flow_uid]["id.resp_h"], uids[a.flow_uid]["id.resp_p"]) == (a.dest_ip, a.dest_port)

@@ -15,7 +15,7 @@ from procnet.cli.findings import TABLE_COLUMNS, print_findings
 from procnet.cli.options import Commands, settings_of
 from procnet.cli.output import print_message, print_result, print_table, printable
 from procnet.cli.progress import show_progress
-from procnet.demo.demo import Demo, Detected, ingest_fleet, run_detections, write_fleet
+from procnet.demo.demo import NAMES_AND_FLOWS, Demo, Detected, ingest_fleet, run_detections, write_fleet
 from procnet.lake.tables import Lake
 from procnet.runs.selection import Selection, enabled_exclusions, select_detections
 from procnet.spark.session import SHORT_RUN, open_session
@@ -73,6 +73,7 @@ def _as_dict(demo: Demo, seconds: dict[str, float]) -> dict[str, Any]:
         "end": demo.fleet.end,
         "records": dict(demo.fleet.counts),
         "ingested": demo.ingested.as_dict(),
+        "ingested_flows": demo.flows.as_dict(),
         "seconds": {k: round(v, 2) for k, v in seconds.items()},
     }
     if (detected := demo.detected) is not None:
@@ -82,6 +83,7 @@ def _as_dict(demo: Demo, seconds: dict[str, float]) -> dict[str, Any]:
             "right": score.right,
             "wrong": len(score.wrong),
             "missed": len(score.missed),
+            "misnamed": len(score.misnamed),
             "hours_again": detected.hours_again,
             "unchanged": detected.unchanged,
             "original_search": {"rows": search.rows, "wrong": search.wrong, "missed": search.missed},
@@ -92,6 +94,8 @@ def _as_dict(demo: Demo, seconds: dict[str, float]) -> dict[str, Any]:
 def print_demo(demo: Demo, seconds: dict[str, float], lake: Path | str | None) -> None:
     """Prints the result of the demo for a terminal of 100 columns; `seconds` by stage."""
     print_table(("records", "count"), demo.ingested.lines(), title="\ningested")
+    flows = [(what, count) for what, count in demo.flows.lines() if count]
+    print_table(("records", "count"), flows, title="\ningested of the network sensor")
     if demo.detected is not None:
         _print_detected(demo.detected)
     sys.stdout.write(f"\nseconds: {', '.join(f'{name} {value:.1f}' for name, value in seconds.items())}\n")
@@ -111,7 +115,8 @@ def _print_detected(detected: Detected) -> None:
     first = detected.rows[:_MOST_SHOWN]
     print_findings(first, title=f"\nfindings, the first {len(first)} of {score.findings}")
     attributions = Counter(r["attribution"] for r in detected.rows)
-    sys.stdout.write(f"\nattribution: {', '.join(f'{kind} {n}' for kind, n in attributions.most_common())}\n")
+    sys.stdout.write(f"\nattribution: {_counts(attributions)}\n")
+    _print_names_and_flows(detected)
     print_table(
         ("", "rows", "right", "wrong", "missed"),
         [
@@ -125,7 +130,28 @@ def _print_detected(detected: Detected) -> None:
     print_table(("", "rows", "why"), reasons, title="\nwhere the original search fails on the same records")
     same = "the same findings, byte for byte" if detected.unchanged else "OTHER findings: this is a bug"
     sys.stdout.write(f"\nthe last {detected.hours_again} hours evaluated again, window by window: {same}\n")
-    for row in score.wrong[:5]:
-        sys.stdout.write(f"WRONG {', '.join(f'{c} {printable(row[c])}' for c in TABLE_COLUMNS)}\n")
+    for word, rows in (("WRONG", score.wrong), ("MISNAMED", score.misnamed)):
+        for row in rows[:5]:
+            columns = TABLE_COLUMNS if word == "WRONG" else (*TABLE_COLUMNS, *NAMES_AND_FLOWS)
+            sys.stdout.write(f"{word} {', '.join(f'{c} {printable(row[c])}' for c in columns)}\n")
     for answer in score.missed[:5]:
         sys.stdout.write(f"MISSED {answer}\n")
+
+
+def _print_names_and_flows(detected: Detected) -> None:
+    """Prints in a line each what DNS queries and the network sensor add to the findings, and whether it is right."""
+    kinds = Counter(r["dest_name_by"] or "none" for r in detected.rows)
+    disguised = sum(r["dest_name"] != r["dest_host"] is not None for r in detected.rows)
+    flows = sum(r["flow_uid"] is not None for r in detected.rows)
+    misnamed = len(detected.score.misnamed)
+    same = f"{misnamed} OTHERS than the fleet wrote: this is a bug" if misnamed else "all as the fleet wrote them"
+    sys.stdout.write(
+        f"""names: {_counts(kinds)}; {disguised} differ from the reverse look-up
+flows: {flows} findings have a flow of the network sensor: bytes, duration, server name
+names and flows: {same}
+"""
+    )
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{what} {n}" for what, n in counter.most_common())

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from procnet.demo import programs
-from procnet.demo.scene import Defect, FleetLog
+from procnet.demo.scene import Connection, Defect, FleetLog
 from procnet.demo.sysmon import (
     HOUR,
     MINUTE,
@@ -91,9 +91,11 @@ def write_background(log: FleetLog, machine: Machine, start: int, hours: int) ->
 def _write_connection(log: FleetLog, p: Process, at: int, remotes: tuple[Remote, ...]) -> None:
     rng = log.rng
     remote = remotes[int(rng.random() * len(remotes))]
-    record = sysmon_connection(p, at, remote, 49_152 + int(rng.random() * 16_384))
+    port = 49_152 + int(rng.random() * 16_384)
     luck = rng.random()
-    log.write(p.machine, at, record | _lost_keys(luck), Defect(copies=2 if luck > 0.998 else 1))
+    record = sysmon_connection(p, at, remote, port) | _lost_keys(luck)
+    log.write(p.machine, at, record, Defect(copies=2 if luck > 0.998 else 1))
+    log.connections[p.machine].append(Connection(p, at, remote, port))
 
 
 def _lost_keys(luck: float) -> Raw:

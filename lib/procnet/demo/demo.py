@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from procnet.demo.fleet import SOURCE, Fleet, make_fleet
+from procnet.demo.fleet import SENSOR_SOURCE, SOURCE, Fleet, make_fleet
 from procnet.demo.scene import Answer
 from procnet.demo.splunk_search import SplunkScore, score_splunk_search, splunk_pairs
 from procnet.errors import UsageError
@@ -23,17 +23,22 @@ from procnet.runs.windows import WindowProgress
 from procnet.settings import Settings
 from procnet.spark.filters import events_in_period
 
+NAMES_AND_FLOWS = ("dest_name", "dest_name_by", "flow_uid")
 _HOURS_AGAIN = 2  # enough to compare a window with itself; each takes seconds
 
 
 @dataclass(frozen=True)
 class Score:
-    """Findings compared with the answers: `right` ones agree in process, its start and the kind of attribution."""
+    """Findings compared with the answers: `right` ones agree in process, its start and the kind of attribution.
+
+    Of the right ones, `misnamed` have another `dest_name`, `dest_name_by` or `flow_uid` than the fleet wrote.
+    """
 
     findings: int
     right: int
     wrong: tuple[Mapping[str, Any], ...]
     missed: tuple[Answer, ...]
+    misnamed: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,19 @@ class Detected:
     @property
     def is_right(self) -> bool:
         """Whether the findings are exactly the answers, and stayed the same."""
-        return not self.score.wrong and not self.score.missed and self.unchanged
+        return not (self.score.wrong or self.score.missed or self.score.misnamed) and self.unchanged
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Result of the demo; `detected` is None where no detection ran. `seconds` by stage."""
+    """Result of the demo.
+
+    `flows` is the ingest of its network sensor's files; `detected` is None where no detection ran; `seconds` by stage.
+    """
 
     fleet: Fleet
     ingested: IngestReport
+    flows: IngestReport
     detected: Detected | None
     seconds: Mapping[str, float]
 
@@ -73,10 +82,11 @@ def write_fleet(settings: Settings, *, hosts: int, hours: int, seed: int) -> Fle
 
 
 def ingest_fleet(lake: Lake, fleet: Fleet, *, now: datetime) -> Demo:
-    """Ingests the fleet's records."""
+    """Ingests the records of the fleet's endpoints and of its network sensor."""
     start = time.monotonic()
     ingested = ingest(lake, SOURCE, [str(f) for f in fleet.files], now=now)
-    return Demo(fleet, ingested, None, {"ingest": time.monotonic() - start})
+    flows = ingest(lake, SENSOR_SOURCE, [str(f) for f in fleet.sensor_files], now=now)
+    return Demo(fleet, ingested, flows, None, {"ingest": time.monotonic() - start})
 
 
 def run_detections(lake: Lake, demo: Demo, selection: Selection, progress: WindowProgress) -> Demo:
@@ -110,15 +120,17 @@ def run_detections(lake: Lake, demo: Demo, selection: Selection, progress: Windo
 def score_findings(rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> Score:
     """Compares findings (rows of `contract.FINDINGS` as dicts) with the answers."""
     expected = {_answer_key(a): a for a in answers}
-    found, wrong = set(), []
+    found, wrong, misnamed = set(), [], []
     for row in rows:
         key = _finding_key(row)
         if key in expected and key not in found:
             found.add(key)
+            if any(row[name] != getattr(expected[key], name) for name in NAMES_AND_FLOWS):
+                misnamed.append(row)
         else:
             wrong.append(row)
     missed = tuple(a for key, a in expected.items() if key not in found)
-    return Score(len(rows), len(found), tuple(wrong), missed)
+    return Score(len(rows), len(found), tuple(wrong), missed, tuple(misnamed))
 
 
 def _finding_key(row: Mapping[str, Any]) -> tuple[Any, ...]:

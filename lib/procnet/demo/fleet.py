@@ -1,41 +1,41 @@
-"""A made-up fleet with known answers: raw records of two sensors, and what the msiexec detection must find in them."""
+"""A made-up fleet with known answers: raw records of the endpoints and of one network sensor, and what the msiexec
+detection must find in them."""
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
 
 from procnet.demo import programs
 from procnet.demo.background import write_background
+from procnet.demo.files import FleetFiles, encode
+from procnet.demo.names import expected_name, queries_of
 from procnet.demo.scenarios import SCENARIOS
-from procnet.demo.scene import Answer, Decoy, Entry, FleetLog, Scene
+from procnet.demo.scene import Answer, Decoy, FleetLog, Scene
+from procnet.demo.sensor import flows_of
 from procnet.demo.sysmon import HOUR, MINUTE, SYSTEM, Command, Machine, Remote, millis_of, moment, sysmon_connection
 from procnet.errors import UsageError
 
 SOURCE = "windows_flat"
-_HOURS_PER_FILE = 12
-_LATE_SHARE = 0.01
+SENSOR_SOURCE = "zeek_conn"
 # Few ids, so that each is often reused, and is in use on many machines at the same time.
 _IDS = range(2_000, 2_000 + 4 * 110, 4)
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
 class Fleet:
     """What `make_fleet` wrote.
 
-    `files` in the order in which to ingest them, late records last. Connections lie in `[start, end)`; processes may
-    have started before. `counts`: lines, distinct events by table, duplicates, quarantined and late lines, lines by
-    event id.
+    `files` of the endpoints (SOURCE) in the order in which to ingest them, late records last; `sensor_files` of the
+    network sensor (SENSOR_SOURCE). Connections lie in `[start, end)`; processes may have started before. `counts`:
+    lines of the endpoints, distinct events by table, duplicates, quarantined and late lines, lines by event id.
     """
 
     files: tuple[Path, ...]
+    sensor_files: tuple[Path, ...]
     start: datetime
     end: datetime
     answers: tuple[Answer, ...]
@@ -51,7 +51,7 @@ def make_fleet(
     seed: int = 7,
     start: datetime = datetime(2026, 3, 2, tzinfo=timezone.utc),
 ) -> Fleet:
-    """Writes the raw records of a fleet into `folder` as JSON lines (.gz) for the source `windows_flat`.
+    """Writes the raw records of a fleet into `folder` as JSON lines (.gz): its network sensor's into `zeek` there.
 
     The same arguments give the same bytes. Each scenario runs at least twice. Raises UsageError for fewer than two
     hosts, fewer than one hour, and a `start` without a time zone.
@@ -64,13 +64,18 @@ def make_fleet(
     begin = millis_of(start)
     log = _new_log(Random(seed), hosts)
     _run_scenarios(log, begin, hours)
-    files = _Files(folder, begin, hours)
+    files = FleetFiles(folder, begin, hours)
+    rng = Random(f"names and flows, {seed}")  # of their own: they change nothing in the other records
     _write_unusable(files, log, begin)
     for machine in log.machines:
         write_background(log, machine, begin, hours)
-        files.write(log.entries.pop(machine), log.rng)
+        entries = log.entries.pop(machine)
+        files.write(entries, log.rng)
+        _write_names_and_flows(files, log, machine, rng, first_number=len(entries) + 1)
+    endpoint_files, sensor_files = files.close()
     return Fleet(
-        files=files.close(),
+        files=endpoint_files,
+        sensor_files=sensor_files,
         start=moment(begin),
         end=moment(begin + hours * HOUR),
         answers=tuple(sorted(log.answers, key=_order)),
@@ -85,7 +90,13 @@ def _order(of: Answer | Decoy) -> tuple[datetime, str, str, int, str]:
 
 def _new_log(rng: Random, hosts: int) -> FleetLog:
     machines = tuple(_machine(rng, n) for n in range(1, hosts + 1))
-    log = FleetLog(rng, machines, ids={m: list(_IDS) for m in machines}, entries={m: [] for m in machines})
+    log = FleetLog(
+        rng,
+        machines,
+        ids={m: list(_IDS) for m in machines},
+        entries={m: [] for m in machines},
+        connections={m: [] for m in machines},
+    )
     for m in machines:
         # Running since the machine was booted: records name them as parents, without a start of their own.
         log.services[m] = log.process(m, 712, Command(programs.SERVICES, programs.SERVICES.path, SYSTEM), 0)
@@ -116,60 +127,31 @@ def _run_scenarios(log: FleetLog, begin: int, hours: int) -> None:
             run(Scene(log, name, log.rng.choice(log.machines), at, turn))
 
 
-def _write_unusable(files: _Files, log: FleetLog, begin: int) -> None:
+def _write_names_and_flows(
+    files: FleetFiles, log: FleetLog, machine: Machine, rng: Random, *, first_number: int
+) -> None:
+    """Writes the DNS queries of one machine, and its flows if the sensor sees the machine: it sees every second one.
+
+    Completes the answers of the machine with them.
+    """
+    connections = log.connections.pop(machine)
+    queries = queries_of(machine, connections, rng)
+    is_seen = log.machines.index(machine) % 2 == 1
+    flows = flows_of(connections, rng) if is_seen else [None] * len(connections)
+    for c, flow in zip(connections, flows, strict=True):
+        if c.answer is not None:
+            answer = log.answers[c.answer]
+            server_name, uid = (flow.server_name, flow.uid) if flow else (None, None)
+            name, kind = expected_name(c, answer.process_guid, queries, server_name)
+            log.answers[c.answer] = replace(answer, dest_name=name, dest_name_by=kind, flow_uid=uid)
+    files.write_queries(queries, rng, first_number)
+    files.write_flows([f for f in flows if f is not None], rng)
+
+
+def _write_unusable(files: FleetFiles, log: FleetLog, begin: int) -> None:
     """Writes two lines that must be quarantined: a record without a time, and one cut in half, as by a full disk."""
     machine = log.machines[0]
     record = sysmon_connection(log.shells[machine], begin, Remote("192.0.2.1", 443), 50_000)
-    line = _encode(record)
-    files.write_unusable(_encode({k: v for k, v in record.items() if k not in ("@timestamp", "UtcTime")}))
+    line = encode(record)
+    files.write_unusable(encode({k: v for k, v in record.items() if k not in ("@timestamp", "UtcTime")}))
     files.write_unusable(line[: len(line) // 2])
-
-
-class _Files:
-    """The files of a fleet: one for each twelve hours, and one for late records."""
-
-    def __init__(self, folder: Path, begin: int, hours: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        cuts = [begin + h * HOUR for h in range(0, hours, _HOURS_PER_FILE)]
-        self._begin, self._last = begin, len(cuts) - 1
-        self._paths = [folder / f"events-{moment(c):%Y%m%dT%H}.jsonl.gz" for c in cuts]
-        self._paths.append(folder / f"late-{moment(begin):%Y%m%d}.jsonl.gz")
-        # No file name and no time in the header: the same lines are the same bytes.
-        self._raw = [p.open("wb") for p in self._paths]
-        self._streams = [gzip.GzipFile("", "wb", 3, raw, mtime=0) for raw in self._raw]
-        self.counts: Counter[str] = Counter()
-
-    def write(self, entries: list[Entry], rng: Random) -> None:
-        """Writes one machine's records, numbered in order of time, in random order within each file."""
-        entries.sort(key=lambda e: e.at)
-        parts: list[list[str]] = [[] for _ in self._streams]
-        for number, entry in enumerate(entries, start=1):
-            late = entry.late or rng.random() < _LATE_SHARE
-            at = max(0, (entry.at - self._begin) // (_HOURS_PER_FILE * HOUR))
-            lines = parts[-1 if late else min(at, self._last)]
-            lines.extend([_encode(entry.record | {"RecordNumber": number}) + "\n"] * entry.copies)
-            self._count(entry, late)
-        for stream, lines in zip(self._streams, parts, strict=True):
-            rng.shuffle(lines)
-            stream.write("".join(lines).encode())
-
-    def write_unusable(self, line: str) -> None:
-        """Writes a line that is no usable record."""
-        self._streams[0].write(f"{line}\n".encode())
-        self.counts.update(lines=1, quarantined=1)
-
-    def close(self) -> tuple[Path, ...]:
-        """Closes the files and returns their paths."""
-        for stream in self._streams:
-            stream.close()
-        for raw in self._raw:
-            raw.close()
-        return tuple(self._paths)
-
-    def _count(self, entry: Entry, late: bool) -> None:
-        table = "network_events" if entry.record["EventID"] == 3 else "process_events"
-        self.counts[table] += 1
-        self.counts["lines"] += entry.copies
-        self.counts["duplicates"] += entry.copies - 1
-        self.counts["late"] += entry.copies if late else 0
-        self.counts[f"event id {entry.record['EventID']}"] += entry.copies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 
 from procnet.demo.sysmon import Image, Remote
@@ -30,14 +31,19 @@ PYTHON = image(_FILES + "Python312\\python.exe", "python.exe")
 POWERSHELL = image(_SYSTEM32 + "WindowsPowerShell\\v1.0\\powershell.exe", "PowerShell.EXE")
 CONHOST = image(_SYSTEM32 + "conhost.exe", "CONHOST.EXE")
 
-PACKAGES = Remote("203.0.113.80", 443, "packages.example.net")
-PACKAGES_PLAIN = Remote("203.0.113.80", 80, "packages.example.net")
-PACKAGES_V6 = Remote("2001:db8:0:0:0:0:0:80", 443, "packages.example.net")
+PACKAGES = Remote("203.0.113.80", 443, "packages.example.net", asker="process")
+PACKAGES_PLAIN = Remote("203.0.113.80", 80, "packages.example.net", asker="process")
+PACKAGES_V6 = Remote("2001:db8:0:0:0:0:0:80", 443, "packages.example.net", asker="process")
+# Queried by the DNS client service, and by nobody: the name was in a cache.
+PACKAGES_BY_SERVICE = replace(PACKAGES, asker="service")
+PACKAGES_UNQUERIED = replace(PACKAGES, asker="nobody")
 PACKAGES_8080 = Remote("203.0.113.80", 8080, "packages.example.net")
 DEPOT = Remote("10.0.0.20", 443, "depot.fleet.example")
 DEPOT_PLAIN = Remote("10.0.0.20", 80, "depot.fleet.example")
 DEPOT_SMB = Remote("10.0.0.20", 445, "depot.fleet.example")
 SITE = Remote("198.51.100.17", 443, "www.example.com")
+# The owner of the address gave it a harmless reverse name.
+DISGUISED = replace(SITE, query_name="payload.example.org", asker="process")
 SCANNER = Remote("10.0.0.99", 443, "scanner.fleet.example")
 
 OUTSIDE = (

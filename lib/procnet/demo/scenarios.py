@@ -2,7 +2,8 @@
 
 Each function writes the records of one scenario on one machine, and says of each connection whether it must be found
 and with which attribution. A scenario owns the process ids it takes, so that its answers hold whatever else runs. They
-hold for a lookback of at most 24 h, a clock skew of 1 s, an end grace of 5 s and hosts compared by their short names.
+hold for a lookback of at most 24 h, a clock skew of 1 s, an end grace of 5 s, hosts compared by their short names, and
+names up to an hour old.
 """
 
 from __future__ import annotations
@@ -56,14 +57,15 @@ def client_fetches(s: Scene) -> None:
 
 
 def embedded_server(s: Scene) -> None:
-    """The server of custom actions, a child of the service, spelled MsiExec.exe."""
+    """The server of custom actions, a child of the service, spelled MsiExec.exe. The reverse name of the address
+    disguises what it queried."""
     service = _service(s, s.at - 2 * MINUTE)
     line = "C:\\Windows\\SysWOW64\\MsiExec.exe -Embedding 5A7E20C1B94D3F6688E01A2C4D6F8B90 E Global\\MSI0000"
     child = s.log.process(
         s.machine, s.log.take_id(s.machine), Command(programs.MSIEXEC_WOW, line, SYSTEM), s.at, service
     )
     s.log.write_start(child)
-    s.found(child, s.at + 3 * SECOND, programs.SITE, "guid")
+    s.found(child, s.at + 3 * SECOND, programs.DISGUISED, "guid")
     s.log.write_end(child, s.at + 20 * SECOND)
 
 
@@ -195,15 +197,15 @@ def host_in_two_spellings(s: Scene) -> None:
 
 
 def late_start(s: Scene) -> None:
-    """The start is ingested last, long after its connection."""
+    """The start is ingested last, long after its connection. No query is recorded: the name was in a cache."""
     client = _client(s, s.at, Defect(late=True))
-    s.found(client, s.at + 2 * SECOND, programs.PACKAGES, "guid")
+    s.found(client, s.at + 2 * SECOND, programs.PACKAGES_UNQUERIED, "guid")
 
 
 def late_connection(s: Scene) -> None:
-    """The connection is ingested last."""
+    """The connection is ingested last. The DNS client service queried its name."""
     client = _client(s, s.at)
-    s.found(client, s.at + 2 * SECOND, programs.PACKAGES, "guid", Defect(late=True))
+    s.found(client, s.at + 2 * SECOND, programs.PACKAGES_BY_SERVICE, "guid", Defect(late=True))
 
 
 def two_sensors(s: Scene) -> None:

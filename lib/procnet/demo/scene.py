@@ -36,6 +36,9 @@ class Answer:
     dest_port: int
     attribution: str
     scenario: str
+    dest_name: str | None = None
+    dest_name_by: str | None = None
+    flow_uid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,18 @@ INTACT = Defect()
 
 
 @dataclass(frozen=True)
+class Connection:
+    """A logged connection, as it was: queries and flows follow from it. `answer` is the index of its answer."""
+
+    process: Process
+    at: int
+    remote: Remote
+    source_port: int
+    inbound: bool = False
+    answer: int | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One record in a machine's log; `at` is its time in milliseconds since 1970."""
 
@@ -73,7 +88,8 @@ class Entry:
 
 @dataclass
 class FleetLog:
-    """All machines and their logs while the fleet is made. `rng` is the only source of random numbers.
+    """All machines and their logs while the fleet is made. `rng` is the source of random numbers for all but names and
+    flows.
 
     `ids` are the free process ids of each machine; `shells` and `services` are each machine's explorer.exe and
     services.exe, the parents of the others.
@@ -83,6 +99,7 @@ class FleetLog:
     machines: tuple[Machine, ...]
     ids: dict[Machine, list[int]]
     entries: dict[Machine, list[Entry]]
+    connections: dict[Machine, list[Connection]]
     shells: dict[Machine, Process] = field(default_factory=dict)
     services: dict[Machine, Process] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
@@ -155,7 +172,7 @@ class Scene:
         inbound: bool = False,
     ) -> None:
         """Logs a connection that must be found, with this attribution."""
-        record = self._connect(p, at, remote, defect, inbound=inbound)
+        record = self._connect(p, at, remote, defect, inbound=inbound, answer=len(self.log.answers))
         is_attributed = attribution in ("guid", "host_pid")
         self.log.answers.append(
             Answer(
@@ -177,9 +194,19 @@ class Scene:
         ip = canonical_ip(record["DestinationIp"])
         self.log.decoys.append(Decoy(canonical_host(record), moment(at), ip, remote.port, self.scenario))
 
-    def _connect(self, p: Process, at: int, remote: Remote, defect: Defect, *, inbound: bool = False) -> Raw:
+    def _connect(
+        self,
+        p: Process,
+        at: int,
+        remote: Remote,
+        defect: Defect,
+        *,
+        inbound: bool = False,
+        answer: int | None = None,
+    ) -> Raw:
         """Logs a connection and returns its record."""
         port = self.rng.randrange(49_152, 65_536)
         record = sysmon_connection(p, at, remote, port, inbound=inbound) | defect.fields
         self.log.write(p.machine, at, record, Defect(late=defect.late, copies=defect.copies))
+        self.log.connections[p.machine].append(Connection(p, at, remote, port, inbound, answer))
         return record

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Literal
 
 from procnet.periods import EPOCH
 
@@ -16,6 +17,9 @@ Raw = dict[str, object]
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 SYSTEM = "NT AUTHORITY\\SYSTEM"
+
+# Who queries a name before a connection: its own process, the DNS client service, or nobody in the records.
+Asker = Literal["process", "service", "nobody"]
 
 # What a sensor writes in place of a key where it could not identify the process.
 NO_GUID: Raw = {"ProcessGuid": "{00000000-0000-0000-0000-000000000000}"}
@@ -75,11 +79,17 @@ class Process:
 
 @dataclass(frozen=True)
 class Remote:
-    """The remote end of a connection."""
+    """The remote end of a connection.
+
+    `name` is the reverse look-up of the address, which its owner chooses. `query_name` is the name that programs query,
+    empty where it is the same; `asker` is None where chance decides.
+    """
 
     ip: str
     port: int
     name: str = "-"
+    query_name: str = ""
+    asker: Asker | None = None
 
 
 def moment(millis: int) -> datetime:
@@ -135,6 +145,25 @@ def sysmon_connection(p: Process, at: int, remote: Remote, source_port: int, *, 
         "DestinationHostname": destination[1],
         "DestinationPort": str(remote.port),
     }
+
+
+def sysmon_query(p: Process, at: int, remote: Remote, lag: int) -> Raw:
+    """Sysmon event 22: an answered query of a process, recorded `lag` milliseconds after its UtcTime."""
+    address = remote.ip if ":" in remote.ip else f"::ffff:{remote.ip}"
+    alias = "" if remote.name in ("-", queried_name(remote)) else f"type:  5 {remote.name};"
+    return {
+        **_sysmon(22, p.machine, at, lag),
+        **_process(p),
+        "User": p.user,
+        "QueryName": queried_name(remote),
+        "QueryStatus": "0",
+        "QueryResults": f"{alias}{address};",
+    }
+
+
+def queried_name(remote: Remote) -> str:
+    """The name that programs query before they connect to a remote end."""
+    return remote.query_name or remote.name
 
 
 def security_start(p: Process, at: int) -> Raw:
