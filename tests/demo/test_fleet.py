@@ -81,6 +81,16 @@ def test_the_seed_decides_the_bytes(tmp_path: Path) -> None:
     assert [f.name for f in made[0].sensor_files] == ["conn-20260302.log.gz", "ssl-20260302.log.gz"]
 
 
+def test_names_and_flows_change_no_other_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_fleet(tmp_path / "with", hosts=4, hours=2)
+    monkeypatch.setattr("procnet.demo.fleet.queries_of", lambda *_: [])
+    monkeypatch.setattr("procnet.demo.fleet.flows_of", lambda connections, _: [None] * len(connections))
+    without = make_fleet(tmp_path / "without", hosts=4, hours=2)
+    same = [a.read_bytes() == b.read_bytes() for a, b in zip(made.files, without.files, strict=True)]
+    assert [f.name[:3] for f in made.files] == ["eve", "dns", "lat"]
+    assert same == [True, False, True]
+
+
 def test_counts_are_those_of_the_lines(fleet: Fleet, lines: list[str], records: list[Record]) -> None:
     counts = fleet.counts
     assert counts["lines"] == len(lines)
