@@ -10,7 +10,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from bench import plans
-from bench.synthetic_lake import Size, write_lake
+from bench.synthetic_lake import Size, write_lake, write_names
 from bench.timing import Log, Seconds, Step, interleaved
 from procnet import backfill
 from procnet.detections.detection import Detection
@@ -69,6 +69,19 @@ def find(lake: Lake, detections: Sequence[Detection], window: Window) -> Step:
 def find_with_state(lake: Lake, detections: Sequence[Detection], window: Window) -> Step:
     """The step that collects the findings of a window, computed from state."""
     return lambda: collected(plans.findings_with_state(lake, detections, window))
+
+
+def names(setup: Setup) -> dict[str, Seconds]:
+    """One detection, one that tests names, and all, over an hour with and without names and flows."""
+    bare, named = (setup.new_lake(n, setup.size) for n in ("without names", "with names"))
+    write_names(named)
+    sharing = [d for d in setup.all_detections if "dest_name" in d.joined_fields]
+    questions = {"one": setup.one_detection, "sharing": sharing, "family": setup.all_detections}
+    return setup.time({
+        f"{word}_{question}": find(lake, detections, setup.hour)
+        for question, detections in questions.items()
+        for word, lake in (("bare", bare), ("named", named))
+    })  # fmt: skip
 
 
 def collected(frame: DataFrame | None) -> int:

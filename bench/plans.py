@@ -50,7 +50,7 @@ def findings_with_state(lake: Lake, detections: Sequence[Detection], window: Win
 
 
 def _query(lake: Lake, events: Events, detections: Sequence[Detection], window: Window) -> Query:
-    return Query(events.process_events, events.network_events, detections, window, lake.settings)
+    return Query.of(events, detections, window, lake.settings)
 
 
 def _load_state(lake: Lake, events: Events, query: Query) -> LoadedState:

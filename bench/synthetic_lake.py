@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS
+from procnet.contract import NETWORK_EVENTS, PROCESS_EVENTS, TABLES
 from procnet.lake.tables import Lake
 from procnet.periods import Window
 from procnet.runs.normalize import SORTED_BY
@@ -143,6 +143,29 @@ def network_events(spark: SparkSession, size: Size) -> DataFrame:
             "record_id": "CAST(far_no AS string)",
         },
     )  # fmt: skip
+
+
+def write_names(lake: Lake) -> None:
+    """Append to a written lake an answer for six of ten connections, 2 s before, by the process that makes it, and the
+    flow of every second one, 0.2 s before. One of a thousand answers is of a site where files are shared."""
+    connections = lake.read("network_events").withColumn("draw", F.expr("pmod(xxhash64(record_id, event_time), 1000)"))
+    at = "event_time - make_dt_interval(0, 0, 0, {})".format
+    answers = {
+        "event_time": at(2), "host": "host", "process_id": "process_id", "process_guid": "process_guid",
+        "process_name": "process_name", "query_type": "'A'", "answers": "array(dest_ip)", "source": "'synthetic'",
+        "query_name": "CASE WHEN draw = 0 THEN 'transfer.sh' ELSE 'n' || draw || '.example.net' END",
+    }  # fmt: skip
+    ends = {n: n for n in ("src_ip", "src_port", "dest_ip", "dest_port", "transport", "bytes_in", "bytes_out")}
+    flows = {
+        **ends, "event_time": at(0.2), "flow_uid": "'C' || record_id", "duration": "1.5D", "source": "'synthetic'",
+        "server_name": "'n' || draw || '.example.net'",
+    }  # fmt: skip
+    for table, rows, values in (
+        ("dns_events", connections.where("draw < 600"), answers),
+        ("flow_events", connections.where("draw % 2 = 0"), flows),
+    ):
+        rows = select_columns(rows, TABLES[table][0], values)
+        lake.append(table, rows.sortWithinPartitions("event_date", *SORTED_BY[table]))
 
 
 # The columns of the process, which both tables have.

@@ -34,7 +34,7 @@ from procnet.periods import Window
 
 ONE_DETECTION = "b0fd38c7-f71a-43a2-870e-f3ca06bcdd99"
 # Every part but the hour makes lakes of its own. The small size must end within five minutes.
-PARTS = ("hour", "skew", "week", "day", "layout", "growth")
+PARTS = ("hour", "skew", "week", "day", "layout", "names", "growth")
 PARTS_OF = {"small": ("hour",), "medium": PARTS, "large": PARTS}
 RATIOS: dict[str, tuple[str, str]] = {  # of the median seconds of two steps
     "state_to_floor": ("state_one", "hour_floor"),
@@ -49,6 +49,9 @@ RATIOS: dict[str, tuple[str, str]] = {  # of the median seconds of two steps
     "skewed_to_even": ("skewed", "even"),
     "day_to_24_hours": ("day", "24_hours"),
     "empty_to_append": ("empty", "append"),
+    "named_to_bare_one": ("named_one", "bare_one"),
+    "named_to_bare_sharing": ("named_sharing", "bare_sharing"),
+    "named_to_bare_family": ("named_family", "bare_family"),
 }
 
 
@@ -92,7 +95,7 @@ def measure(setup: Setup, name: str, parts: Sequence[str] = ()) -> Result:
         missing = dict(rivals.missing)
         findings = check_agreement(setup, lake, rivals)
         seconds |= setup.time(_steps_of_hour(setup, lake, rivals))
-    for part in ("skew", "week", "day", "layout"):
+    for part in ("skew", "week", "day", "layout", "names"):
         if part in parts:
             seconds |= getattr(lake_shapes, part)(setup)
     growth = lake_shapes.growth(setup) if "growth" in parts else {}

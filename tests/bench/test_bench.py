@@ -24,7 +24,7 @@ TINY = Size(hosts=20, hours=25, starts=240, connections=1500, quiet=1)
 RATIOS = {
     "state_to_floor", "stateless_to_floor", "state_7d_to_1h", "family_to_one_state", "family_to_one_stateless",
     "union_to_ours", "naive_to_ours", "tempo_to_ours", "ours_to_duckdb", "skewed_to_even", "day_to_24_hours",
-    "empty_to_append", "growth_exponent",
+    "empty_to_append", "named_to_bare_one", "named_to_bare_sharing", "named_to_bare_family", "growth_exponent",
 }  # fmt: skip
 
 
