@@ -64,7 +64,8 @@ def _done_by_one_run(lake: ModelLake, selection: Any, windows: list[Window]) -> 
         return set()
     oldest = {t: min(a.versions[t] for a in attempts) for t in REQUIRED_EVENT_TABLES}
     changed = resume.ChangedDates({t: resume.changed_dates(lake, t, v, current[t]) for t, v in oldest.items()})
-    return {a.window for a in attempts if not changed.affect(a, selection.longest_lookback)}  # type: ignore[arg-type]
+    longest, name_age = selection.longest_lookback, lake.settings.attribution.name_age
+    return {a.window for a in attempts if not changed.affect(a, longest, name_age)}  # type: ignore[arg-type]
 
 
 def _ledger_first(lake: ModelLake, findings: Any, run: RunAttempt, **options: Any) -> Any:

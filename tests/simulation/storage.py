@@ -55,6 +55,10 @@ class ModelQuery:
     settings: Any
     carried: None = None
 
+    @classmethod
+    def of(cls, events: Any, detections: Sequence[Any], window: Window, settings: Any) -> ModelQuery:
+        return cls(events.process_events, events.network_events, detections, window, settings)
+
     @property
     def longest_lookback(self) -> timedelta:
         return max(d.lookback for d in self.detections)
@@ -205,8 +209,13 @@ class Normalized:
 
     def __init__(self, records: Sequence[Any], source: str, ingest_time: datetime) -> None:
         self.records, self.source, self.quarantine = records, source, ()
-        self.process_events = [r for r in records if isinstance(r, ProcessEvent)]
-        self.network_events = [r for r in records if isinstance(r, Connection)]
+        self.rows = {
+            "process_events": [r for r in records if isinstance(r, ProcessEvent)],
+            "network_events": [r for r in records if isinstance(r, Connection)],
+        }
+
+    def table(self, name: str) -> list[Any]:
+        return self.rows[name]
 
 
 def count_records(records: Sequence[Any], now: datetime) -> SimpleNamespace:
@@ -331,6 +340,8 @@ REPLACED: dict[tuple[Any, str], Any] = {
     (ingest, "_cached"): nullcontext,
     (ingest, "F"): SimpleNamespace(lit=lambda value: value),
     (ingest, "_add"): add_rows,
+    (ingest, "EVENT_TABLES"): REQUIRED_EVENT_TABLES,
+    (ingested_files, "EVENT_TABLES"): REQUIRED_EVENT_TABLES,
     (ingested_files, "_digest"): lambda file, how: file,
     (ingested_files, "ingested_before"): ingested_before,
 }

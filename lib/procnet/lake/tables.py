@@ -132,7 +132,7 @@ class Lake:
 
     def read(self, name: str, *, fill_missing: bool = False) -> DataFrame:
         """The table with the contract's columns, in its order; smaller integers are cast to the contract's type. With
-        `fill_missing` a column that an earlier procnet did not write is null.
+        `fill_missing` a column that a table of an earlier procnet lacks is null.
 
         DataError if the table or a column is missing, or a column has another type.
         """
@@ -141,7 +141,7 @@ class Lake:
             raise self._missing_table(name)
         types = {f.name: f.dataType for f in frame.schema}
         missing = missing_columns(name, types)
-        if missing and not fill_missing:
+        if missing and not (fill_missing and SCHEMA_VERSION_PROPERTY in self.properties(name)):
             raise DataError(
                 f"table {self.ref(name)} lacks {', '.join(missing)}; it has {', '.join(sorted(types))}",
                 hint="procnet init adds columns to a table that an earlier procnet made"
