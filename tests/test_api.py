@@ -61,6 +61,8 @@ def test_every_public_name_works_in_a_notebook(spark: SparkSession, tmp_path: Pa
     assert [row["dest_port"] for row in found] == [f["dest_port"] for f in all_findings(lake)] == [443]
     attributed = api.attribute_connections(*(lake.read(table) for table in EVENT_TABLES))
     assert [row["attribution"] for row in attributed.collect()] == ["host_pid"]
+    flows = api.attribute_flows(lake.read("flow_events"), lake.read("network_events"), flow_skew="5s")
+    assert flows.groupBy("attribution", "reason").count().collect() == []
 
     for error in (api.UsageError, api.ConfigError, api.DataError, api.WindowFailed, api.PartlyDone):
         assert issubclass(error, api.ProcnetError)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from procnet.api import backfill, detect, ingest, load_detections
     from procnet.attribution.attribute import attribute_connections
+    from procnet.attribution.flows import attribute_flows
     from procnet.errors import ConfigError, DataError, PartlyDone, ProcnetError, UsageError, WindowFailed
     from procnet.findings.rows import findings_cim
     from procnet.periods import Window
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "attribute_connections": "procnet.attribution.attribute",
+    "attribute_flows": "procnet.attribution.flows",
     "backfill": "procnet.api",
     "detect": "procnet.api",
     "findings_cim": "procnet.findings.rows",
@@ -46,6 +48,7 @@ __all__ = [
     "Window",
     "WindowFailed",
     "attribute_connections",
+    "attribute_flows",
     "backfill",
     "detect",
     "findings_cim",

@@ -107,6 +107,9 @@ class Tolerances:
     start_tolerance: timedelta = timedelta(seconds=2)  # two sensors' records of one start are at most this far apart
 
 
+FLOW_SKEW = timedelta(seconds=5)  # docs/semantics.md, R10, has the figures
+
+
 class AttributionSettings(_Frozen):
     """Tolerances between clocks and sensors, and how the join of connections and processes is planned."""
 
@@ -114,7 +117,7 @@ class AttributionSettings(_Frozen):
     end_grace: Duration = Tolerances.end_grace
     start_tolerance: Duration = Tolerances.start_tolerance
     name_age: Duration = timedelta(hours=1)  # a name was asked for at most this long before the connection
-    flow_skew: Duration = timedelta(seconds=5)  # a network sensor's record of a connection is at most this far away
+    flow_skew: Duration = FLOW_SKEW  # a network sensor's record of a connection is at most this far away
     # Rows that the driver may collect and broadcast to every task; with more, the join is shuffled. None: by the heap.
     broadcast_limit: Annotated[int, Field(ge=0)] | None = None
     # Scheduled windows whose longest lookback is longer than this carry open processes to the next one. None: never.

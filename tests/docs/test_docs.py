@@ -27,7 +27,7 @@ from pyspark.sql import SparkSession
 
 import procnet
 from cli import command
-from procnet.contract import ATTRIBUTIONS, FINDINGS
+from procnet.contract import ATTRIBUTIONS, EVENT_TABLES, FINDINGS
 from procnet.detections.detection import NETWORK_TYPES, PROCESS_TYPES
 from procnet.detections.schema import DetectionFile
 from procnet.periods import format_duration
@@ -116,9 +116,9 @@ def test_every_example_runs_and_prints_what_the_page_shows(
                     missing = [text for text in expected if not is_in(text, result.out + result.err)]
                     assert not missing, f"{page.name}: {line}\n{missing}\n{result.out}{result.err}"
             elif block.kind == "python":
-                tables = {n: spark.read.format("delta").load(str(tmp_path / "lake" / n))
-                          for n in ("process_events", "network_events")}  # fmt: skip
-                names: dict[str, Any] = {"processes": tables["process_events"], "connections": tables["network_events"]}
+                tables = {n: spark.read.format("delta").load(str(tmp_path / "lake" / n)) for n in EVENT_TABLES}
+                connections = {"connections": tables["network_events"]}
+                names: dict[str, Any] = {**tables, "processes": tables["process_events"], **connections}
                 exec(compile(block.text, page.name, "exec"), names)
                 if "pairs" in names:
                     assert names["pairs"].columns[-2:] == ["attribution", "instance"], page.name

@@ -25,8 +25,9 @@ from procnet.attribution.flow_connections import (
     with_arrays,
 )
 from procnet.attribution.flow_records import FLOW_STRUCT, merged_flows, merged_within
+from procnet.attribution.inputs import checked_duration
 from procnet.contract import FLOW_EVENTS
-from procnet.settings import HostMatch
+from procnet.settings import FLOW_SKEW, HostMatch
 from procnet.spark.sql import column
 
 # The columns that `with_flows` adds to a connection.
@@ -43,18 +44,24 @@ def attribute_flows(
     flow_events: DataFrame,
     network_events: DataFrame,
     *,
-    flow_skew: timedelta,
-    host_match: HostMatch,
+    flow_skew: timedelta | str = FLOW_SKEW,
+    host_match: HostMatch | str = HostMatch.SHORT,
     broadcast: bool = False,
 ) -> DataFrame:
-    """The flows of sensors, each with the process of its connection.
+    """Give each flow of a network sensor the process of its connection (docs/semantics.md, R10).
 
-    In: `contract.FLOW_EVENTS` and `contract.NETWORK_EVENTS`. Out: one row a flow: FLOW_EVENTS, `host`, `side` (src or
-    dest: which side of the flow the host is), the columns of the process, `connection_record_id`, `attribution` (flow
-    or none) and `reason` (null, or one of REASONS). `broadcast`: both frames are few enough to be sent to every task.
-    Both plans give the same rows.
+    In: `flow_events` as `contract.FLOW_EVENTS`, and `network_events` as `contract.NETWORK_EVENTS`, read from
+    `flow_skew` before the first flow to `flow_skew` after the last.
+    Out: one row a flow, in any order: its columns, `host`, `side` (src or dest: which side of the flow the host is),
+    the columns of the process, `connection_record_id`, `attribution` (flow or none) and `reason` (null; of none:
+    no_connection, several_hosts, several_processes, reused_tuple or no_process).
+    `flow_skew` is how far apart the two records may be: a timedelta, or a text such as "5s". `broadcast`: both frames
+    are few enough to be sent to every task; both plans give the same rows. Lazy: no Spark job runs here.
+
+    UsageError for an argument of another type or value.
     """
-    judged = judged_flows(merged_flows(flow_events, flow_skew), network_events, flow_skew, host_match, broadcast)
+    skew, match = checked_duration(flow_skew, "flow_skew"), HostMatch(host_match)
+    judged = judged_flows(merged_flows(flow_events, skew), network_events, skew, match, broadcast)
     side = f"CASE WHEN reason IS NULL THEN CASE WHEN {names_process('src_side')} THEN 'src' ELSE 'dest' END END"
     own = "CASE side WHEN 'src' THEN src_side WHEN 'dest' THEN dest_side END"
     return (
