@@ -321,7 +321,7 @@ def counted(rows: Sequence[Row], names: Sequence[str]) -> Counter[tuple[Any, ...
 
 @pytest.mark.spark
 @pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("host_match", [HostMatch.SHORT, HostMatch.FULL])
+@pytest.mark.parametrize("host_match", [HostMatch.SHORT, pytest.param(HostMatch.FULL, marks=pytest.mark.long)])
 def test_plans_agree_with_the_oracle(spark: SparkSession, host_match: HostMatch, plan: str) -> None:
     examples = [Lake(f, c) for f, c, _, _ in TRAPS.values()] + drawn(150, 1) + seeded(400, 1)
     for lake, found in zip(examples, by_spark(spark, examples, host_match, plan), strict=True):

@@ -114,6 +114,7 @@ def test_d02_every_connection_of_a_process(judged: Judged, detection: Detection)
     assert len({f["finding_id"] for f in found}) == len(found) > 1
 
 
+@pytest.mark.long
 def test_d03_more_rows_than_the_search_reads(spark: SparkSession) -> None:
     """One test for all detections: they share the plan, which is where a limit would be. The search reads 50,000
     connections, all of one process, and so loses the connection of another."""

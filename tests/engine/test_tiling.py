@@ -111,6 +111,7 @@ def test_a_preview_is_the_difference_of_two_runs(spark: SparkSession, tmp_path: 
 
 @pytest.mark.spark
 @pytest.mark.slow
+@pytest.mark.long
 def test_findings_do_not_depend_on_how_a_period_is_cut(spark: SparkSession, tmp_path: Path) -> None:
     fleet, settings = _ingested(spark, tmp_path)
     lake = Lake(spark, settings)

@@ -350,6 +350,7 @@ def test_each_dataset_is_judged_by_its_own_records_and_no_lake_is_touched(spark:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_records_of_another_format_prove_nothing(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "raw.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
     file = written(tmp_path, {"datasets": [{"others": 0}]})

@@ -103,7 +103,8 @@ PAUSES = {
 }
 
 
-@pytest.mark.parametrize("pause", [min(PAUSES), pytest.param(max(PAUSES), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("pause", PAUSES)
 def test_a_slow_run_does_not_overwrite_newer_findings(
     pause: str, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_slow_run_that_dies_after_its_commit_is_made_good_by_the_next_check(
     assert all_findings(lake) == newest == fresh_findings(lake, tmp_path)
 
 
+@pytest.mark.long
 def test_a_check_for_late_rows_does_not_count_for_a_first_run_that_it_did_not_know(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_check_for_late_rows_does_not_count_for_a_first_run_that_it_did_not_kn
     assert not catch_up(lake, SELECTION).looked, "now all is checked"
 
 
+@pytest.mark.long
 def test_gaps_and_backfill_agree_on_what_is_done(lake: Lake, tmp_path: Path) -> None:
     """Two hours of a day run with other tolerances, after the day: their findings are to be made again."""
     day = hours_window(-12, 12)

@@ -178,6 +178,7 @@ def row(id_: str, **changes: Any) -> tuple[Any, ...]:
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_what_is_broken_stops_nothing_else_and_is_reported(spark: SparkSession, lake: Path, tmp_path: Path) -> None:
     """A broken file, rows of the table of exclusions that are wrong, and a detection over its budget, in one run."""
     table = tmp_path / "exclusions"

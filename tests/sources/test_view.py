@@ -118,6 +118,7 @@ def test_records_that_are_texts_in_a_column(spark: SparkSession) -> None:
     assert [tuple(r) for r in rows] == [("mine", "pc2", 88, "msiexec.exe", "2026-03-02 10:00:11")]
 
 
+@pytest.mark.long
 def test_sources_side_by_side_are_detected_in_place(spark: SparkSession, raw: Path, tmp_path: Path) -> None:
     """Starts from one table, connections from the other; only the finding is written to the lake."""
     tables = (str(raw / "starts"), str(raw / "connections"))

@@ -56,6 +56,7 @@ def test_an_active_session_is_used_and_set_to_utc(spark: SparkSession) -> None:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
 
 
+@pytest.mark.long
 def test_a_start_is_quiet_and_needs_no_network(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     connect = bool(pytestconfig.getoption("connect"))
     # A proxy that does not answer, and an Ivy folder that cannot be created: every resolution of a jar fails.

@@ -87,7 +87,7 @@ def denser(lake: Lake) -> Lake:
     return Lake([same(r) for r in lake.processes], [same(r) for r in lake.connections])
 
 
-@pytest.mark.parametrize("tolerances", TOLERANCES)
+@pytest.mark.parametrize("tolerances", [TOLERANCES[0], pytest.param(TOLERANCES[1], marks=pytest.mark.long)])
 def test_complete_connections_are_answered_as_by_all_events(tolerances: Tolerances) -> None:
     lakes = seeded(5000, 21)
     complete, open_ = compared([*lakes[:1500], *map(denser, lakes[1500:])], tolerances, random.Random(21))

@@ -93,6 +93,7 @@ def test_windows_with_state_find_what_each_finds_without(spark: SparkSession, to
 
 @pytest.mark.spark
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_lake_without_the_table_is_run_as_ever(spark: SparkSession, tmp_path: Path) -> None:
     """Such as one of an earlier version: `plan_reason` in the ledger says what to do."""
     lake = new_lake(spark, tmp_path, attribution=AttributionSettings(state_over=timedelta(0)))
