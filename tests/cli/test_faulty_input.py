@@ -74,7 +74,8 @@ def test_an_empty_file_is_a_fault_and_a_file_of_other_events_is_none(said: dict[
 def test_one_file_without_anything_usable_is_named_and_read_again(said: dict[str, CommandResult]) -> None:
     first, again = (json.loads(said[what].out) for what in ("folder", "folder again"))
     assert (said["folder"].code, said["folder again"].code) == (5, 5)
-    assert first["new"] == {"process_events": 1, "network_events": 2, "quarantine": 1}
+    added = {table: n for table, n in first["new"].items() if n}
+    assert added == {"process_events": 1, "network_events": 2, "quarantine": 1}
     assert [Path(f["file"]).name for f in first["faulty_files"]] == ["garbage.json"]
     assert "nothing usable came of 1 files: " in first["fault"]
     assert (again["known_files"], again["read"]) == (3, 1)
