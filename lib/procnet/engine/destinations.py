@@ -18,7 +18,7 @@ from procnet.attribution.hosts import host_filter
 from procnet.attribution.names import with_names
 from procnet.engine.query import Query
 from procnet.lake.write import DRIVER_FINDINGS_LIMIT
-from procnet.spark.collect import Empty, Rows, collect_at_most
+from procnet.spark.collect import Empty, Rows, collect_at_most, materialized
 from procnet.spark.concurrent import run_concurrently
 from procnet.spark.filters import events_in_period
 from procnet.spark.sql import among, one_of
@@ -75,10 +75,15 @@ def with_destinations(matches: DataFrame, query: Query) -> DataFrame | None:
         matches, around.flow_events, around.network_events,
         flow_skew=attribution.flow_skew, host_match=match, broadcast=few,
     )  # fmt: skip
-    return with_names(
+    # Each step is computed by itself where rows are few: as one query their code is longer than the JVM compiles.
+    has_flows, has_names = around.flow_events is not None, around.dns_events is not None
+    if few and has_flows:
+        with_sensor = materialized(with_sensor, DRIVER_FINDINGS_LIMIT)
+    named = with_names(
         with_sensor, around.dns_events,
         host_match=match, name_age=attribution.name_age, tolerances=query.tolerances, broadcast=few,
     )  # fmt: skip
+    return materialized(named, DRIVER_FINDINGS_LIMIT) if few and (has_flows or has_names) else named
 
 
 @dataclass(frozen=True)
