@@ -36,11 +36,11 @@ def judge_joined(matches: DataFrame, detections: Sequence[Detection]) -> DataFra
     testing = [d for d in detections if d.joined_fields]
     if not testing:
         return matches
-    is_of = F.col("detection.id")
-    applies = F.when(F.lit(False), F.lit(True))
+    holds = F.lit(True)
     for d in testing:
-        applies = applies.when(is_of == F.lit(d.id), F.coalesce(_with_joined_fields(d), F.lit(False)))
-    return matches.where(applies.otherwise(F.lit(True)))
+        is_of = F.col("detection.id") == F.lit(d.id)
+        holds = F.when(is_of, F.coalesce(_with_joined_fields(d), F.lit(False))).otherwise(holds)
+    return matches.where(holds)
 
 
 def _with_joined_fields(detection: Detection) -> Column:

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from procnet.attribution.flows import flow_reach, with_flows
 from procnet.attribution.hosts import host_filter
 from procnet.attribution.names import with_names
+from procnet.engine.driver_rows import driver_frame
 from procnet.engine.query import Query
 from procnet.lake.write import DRIVER_FINDINGS_LIMIT
 from procnet.spark.collect import Empty, Rows, collect_at_most, materialized
@@ -64,7 +65,7 @@ def with_destinations(matches: DataFrame, query: Query) -> DataFrame | None:
         if isinstance(collected, Empty):
             return None
         if isinstance(collected, Rows):
-            matches = _frame(collected, matches)
+            matches = driver_frame(query.spark, collected.table, matches.schema)
             around = around.on(collected.table, query)
             near = run_concurrently(
                 query.spark, *(partial(_near, events, query) for events in (around.dns_events, around.flow_events))
@@ -98,11 +99,9 @@ def _near(events: DataFrame | None, query: Query) -> _Near:
     collected = None if events is None else collect_at_most(events, query.row_limit)
     if events is None or isinstance(collected, Empty):
         return _Near(None, few=True)
-    return _Near(_frame(collected, events), few=True) if isinstance(collected, Rows) else _Near(events, few=False)
-
-
-def _frame(collected: Rows, like: DataFrame) -> DataFrame:
-    return like.sparkSession.createDataFrame(collected.table, like.schema).coalesce(1)
+    if isinstance(collected, Rows):
+        return _Near(driver_frame(query.spark, collected.table, events.schema), few=True)
+    return _Near(events, few=False)
 
 
 def _around(query: Query) -> _Around:

@@ -39,11 +39,11 @@ def affected_by_names(
     before, after = attribution.clock_skew + attribution.end_grace, attribution.name_age
     named = _that_may_change(period, before, after, events, findings, detections)
     answers = late.select(
-        F.expr(host_key("host", settings.host.match)).alias("asked_on"), F.col("host").alias("client"),
+        F.expr(host_key("host", settings.host.match)).alias("queried_on"), F.col("host").alias("client"),
         F.explode("answers").alias("dest_ip"), F.col("event_time").alias("changed"), "version", "of",
     )  # fmt: skip
     here = F.expr(host_key("host", settings.host.match))
-    is_client = (F.col("asked_on") == here) | (F.col("client") == F.col("src_ip"))
+    is_client = (F.col("queried_on") == here) | (F.col("client") == F.col("src_ip"))
     near = _between(before, after)
     return named.join(answers, "dest_ip").where(is_client & near).select("event_time", "version", "of")
 
